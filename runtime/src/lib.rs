@@ -1,0 +1,98 @@
+//! Actors ("processes"), futures and HTTP for Rust, after C++ libprocess.
+//!
+//! A [`Process`] is a value that serves events one at a time: messages by name, and *dispatches*, calls of its
+//! methods from anywhere. A dispatch gives a [`Future`].
+//!
+//! ```
+//! use libprocess::{Context, Process, dispatch, dispatch_with, spawn, terminate, wait};
+//!
+//! #[derive(Default)]
+//! struct Adder { calls: u64 }
+//!
+//! impl Process for Adder {}
+//!
+//! impl Adder {
+//!     fn add(&mut self, a: i64, b: i64) -> i64 { self.calls += 1; a + b }
+//! }
+//!
+//! let adder = spawn(Adder::default()); // Pid<Adder>: Copy
+//! let sum = dispatch(adder, Adder::add, (99, 101)); // Future<i64>
+//! let twice = sum.then(|n| n * 2);
+//! assert_eq!(twice.get()?, 400);
+//! let calls = dispatch_with(adder, |adder, _cx| adder.calls);
+//! assert_eq!(calls.get()?, 1);
+//! terminate(adder);
+//! wait(adder);
+//! # Ok::<(), libprocess::FutureError>(())
+//! ```
+//!
+//! # Panics
+//!
+//! A handler that panics ends its process and no other; that takes panics that unwind (`panic = "unwind"`, the default).
+//!
+//! # Features
+//!
+//! | feature | on | off |
+//! |---|---|---|
+//! | `lock-free-run-queue` | runnable processes wait in a lock-free queue | behind a mutex |
+//! | `lock-free-event-queue` | a mailbox is one atomic word | a list behind a mutex |
+//! | `last-in-first-out-fixed-size-semaphore` | idle workers sleep each on a futex of its own, the warmest is woken first | in a `sem_t` |
+//!
+//! All are on by default. [`build_features`] tells what was built.
+
+mod facade;
+mod functions;
+mod future;
+mod process;
+mod runtime;
+mod scheduler;
+
+pub use functions::{
+    dispatch, dispatch_with, post, request, spawn, spawn_named, spawn_owned, terminate,
+    terminate_with, wait, wait_timeout, workers,
+};
+pub use future::{Error as FutureError, Future, Promise, TooManyBlocked};
+pub use process::{
+    Context, DeadLetter, DispatchEvent, DispatchIdentity, Event, EventCounts, EventKind,
+    ExitReason, ExitedEvent, HttpEvent, JoinError, Message, MessageEvent, Method,
+    ParseUpidError, Pid, Process, ProcessHandle, Recipient, SpawnError, Statistics,
+    TerminateEvent, Upid, WaitStatus,
+};
+pub use runtime::{BuildError, Runtime, RuntimeBuilder};
+
+/// Which queues and which semaphore this library was built with.
+///
+/// ```
+/// let features = libprocess::build_features();
+/// println!("{features}"); // lock-free run queue, lock-free event queue, …
+/// assert!(!features.run_queue.is_empty());
+/// ```
+pub const fn build_features() -> BuildFeatures {
+    BuildFeatures {
+        run_queue: <scheduler::RunQueue as libprocess_queues::run::RunQueue<_>>::NAME,
+        event_queue: <process::Mailbox as libprocess_queues::event::EventQueue<_>>::NAME,
+        semaphore: <scheduler::Semaphore as libprocess_semaphore::Semaphore>::NAME,
+    }
+}
+
+/// See [`build_features`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct BuildFeatures {
+    /// The run queue: `locking`, `lock-free`.
+    pub run_queue: &'static str,
+    /// The event queue: `locking`, `lock-free`.
+    pub event_queue: &'static str,
+    /// The semaphore: `kernel`, `last-in-first-out-fixed-size`.
+    pub semaphore: &'static str,
+}
+
+impl std::fmt::Display for BuildFeatures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} run queue, {} event queue, {} semaphore",
+            self.run_queue, self.event_queue, self.semaphore
+        )
+    }
+}

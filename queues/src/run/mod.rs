@@ -1,0 +1,201 @@
+//! Run queues: what is runnable, from many threads to many workers.
+//!
+//! # What a run queue promises
+//!
+//! Every item that was enqueued is dequeued once. An item that was enqueued before a dequeue began
+//! is found by it, unless another worker got it first. How workers sleep when nothing is runnable
+//! is not its business: a semaphore beside it counts.
+//!
+//! A worker keeps a [`Local`](RunQueue::Local) beside the queue: nothing, for a queue that is
+//! shared by all; its own deque, for one that steals. That is why only the thread that has the
+//! `Local` dequeues with it.
+//!
+//! # Which one
+//!
+//! | | order | enqueue | dequeue | after a burst |
+//! |---|---|---|---|---|
+//! | [`LockingRunQueue`] | FIFO | blocks | blocks | memory falls back by halves |
+//! | [`SegmentedRunQueue`] | FIFO | lock-free but at block ends | may wait for an enqueue | memory falls back |
+//! | [`ConcurrentRunQueue`] | FIFO | lock-free but at block ends | may wait for an enqueue | memory falls back |
+//!
+//! [`LockFreeRunQueue`] names the better of the last two, by measurement.
+//!
+//! ```
+//! use libprocess_queues::run::{LockFreeRunQueue, RunQueue};
+//!
+//! let queue = LockFreeRunQueue::new(2);
+//! std::thread::scope(|scope| {
+//!     for worker in 0..2 {
+//!         let queue = &queue;
+//!         scope.spawn(move || {
+//!             let mut local = queue.local(worker);
+//!             queue.enqueue_local(&mut local, worker);
+//!         });
+//!     }
+//! });
+//! let mut local = queue.local(0);
+//! assert_eq!(queue.dequeue(&mut local).unwrap() + queue.dequeue(&mut local).unwrap(), 1);
+//! assert!(queue.is_empty());
+//! ```
+
+mod concurrent;
+mod lock_free;
+mod locking;
+mod segmented;
+
+pub use concurrent::ConcurrentRunQueue;
+pub use lock_free::LockFreeRunQueue;
+pub use locking::LockingRunQueue;
+pub use segmented::SegmentedRunQueue;
+
+/// A queue from many threads to many workers.
+///
+/// **Misuse**: a `Local` belongs to the queue that made it. With another queue's, items may be
+/// found late or in another order; none is lost or found twice.
+///
+/// **Drop**: what is left is dropped with the queue, and with the `Local`s.
+///
+/// ```
+/// use libprocess_queues::run::RunQueue;
+///
+/// fn drain<T: Send, Q: RunQueue<T>>(queue: &Q) -> Vec<T> {
+///     let mut local = queue.local(0);
+///     std::iter::from_fn(|| queue.dequeue(&mut local)).collect()
+/// }
+///
+/// use libprocess_queues::run::{LockFreeRunQueue, LockingRunQueue};
+/// let queue = LockingRunQueue::new(1);
+/// queue.enqueue('a');
+/// queue.enqueue('b');
+/// assert_eq!(drain(&queue), ['a', 'b']);
+/// assert_eq!(drain(&LockFreeRunQueue::<char>::new(1)), []);
+/// ```
+pub trait RunQueue<T: Send>: Send + Sync + Sized {
+    /// How the implementation is called in reports: `"locking"`, `"lock-free"`.
+    const NAME: &'static str;
+
+    /// What a worker keeps for itself; `()` where everything is shared.
+    type Local: Send;
+
+    /// An empty queue for `workers` workers.
+    ///
+    /// ```
+    /// use libprocess_queues::run::{LockFreeRunQueue, RunQueue};
+    ///
+    /// assert!(LockFreeRunQueue::<u8>::new(4).is_empty());
+    /// ```
+    fn new(workers: usize) -> Self;
+
+    /// What the worker with the number `worker`, below the number given to [`new`](RunQueue::new),
+    /// keeps for itself.
+    ///
+    /// Called once for each worker; the worker's place may pass from thread to thread, and the
+    /// `Local` with it.
+    ///
+    /// ```
+    /// use libprocess_queues::run::{LockFreeRunQueue, RunQueue};
+    ///
+    /// let queue = LockFreeRunQueue::<u8>::new(4);
+    /// let mut locals: Vec<_> = (0..4).map(|worker| queue.local(worker)).collect();
+    /// assert_eq!(queue.dequeue(&mut locals[3]), None);
+    /// ```
+    fn local(&self, worker: usize) -> Self::Local;
+
+    /// Puts `item` in, from any thread.
+    ///
+    /// ```
+    /// use libprocess_queues::run::{LockFreeRunQueue, RunQueue};
+    ///
+    /// let queue = LockFreeRunQueue::new(1);
+    /// queue.enqueue("runnable");
+    /// assert_eq!(queue.len(), 1);
+    /// ```
+    fn enqueue(&self, item: T);
+
+    /// Puts `item` in, from the worker whose `local` this is: near to it, where the queue knows a
+    /// near and a far.
+    ///
+    /// ```
+    /// use libprocess_queues::run::{LockFreeRunQueue, RunQueue};
+    ///
+    /// let queue = LockFreeRunQueue::new(1);
+    /// let mut local = queue.local(0);
+    /// queue.enqueue_local(&mut local, "runnable");
+    /// assert_eq!(queue.dequeue(&mut local), Some("runnable"));
+    /// ```
+    fn enqueue_local(&self, local: &mut Self::Local, item: T) {
+        let _ = local;
+        self.enqueue(item);
+    }
+
+    /// Takes an item out, or finds none.
+    ///
+    /// ```
+    /// use libprocess_queues::run::{LockFreeRunQueue, RunQueue};
+    ///
+    /// let queue = LockFreeRunQueue::new(1);
+    /// let mut local = queue.local(0);
+    /// assert_eq!(queue.dequeue(&mut local), None);
+    /// queue.enqueue("runnable");
+    /// assert_eq!(queue.dequeue(&mut local), Some("runnable"));
+    /// ```
+    fn dequeue(&self, local: &mut Self::Local) -> Option<T>;
+
+    /// How many items are in the queue: a snapshot, which may have changed already.
+    ///
+    /// ```
+    /// use libprocess_queues::run::{LockFreeRunQueue, RunQueue};
+    ///
+    /// let queue = LockFreeRunQueue::new(1);
+    /// queue.enqueue('a');
+    /// queue.enqueue('b');
+    /// assert_eq!(queue.len(), 2);
+    /// ```
+    fn len(&self) -> usize;
+
+    /// Whether no item is in the queue: a snapshot, as [`len`](RunQueue::len).
+    ///
+    /// ```
+    /// use libprocess_queues::run::{LockFreeRunQueue, RunQueue};
+    ///
+    /// let queue = LockFreeRunQueue::new(1);
+    /// assert!(queue.is_empty());
+    /// queue.enqueue('a');
+    /// assert!(!queue.is_empty());
+    /// ```
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A run queue from the middle of which an item can be taken: to run it now, because somebody waits
+/// for it.
+///
+/// ```
+/// use libprocess_queues::run::{Extract, LockingRunQueue, RunQueue};
+///
+/// let queue = LockingRunQueue::new(1);
+/// for item in 0..5 {
+///     queue.enqueue(item);
+/// }
+/// assert_eq!(queue.extract(|item| *item == 3), Some(3));
+/// assert_eq!(queue.extract(|item| *item == 3), None);
+/// assert_eq!(queue.len(), 4);
+/// ```
+pub trait Extract<T: Send>: RunQueue<T> {
+    /// Takes out the oldest item that `matches`, and leaves the others in their order. O(n).
+    ///
+    /// `matches` may be called while the queue is locked: it must be short, and must not use the
+    /// queue.
+    ///
+    /// ```
+    /// use libprocess_queues::run::{Extract, LockingRunQueue, RunQueue};
+    ///
+    /// let queue = LockingRunQueue::new(1);
+    /// queue.enqueue("first");
+    /// queue.enqueue("second");
+    /// assert_eq!(queue.extract(|item| item.starts_with('s')), Some("second"));
+    /// assert_eq!(queue.dequeue(&mut ()), Some("first"));
+    /// ```
+    fn extract(&self, matches: impl FnMut(&T) -> bool) -> Option<T>;
+}

@@ -1,0 +1,86 @@
+//! The one place where the crate's atomics, locks and cells come from: std's, or, under
+//! `--cfg libprocess_loom`, loom's, which explore every interleaving and check every access.
+//!
+//! The rest of the crate is written once against these names, so what loom checks is what ships.
+//!
+//! `weakened(name)` is how a model shows that it can fail. At a few critical places the shipped
+//! code asks whether that place is weakened. In an ordinary build the answer is the constant
+//! `false` and the question is compiled away. Under loom a test can say "yes" for one name, and
+//! then asserts that its model finds the bug.
+
+#[cfg(not(libprocess_loom))]
+mod types {
+    pub(crate) use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
+    pub(crate) use std::sync::{Mutex, MutexGuard};
+
+    /// A cell with loom's interface: closures instead of a raw pointer that outlives the access.
+    pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            UnsafeCell(std::cell::UnsafeCell::new(value))
+        }
+
+        #[inline(always)]
+        pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+            f(self.0.get())
+        }
+
+        #[inline(always)]
+        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn weakened(_name: &str) -> bool {
+        false
+    }
+}
+
+#[cfg(libprocess_loom)]
+mod types {
+    use std::cell::Cell;
+
+    pub(crate) use loom::cell::UnsafeCell;
+    pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
+    pub(crate) use loom::sync::{Mutex, MutexGuard};
+
+    // std's, not loom's: all threads of a model run on the one thread that runs the test.
+    std::thread_local! {
+        static WEAKENED: Cell<Option<&'static str>> = const { Cell::new(None) };
+    }
+
+    pub(crate) fn weakened(name: &str) -> bool {
+        WEAKENED.get() == Some(name)
+    }
+
+    /// Runs `body` with the place called `name` weakened, and restores it, also on a panic.
+    pub fn with_weakening<R>(name: &'static str, body: impl FnOnce() -> R) -> R {
+        struct Restore(Option<&'static str>);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                WEAKENED.set(self.0);
+            }
+        }
+        let _restore = Restore(WEAKENED.replace(Some(name)));
+        body()
+    }
+}
+
+pub(crate) use types::*;
+
+#[cfg(libprocess_loom)]
+#[doc(hidden)]
+pub use types::with_weakening;
+
+/// Locks `mutex`, whether or not somebody panicked while holding it.
+///
+/// Every critical section of this crate leaves its data whole before it calls anything that can
+/// panic (only the caller's own predicate can), so poisoning would carry no information.
+#[inline]
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

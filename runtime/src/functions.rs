@@ -1,0 +1,242 @@
+//! The free functions: on a pid's own runtime, or on the current one.
+
+use std::borrow::Cow;
+use std::panic::Location;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::future::Future;
+use crate::process::{
+    self, Context, HttpEvent, Message, Method, Pid, Process, ProcessHandle, Recipient, SpawnError,
+    Upid, WaitStatus, send,
+};
+use crate::runtime::with_current;
+
+/// Spawns an unnamed process in the current runtime: the worker's own, else the [default](crate::Runtime::default_runtime).
+///
+/// The runtime owns the process from here on. Its id is `Prefix(N)`, made when somebody asks for it. It is initialized before its first event.
+///
+/// If the runtime is shutting down, or has no slot left, the process is dropped, that is logged, and the pid is that of a process that has ended.
+///
+/// ```
+/// use libprocess::{Process, dispatch_with, spawn, terminate, wait};
+///
+/// struct Idle;
+/// impl Process for Idle {}
+///
+/// let idle = spawn(Idle);
+/// assert_eq!(dispatch_with(idle, |_idle, cx| cx.pid()).get(), Ok(idle));
+/// terminate(idle);
+/// wait(idle);
+/// ```
+pub fn spawn<P: Process>(process: P) -> Pid<P> {
+    with_current(|manager| process::spawn::spawn_or_nobody(manager, process, None))
+}
+
+/// Spawns a process under a name, by which it is found until it ends.
+///
+/// # Errors
+///
+/// See [`SpawnError`], which gives the process back.
+///
+/// ```
+/// use libprocess::{Process, SpawnError, spawn_named, terminate, wait};
+///
+/// struct Master;
+/// impl Process for Master {}
+///
+/// let master = spawn_named("master", Master)?;
+/// assert!(matches!(spawn_named("master", Master), Err(SpawnError::NameInUse { .. })));
+/// terminate(master);
+/// wait(master);
+/// # Ok::<(), libprocess::SpawnError<Master>>(())
+/// ```
+pub fn spawn_named<P: Process>(name: &str, process: P) -> Result<Pid<P>, SpawnError<P>> {
+    with_current(|manager| process::spawn::spawn(manager, process, Some(name), None))
+}
+
+/// Spawns a process that the returned handle owns: see [`ProcessHandle`].
+pub fn spawn_owned<P: Process>(process: P) -> ProcessHandle<P> {
+    with_current(|manager| crate::runtime::owned(manager, process))
+}
+
+/// Calls a method of a process, as one of its events, and gives a future of what it returns.
+///
+/// Two allocations: the event and the future. What one thread or process dispatches and sends to a process is served in that order.
+///
+/// If the process has ended, or ends before the method runs, the future is abandoned; a method that panics abandons it too.
+///
+/// ```
+/// use libprocess::{FutureError, Process, dispatch, spawn, terminate, wait};
+///
+/// struct Adder;
+/// impl Process for Adder {}
+/// impl Adder {
+///     fn add(&mut self, a: i64, b: i64) -> i64 { a + b }
+/// }
+///
+/// let adder = spawn(Adder);
+/// assert_eq!(dispatch(adder, Adder::add, (99, 101)).get(), Ok(200));
+/// terminate(adder);
+/// wait(adder);
+/// assert_eq!(dispatch(adder, Adder::add, (1, 1)).get(), Err(FutureError::Abandoned));
+/// ```
+pub fn dispatch<P, A, M>(pid: Pid<P>, method: M, arguments: A) -> Future<M::Output>
+where
+    P: Process,
+    A: Send + 'static,
+    M: Method<P, A>,
+{
+    let (event, future) = process::dispatch_of_method::<P, A, M>(method, arguments);
+    send::deliver(pid.raw(), event);
+    future
+}
+
+/// Calls a closure on a process and its [`Context`], as one of its events. As [`dispatch`] in all else.
+///
+/// ```
+/// use libprocess::{Process, dispatch_with, spawn_owned};
+///
+/// struct Text(String);
+/// impl Process for Text {}
+///
+/// let text = spawn_owned(Text("four".into()));
+/// let length = dispatch_with(text.pid(), |text, _cx| text.0.len());
+/// assert_eq!(length.get(), Ok(4));
+/// ```
+#[track_caller]
+pub fn dispatch_with<P, R, F>(pid: Pid<P>, closure: F) -> Future<R>
+where
+    P: Process,
+    R: Send + 'static,
+    F: FnOnce(&mut P, &mut Context<P>) -> R + Send + 'static,
+{
+    dispatch_at(pid, closure, Location::caller())
+}
+
+pub(crate) fn dispatch_at<P, R, F>(
+    pid: Pid<P>,
+    closure: F,
+    location: &'static Location<'static>,
+) -> Future<R>
+where
+    P: Process,
+    R: Send + 'static,
+    F: FnOnce(&mut P, &mut Context<P>) -> R + Send + 'static,
+{
+    let (event, future) = process::dispatch_of_closure::<P, F, R>(closure, location);
+    send::deliver(pid.raw(), event);
+    future
+}
+
+/// Sends a message from nobody: what is not a process uses this, and gets no answer.
+///
+/// ```
+/// use libprocess::{Process, post, spawn_owned};
+///
+/// struct Idle;
+/// impl Process for Idle {}
+///
+/// let idle = spawn_owned(Idle);
+/// post(idle.pid(), "run", "");
+/// ```
+pub fn post(to: impl Recipient, name: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) {
+    let message = Message { name: name.into(), from: Upid::nobody(), body: body.into() };
+    send::send(to, message, None);
+}
+
+/// Has a process serve an HTTP request, and gives a future of its response. The future is abandoned where a dispatch's would be.
+///
+/// ```
+/// use libprocess::{Process, request, spawn_owned};
+///
+/// struct Idle;
+/// impl Process for Idle {}
+///
+/// let idle = spawn_owned(Idle);
+/// let response = request(idle.pid(), http::Request::new("".into())).get()?;
+/// assert_eq!(response.status(), 404);
+/// # Ok::<(), libprocess::FutureError>(())
+/// ```
+pub fn request(
+    to: impl Recipient,
+    request: http::Request<Bytes>,
+) -> Future<http::Response<Bytes>> {
+    let response = crate::Promise::new();
+    let future = response.future();
+    if let Some(pid) = send::resolve(&to.to_upid()) {
+        send::deliver(pid, HttpEvent { request, response }.allocate());
+    }
+    future
+}
+
+/// Asks a process to end before its next event, whatever is pending. Returns at once; see [`wait`].
+///
+/// Pending events are dropped: their dispatches' futures are abandoned.
+pub fn terminate(pid: impl Recipient) {
+    terminate_with(pid, true);
+}
+
+/// Asks a process to end: before its next event if `inject`, else after the events that are pending now.
+///
+/// ```
+/// use libprocess::{Process, dispatch, spawn, terminate_with, wait};
+///
+/// struct Adder;
+/// impl Process for Adder {}
+/// impl Adder {
+///     fn add(&mut self, a: i64, b: i64) -> i64 { a + b }
+/// }
+///
+/// let adder = spawn(Adder);
+/// let sum = dispatch(adder, Adder::add, (1, 2));
+/// terminate_with(adder, false);
+/// wait(adder);
+/// assert_eq!(sum.get(), Ok(3)); // was served first
+/// ```
+pub fn terminate_with(pid: impl Recipient, inject: bool) {
+    process::terminate(&pid.to_upid(), inject, process::sender());
+}
+
+/// Blocks until a process has ended. Inside a handler, another thread takes over the worker's seat meanwhile.
+///
+/// Does not ask it to end. Waiting for oneself returns [`WaitStatus::Itself`] at once.
+///
+/// ```
+/// use libprocess::{Process, WaitStatus, dispatch_with, spawn_owned, wait};
+///
+/// struct Idle;
+/// impl Process for Idle {}
+///
+/// let idle = spawn_owned(Idle);
+/// assert_eq!(dispatch_with(idle.pid(), |_, cx| wait(cx.pid())).get(), Ok(WaitStatus::Itself));
+/// ```
+pub fn wait(pid: impl Recipient) -> WaitStatus {
+    process::wait(&pid.to_upid(), None)
+}
+
+/// As [`wait`], for at most `timeout`.
+///
+/// ```
+/// use libprocess::{Process, WaitStatus, spawn_owned, wait_timeout};
+///
+/// struct Idle;
+/// impl Process for Idle {}
+///
+/// let idle = spawn_owned(Idle);
+/// let millisecond = std::time::Duration::from_millis(1);
+/// assert_eq!(wait_timeout(idle.pid(), millisecond), WaitStatus::TimedOut);
+/// ```
+pub fn wait_timeout(pid: impl Recipient, timeout: Duration) -> WaitStatus {
+    process::wait(&pid.to_upid(), Some(timeout))
+}
+
+/// How many threads of the current runtime run processes at a time.
+///
+/// ```
+/// assert!(libprocess::workers() >= 1);
+/// ```
+pub fn workers() -> usize {
+    with_current(|manager| manager.scheduler().workers())
+}

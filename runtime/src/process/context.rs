@@ -1,0 +1,168 @@
+use std::borrow::Cow;
+use std::ptr::NonNull;
+
+use bytes::Bytes;
+
+use super::event::{EventKind, Message, MessageEvent};
+use super::handlers::Action;
+use super::resume::Extra;
+use super::slot::Slot;
+use super::{Pid, Process, RawPid, Recipient, Upid, exits, send, statistics};
+use crate::scheduler::Worker;
+
+/// What a process can do while it is being served: lent to every handler.
+///
+/// Neither `Send` nor `Sync`: it is of this process, in this thread, during this call.
+///
+/// ```compile_fail
+/// fn is_send<T: Send>() {}
+/// is_send::<libprocess::Context<Idle>>();
+/// struct Idle;
+/// impl libprocess::Process for Idle {}
+/// ```
+pub struct Context<P: 'static> {
+    slot: &'static Slot,
+    pid: RawPid,
+    worker: NonNull<Worker>,
+    extra: *mut Extra<P>,
+}
+
+impl<P: Process> Context<P> {
+    /// # Safety
+    ///
+    /// The caller holds the token of the slot while the context lives, `extra` is of the tenant's cell and used by nobody else
+    /// while a method of the context runs, and `worker` is this thread's.
+    #[inline]
+    pub(super) unsafe fn new(
+        slot: &'static Slot,
+        pid: RawPid,
+        worker: &Worker,
+        extra: *mut Extra<P>,
+    ) -> Self {
+        Self { slot, pid, worker: NonNull::from(worker), extra }
+    }
+
+    #[inline]
+    pub(super) fn worker(&self) -> &Worker {
+        // SAFETY: by the contract of `new`: the worker is further down on this thread's stack.
+        unsafe { self.worker.as_ref() }
+    }
+
+    #[inline]
+    pub(super) fn raw_pid(&self) -> RawPid {
+        self.pid
+    }
+
+    #[inline]
+    fn extra(&mut self) -> &mut Extra<P> {
+        // SAFETY: by the contract of `new`; the context is borrowed mutably for as long as the reference.
+        unsafe { &mut *self.extra }
+    }
+
+    /// The process's own pid.
+    #[inline]
+    pub fn pid(&self) -> Pid<P> {
+        Pid::from_raw(self.pid)
+    }
+
+    /// Sends a message. What is sent to one process arrives in the order of the sends.
+    ///
+    /// One allocation, none for a name that is text known at compile time; the body is shared. To a process that has
+    /// ended, or that cannot be reached, the message is a dead letter: see [`Statistics`](crate::Statistics).
+    #[inline]
+    pub fn send(
+        &mut self,
+        to: impl Recipient,
+        name: impl Into<Cow<'static, str>>,
+        body: impl Into<Bytes>,
+    ) {
+        let message =
+            Message { name: name.into(), from: Upid::local(self.pid), body: body.into() };
+        send::send(to, message, Some(self.worker()));
+    }
+
+    /// Has messages of this name served by `handler`; a handler or delegate that was there is replaced.
+    ///
+    /// A function, or a closure that captures nothing, under a name that is known at compile time, costs no memory per process.
+    ///
+    /// ```
+    /// # use libprocess::{Context, MessageEvent, Process};
+    /// struct Adder { sum: i64 }
+    /// impl Process for Adder {
+    ///     fn initialize(&mut self, cx: &mut Context<Self>) {
+    ///         cx.install("add", Self::on_add);
+    ///         cx.install("clear", |adder, _event, _cx| adder.sum = 0);
+    ///     }
+    /// }
+    /// impl Adder {
+    ///     fn on_add(&mut self, event: MessageEvent, cx: &mut Context<Self>) {
+    ///         self.sum += i64::from(event.body[0]);
+    ///         cx.send(&event.from, "sum", self.sum.to_string());
+    ///     }
+    /// }
+    /// ```
+    pub fn install<F>(&mut self, name: impl Into<Cow<'static, str>>, handler: F)
+    where
+        F: Fn(&mut P, MessageEvent, &mut Context<P>) + Send + 'static,
+    {
+        self.extra().handlers.install(name.into(), handler);
+    }
+
+    /// Has messages of this name passed on to `to`, which sees the original sender; a handler that was there is replaced.
+    ///
+    /// A local message travels on in its own block: nothing is allocated or copied.
+    pub fn delegate(&mut self, name: impl Into<Cow<'static, str>>, to: impl Recipient) {
+        self.extra().handlers.delegate(name.into(), to.to_upid());
+    }
+
+    /// Serves a message by the handler or delegate of its name: what [`Process::consume_message`] does by default.
+    /// For processes that override it and want the rest served as usual.
+    #[inline]
+    pub fn handle(&mut self, process: &mut P, event: MessageEvent) {
+        match self.extra().handlers.find(&event.name) {
+            Action::Function(function) => function(process, event, self),
+            Action::Closure(closure) => closure(process, event, self),
+            Action::Delegate(to) => self.forward(&to, event),
+            Action::None => self.worker().counters().add(statistics::UNHANDLED, 1),
+        }
+    }
+
+    fn forward(&mut self, to: &Upid, event: MessageEvent) {
+        match to.as_local() {
+            Some(pid) => {
+                send::deliver_from(self.worker(), pid, event.into_box());
+            }
+            None => {
+                send::send(to, event.into_message(), Some(self.worker()));
+            }
+        }
+    }
+
+    /// Links to another process: when that one ends, this one gets [`exited`](Process::exited), exactly once, after everything
+    /// that it was sent by it. If it has ended already, or cannot be reached, that comes at once, as an event.
+    ///
+    /// Linking twice is linking once. A link to oneself does nothing.
+    pub fn link(&mut self, to: impl Recipient) {
+        if let Some(linkee) = exits::link(self.pid, &to.to_upid()) {
+            self.extra().links.get_or_insert_default().insert(linkee);
+        }
+    }
+
+    /// Ends this process after the event that is being served.
+    pub fn terminate(&mut self) {
+        let me = Upid::local(self.pid);
+        exits::terminate(&me, true, me.clone());
+    }
+
+    /// How many events of a kind wait in the mailbox, without the one that is being served. O(pending events).
+    pub fn event_count(&mut self, kind: EventKind) -> usize {
+        // SAFETY: the context exists while its process is served, that is while its thread has the token.
+        unsafe { self.slot.count_pending(self.pid.generation(), kind) }
+    }
+}
+
+impl<P> std::fmt::Debug for Context<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("pid", &Upid::local(self.pid)).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,43 @@
+//! What this thread is doing: which process it runs, which one it is ending, and whose worker it is.
+
+use std::cell::Cell;
+
+use super::RawPid;
+use super::manager::ProcessManager;
+
+thread_local! {
+    static RUNNING: Cell<Option<RawPid>> = const { Cell::new(None) };
+    static ENDING: Cell<Option<RawPid>> = const { Cell::new(None) };
+    static MANAGER: Cell<*const ProcessManager> = const { Cell::new(std::ptr::null()) };
+}
+
+/// The process whose handler this thread is in.
+pub(crate) fn running() -> Option<RawPid> {
+    RUNNING.get()
+}
+
+/// Whether waiting for this process in this thread would be waiting for oneself: its handler, or its end, is further down on the stack.
+pub(crate) fn is_mine(pid: RawPid) -> bool {
+    RUNNING.get() == Some(pid) || ENDING.get() == Some(pid)
+}
+
+/// Sets which process runs, and gives the one before.
+#[inline]
+pub(super) fn set_running(pid: Option<RawPid>) -> Option<RawPid> {
+    RUNNING.replace(pid)
+}
+
+pub(super) fn set_ending(pid: Option<RawPid>) {
+    ENDING.set(pid);
+}
+
+/// Makes this thread a worker of that runtime. The runtime outlives its workers' threads.
+pub(crate) fn set_current_manager(manager: *const ProcessManager) {
+    MANAGER.set(manager);
+}
+
+/// The runtime whose worker this thread is.
+pub(crate) fn current_manager<R>(f: impl FnOnce(Option<&ProcessManager>) -> R) -> R {
+    // SAFETY: set at the start of a worker's thread by the runtime, which joins its threads before it is freed.
+    f(unsafe { MANAGER.get().as_ref() })
+}

@@ -1,0 +1,120 @@
+//! The end of a process. `docs/architecture.md` §9 gives the order and its reasons.
+
+use std::sync::Arc;
+
+use super::arena::arena;
+use super::event::{EventBox, ExitReason, ExitedEvent};
+use super::resume::{Cell, guarded};
+use super::slot::Slot;
+use super::{Context, Process, Upid, current, directory, send, statistics};
+use crate::scheduler::Worker;
+
+/// Ends the tenant of a slot. With a message it has panicked, and is not finalized.
+///
+/// # Safety
+///
+/// The caller holds the token of the slot and gives it up; the cell is its tenant's.
+#[cold]
+pub(super) unsafe fn end<P: Process>(
+    slot: &'static Slot,
+    cell: *mut Cell<P>,
+    cx: &mut Context<P>,
+    worker: &Worker,
+    mut panicked: Option<Arc<str>>,
+) {
+    let pid = slot.pid();
+    // SAFETY: the token is ours; the manager stays until this process is counted out.
+    let manager = unsafe { &*slot.manager() };
+    // Whoever waits for this process from here on, in this thread, would wait for himself.
+    current::set_ending(Some(pid));
+
+    if panicked.is_none() {
+        current::set_running(Some(pid));
+        panicked = guarded("finalize", || {
+            // SAFETY: the token is ours.
+            unsafe { (*cell).process.finalize(cx) }
+        });
+        current::set_running(None);
+    }
+
+    // SAFETY: the token is ours.
+    let mut pending = unsafe { slot.close() };
+    while let Some(event) = pending.pop_front() {
+        drop_unserved(pid, event);
+    }
+
+    // SAFETY: made by `Box::into_raw` in `spawn`; the mailbox is closed, so there is no other token.
+    let Cell { process, extra } = *unsafe { Box::from_raw(cell) };
+    let owner = extra.owner;
+    match &owner {
+        Some(owner) if panicked.is_none() => owner.put(Ok(process)),
+        _ => {
+            let _reported = guarded("the drop of a process", || drop(process));
+            if let (Some(owner), Some(message)) = (&owner, &panicked) {
+                owner.put(Err(Arc::clone(message)));
+            }
+        }
+    }
+    let _reported = guarded("the drop of a message handler", || drop(extra.handlers));
+    for linkee in extra.links.iter().flat_map(|links| links.iter()) {
+        if let Some(mut ties) = arena().slot(*linkee).lock_ties(*linkee) {
+            ties.unlink(pid);
+        }
+    }
+
+    let name = slot.lock_ties(pid).and_then(|ties| ties.name());
+    if let Some(name) = &name {
+        manager.free_name(name);
+    }
+    // SAFETY: we held the token when we closed the mailbox, and come here once.
+    let ties = unsafe { arena().vacate(manager.free_slots(), slot) };
+
+    let reason = match panicked {
+        Some(message) => ExitReason::Panicked(message),
+        None => ExitReason::Terminated,
+    };
+    let counters = worker.counters();
+    counters.add(statistics::ENDED, 1);
+    if reason != ExitReason::Terminated {
+        counters.add(statistics::PANICKED, 1);
+    }
+    if let Some(ties) = ties {
+        if !ties.linkers.is_empty() {
+            let id: Arc<str> =
+                name.unwrap_or_else(|| directory::unnamed(P::prefix(), pid).into());
+            for linker in &ties.linkers {
+                let exited = ExitedEvent {
+                    pid: Upid::local(pid),
+                    id: Arc::clone(&id),
+                    reason: reason.clone(),
+                };
+                send::deliver(*linker, exited.allocate());
+            }
+        }
+        // A waiter may ask for the statistics at once, so the process is counted out before it wakes. The
+        // runtime waits for this thread in any case.
+        manager.population().leave();
+        current::set_ending(None);
+        for waiter in ties.waiters {
+            let reason = reason.clone();
+            let _reported = guarded("a callback of a waiter", move || {
+                waiter.set(reason);
+            });
+        }
+    } else {
+        manager.population().leave();
+        current::set_ending(None);
+    }
+}
+
+/// Drops an event that was pending at the end: a dead letter like one that came later. Its drop may run callbacks of an abandoned future.
+fn drop_unserved(pid: super::RawPid, event: EventBox) {
+    let _reported = guarded("the drop of a pending event", || {
+        if event.kind() == super::EventKind::Terminate {
+            // Asking twice is no loss.
+            drop(event);
+        } else {
+            super::dead_letters::bury(pid, event);
+        }
+    });
+}

@@ -1,0 +1,218 @@
+//! The block that an event is: a header and its payload in one allocation.
+//!
+//! # Invariants
+//!
+//! 1. An [`EventBox`] owns a block that `allocate` made, and its pointer covers the whole block.
+//! 2. The header's table was made for the block's payload type, so `table.free` frees it rightly.
+//! 3. While a block is linked into a mailbox, nobody but the mailbox touches it.
+
+use std::ptr::NonNull;
+
+use libprocess_queues::event::{Link, Linked};
+
+/// The kinds of event, as libprocess has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum EventKind {
+    /// A named message with a body.
+    Message,
+    /// A function call on the process.
+    Dispatch,
+    /// An HTTP request.
+    Http,
+    /// A linked process has ended.
+    Exited,
+    /// The process is asked to end.
+    Terminate,
+}
+
+impl EventKind {
+    /// All kinds.
+    pub const ALL: [EventKind; 5] =
+        [Self::Message, Self::Dispatch, Self::Http, Self::Exited, Self::Terminate];
+}
+
+/// What is known of a block without knowing its payload's type.
+pub(crate) struct Table {
+    pub(crate) kind: EventKind,
+    /// Frees the block and drops its payload.
+    free: unsafe fn(NonNull<Header>),
+    /// For a dispatch: what is needed to run it.
+    pub(crate) dispatch: Option<super::dispatch::DispatchTable>,
+}
+
+#[repr(C)]
+pub(crate) struct Header {
+    link: Link,
+    table: &'static Table,
+    generation: u32,
+}
+
+/// A block: the header first, so that a pointer to the block is one to the header and to the link.
+#[repr(C)]
+pub(crate) struct Block<T> {
+    header: Header,
+    pub(crate) payload: T,
+}
+
+/// Owns a block of unknown payload.
+pub(crate) struct EventBox(NonNull<Header>);
+
+// SAFETY: payloads are `Send` (bound on `allocate`), and the box owns its block alone.
+unsafe impl Send for EventBox {}
+
+/// The table of a payload type that is no dispatch.
+pub(crate) const fn table_of<T: Send + 'static>(kind: EventKind) -> Table {
+    Table { kind, free: free::<T>, dispatch: None }
+}
+
+/// The table of a dispatch.
+pub(crate) const fn dispatch_table_of<T: Send + 'static>(
+    dispatch: super::dispatch::DispatchTable,
+) -> Table {
+    Table { kind: EventKind::Dispatch, free: free::<T>, dispatch: Some(dispatch) }
+}
+
+/// # Safety
+///
+/// `header` came out of an `EventBox` whose payload is a `T`, and nobody uses it afterwards.
+unsafe fn free<T>(header: NonNull<Header>) {
+    // SAFETY: by the contract and invariants 1 and 2.
+    drop(unsafe { Box::from_raw(header.cast::<Block<T>>().as_ptr()) });
+}
+
+impl EventBox {
+    /// A block with this payload; the only allocation that an event makes.
+    ///
+    /// # Safety
+    ///
+    /// `table` was made by `table_of::<T>` or `dispatch_table_of::<T>` with the same `T`.
+    #[inline]
+    pub(crate) unsafe fn allocate<T: Send + 'static>(table: &'static Table, payload: T) -> Self {
+        let block = Box::new(Block {
+            header: Header { link: Link::new(), table, generation: 0 },
+            payload,
+        });
+        // SAFETY: a box is not null.
+        Self(unsafe { NonNull::new_unchecked(Box::into_raw(block)) }.cast())
+    }
+
+    #[inline]
+    fn header(&self) -> &Header {
+        // SAFETY: invariant 1; the box is borrowed, so the block is not linked (invariant 3).
+        unsafe { self.0.as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn kind(&self) -> EventKind {
+        self.header().table.kind
+    }
+
+    #[inline]
+    pub(crate) fn header_pointer(&self) -> NonNull<Header> {
+        self.0
+    }
+
+    #[inline]
+    pub(crate) fn table(&self) -> &'static Table {
+        self.header().table
+    }
+
+    #[inline]
+    pub(crate) fn generation(&self) -> u32 {
+        self.header().generation
+    }
+
+    /// Names the tenant that the event is for.
+    #[inline]
+    pub(crate) fn set_generation(&mut self, generation: u32) {
+        // SAFETY: invariant 1; the box is borrowed mutably.
+        unsafe { self.0.as_mut() }.generation = generation;
+    }
+
+    /// The payload.
+    ///
+    /// # Safety
+    ///
+    /// The block's payload is a `T`.
+    #[inline]
+    pub(crate) unsafe fn payload<T>(&self) -> &T {
+        // SAFETY: by the contract and invariant 1.
+        unsafe { &self.0.cast::<Block<T>>().as_ref().payload }
+    }
+
+    /// The payload, to change.
+    ///
+    /// # Safety
+    ///
+    /// The block's payload is a `T`.
+    #[inline]
+    pub(crate) unsafe fn payload_mut<T>(&mut self) -> &mut T {
+        // SAFETY: by the contract and invariant 1.
+        unsafe { &mut self.0.cast::<Block<T>>().as_mut().payload }
+    }
+
+    /// Frees the block and gives its payload.
+    ///
+    /// # Safety
+    ///
+    /// The block's payload is a `T`.
+    #[inline]
+    pub(crate) unsafe fn into_payload<T>(self) -> T {
+        let pointer = self.0.cast::<Block<T>>().as_ptr();
+        std::mem::forget(self);
+        // SAFETY: by the contract and invariant 1; `self` was forgotten, so the block is freed once.
+        unsafe { Box::from_raw(pointer) }.payload
+    }
+
+    /// Frees the block, knowing its payload's type: no indirect call.
+    ///
+    /// # Safety
+    ///
+    /// The block's payload is a `T`.
+    #[inline]
+    pub(crate) unsafe fn free_as<T>(self) {
+        let pointer = self.0;
+        std::mem::forget(self);
+        // SAFETY: by the contract.
+        unsafe { free::<T>(pointer) }
+    }
+}
+
+// SAFETY: the link is the header's first field and the header the block's, both `repr(C)`, so the
+// pointers are the same and keep the provenance of the whole block; the box owns it alone.
+unsafe impl Linked for EventBox {
+    type Target = Header;
+
+    #[inline]
+    fn into_link(self) -> NonNull<Link> {
+        let link = self.0.cast();
+        std::mem::forget(self);
+        link
+    }
+
+    #[inline]
+    unsafe fn from_link(link: NonNull<Link>) -> Self {
+        Self(link.cast())
+    }
+
+    #[inline]
+    unsafe fn target<'a>(link: NonNull<Link>) -> &'a Header {
+        // SAFETY: by the contract of the trait the block is alive for `'a`.
+        unsafe { link.cast::<Header>().as_ref() }
+    }
+}
+
+impl Header {
+    /// The kind and the generation of a pending event.
+    pub(crate) fn kind_for(&self) -> (EventKind, u32) {
+        (self.table.kind, self.generation)
+    }
+}
+
+impl Drop for EventBox {
+    fn drop(&mut self) {
+        // SAFETY: invariant 2, and the box owns the block.
+        unsafe { (self.header().table.free)(self.0) }
+    }
+}

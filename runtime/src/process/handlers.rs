@@ -1,0 +1,221 @@
+//! Which handler serves a message of which name.
+//!
+//! # Shapes
+//!
+//! Most processes of a type install the same functions under the same names in `initialize`. Their table is shared: a
+//! *shape* is an immutable list of (name, function), and knows which shape follows when one more is installed.
+//!
+//! ```text
+//! (empty) ── install("add", Adder::on_add) ──► {add} ── install("sub", Adder::on_sub) ──► {add, sub}
+//! ```
+//!
+//! The first process of the type makes each shape, the others follow the arrows, and a process keeps one pointer. This is how JavaScript
+//! engines share object layouts: C. Chambers, D. Ungar, E. Lee, "An efficient implementation of SELF", OOPSLA 1989, call it a map.
+//!
+//! Shapes are never freed: they are bounded by [`SHAPES`] per type. What does not fit a shape, a closure that captured something, a name made
+//! at run time, or a shape too many, goes into a table of the process's own.
+
+use std::any::TypeId;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use super::{Context, MessageEvent, Process, Upid};
+
+/// Shapes that a type may have. Installing the same handlers in many different orders would otherwise grow memory without bound.
+const SHAPES: usize = 256;
+
+/// From this many handlers on a shape keeps a hash table; below, a look through the list is faster.
+const HASHED_FROM: usize = 12;
+
+type Function<P> = fn(&mut P, MessageEvent, &mut Context<P>);
+type Closure<P> = dyn Fn(&mut P, MessageEvent, &mut Context<P>) + Send;
+
+struct Entry<P: 'static> {
+    name: &'static str,
+    function: Function<P>,
+    /// The type of the function item: tells functions apart, whose addresses the compiler may merge.
+    identity: TypeId,
+}
+
+impl<P> Clone for Entry<P> {
+    fn clone(&self) -> Self {
+        Self { name: self.name, function: self.function, identity: self.identity }
+    }
+}
+
+struct Shape<P: 'static> {
+    entries: Vec<Entry<P>>,
+    by_name: HashMap<&'static str, usize>,
+    /// The shape that follows most often: found without a lock.
+    usual: OnceLock<&'static Shape<P>>,
+    others: Mutex<Vec<&'static Shape<P>>>,
+    root: Option<&'static Shape<P>>,
+    /// Shapes of this type; counted in the root.
+    count: AtomicUsize,
+}
+
+impl<P: Process> Shape<P> {
+    fn root() -> &'static Self {
+        static ROOTS: RwLock<Option<HashMap<TypeId, usize>>> = RwLock::new(None);
+        let id = TypeId::of::<P>();
+        // A shape is exposed as a number, because a static cannot name `P`.
+        let known = |roots: &Option<HashMap<TypeId, usize>>| {
+            roots.as_ref().and_then(|roots| roots.get(&id).copied())
+        };
+        let found = known(&ROOTS.read().unwrap_or_else(PoisonError::into_inner));
+        let address = found.unwrap_or_else(|| {
+            let mut roots = ROOTS.write().unwrap_or_else(PoisonError::into_inner);
+            known(&roots).unwrap_or_else(|| {
+                let root: &'static Self = Box::leak(Box::new(Self::with_entries(Vec::new(), None)));
+                let address = std::ptr::from_ref(root).expose_provenance();
+                roots.get_or_insert_default().insert(id, address);
+                address
+            })
+        });
+        // SAFETY: stored under `TypeId::of::<P>()` by the lines above, so it is a leaked `Shape<P>`.
+        unsafe { &*std::ptr::with_exposed_provenance(address) }
+    }
+
+    fn with_entries(entries: Vec<Entry<P>>, root: Option<&'static Self>) -> Self {
+        let mut by_name = HashMap::new();
+        if entries.len() >= HASHED_FROM {
+            by_name.extend(entries.iter().enumerate().map(|(place, entry)| (entry.name, place)));
+        }
+        Self {
+            entries,
+            by_name,
+            usual: OnceLock::new(),
+            others: Mutex::new(Vec::new()),
+            root,
+            count: AtomicUsize::new(0),
+        }
+    }
+
+    /// The shape that has one handler more, or another one under the name; `None` if the type has too many shapes.
+    fn with(&'static self, entry: Entry<P>) -> Option<&'static Self> {
+        let follows = |shape: &'static Self| {
+            let last = shape.entries.last().expect("every shape but the root has a last entry");
+            last.name == entry.name && last.identity == entry.identity
+        };
+        if let Some(usual) = self.usual.get().copied().filter(|usual| follows(usual)) {
+            return Some(usual);
+        }
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(other) = others.iter().copied().find(|other| follows(other)) {
+            return Some(other);
+        }
+        let root = self.root.unwrap_or(self);
+        // Relaxed: a bound, that may be passed by as many as race here.
+        if root.count.fetch_add(1, Ordering::Relaxed) >= SHAPES {
+            return None;
+        }
+        // The newest goes last, so that `follows` need look at one entry only.
+        let mut entries: Vec<_> =
+            self.entries.iter().filter(|known| known.name != entry.name).cloned().collect();
+        entries.push(entry);
+        let shape: &'static Self = Box::leak(Box::new(Self::with_entries(entries, Some(root))));
+        others.push(shape);
+        let _first_wins = self.usual.set(shape);
+        Some(shape)
+    }
+
+    fn find(&self, name: &str) -> Option<Function<P>> {
+        if !self.by_name.is_empty() {
+            return self.by_name.get(name).map(|place| self.entries[*place].function);
+        }
+        // By address first: a name that is the same literal is found without reading the text.
+        let same = |entry: &&Entry<P>| std::ptr::eq(entry.name, name);
+        let equal = |entry: &&Entry<P>| entry.name == name;
+        let found =
+            self.entries.iter().find(same).or_else(|| self.entries.iter().find(equal));
+        found.map(|entry| entry.function)
+    }
+}
+
+/// What a process does with a message of a name of its own table.
+enum Own<P: 'static> {
+    /// Shared, so that a handler may replace itself while it runs.
+    Closure(Arc<Closure<P>>),
+    Delegate(Upid),
+}
+
+/// The handlers of one process: two words.
+pub(crate) struct Handlers<P: 'static> {
+    shape: Option<&'static Shape<P>>,
+    own: Option<Box<HashMap<Cow<'static, str>, Own<P>>>>,
+}
+
+/// What is to be done with a message.
+pub(crate) enum Action<P: 'static> {
+    Function(Function<P>),
+    Closure(Arc<Closure<P>>),
+    Delegate(Upid),
+    /// No handler has that name.
+    None,
+}
+
+impl<P: Process> Handlers<P> {
+    pub(crate) const fn new() -> Self {
+        Self { shape: None, own: None }
+    }
+
+    pub(crate) fn install<F>(&mut self, name: Cow<'static, str>, handler: F)
+    where
+        F: Fn(&mut P, MessageEvent, &mut Context<P>) + Send + 'static,
+    {
+        let own_has_it = self.own.as_ref().is_some_and(|own| own.contains_key(&name));
+        if let Cow::Borrowed(name) = name
+            && size_of::<F>() == 0
+            && !std::mem::needs_drop::<F>()
+            && !own_has_it
+        {
+            let entry = Entry { name, function: call::<P, F>, identity: TypeId::of::<F>() };
+            let shape = self.shape.unwrap_or_else(Shape::root);
+            if let Some(shape) = shape.with(entry) {
+                // A value of `F` must exist for ever, as `call` makes references to one.
+                std::mem::forget(handler);
+                self.shape = Some(shape);
+                return;
+            }
+        }
+        self.insert(name, Own::Closure(Arc::new(handler)));
+    }
+
+    pub(crate) fn delegate(&mut self, name: Cow<'static, str>, to: Upid) {
+        self.insert(name, Own::Delegate(to));
+    }
+
+    fn insert(&mut self, name: Cow<'static, str>, own: Own<P>) {
+        self.own.get_or_insert_default().insert(name, own);
+    }
+
+    #[inline]
+    pub(crate) fn find(&self, name: &str) -> Action<P> {
+        if let Some(own) = &self.own {
+            match own.get(name) {
+                Some(Own::Closure(closure)) => return Action::Closure(Arc::clone(closure)),
+                Some(Own::Delegate(to)) => return Action::Delegate(to.clone()),
+                None => {}
+            }
+        }
+        match self.shape.and_then(|shape| shape.find(name)) {
+            Some(function) => Action::Function(function),
+            None => Action::None,
+        }
+    }
+}
+
+/// Calls the handler of type `F`, which has no state.
+fn call<P, F>(process: &mut P, event: MessageEvent, cx: &mut Context<P>)
+where
+    P: Process,
+    F: Fn(&mut P, MessageEvent, &mut Context<P>) + Send + 'static,
+{
+    // SAFETY: `install` was given a value of this type of size zero and forgot it, so one exists for
+    // ever, at any aligned address; it has no drop.
+    let handler: &F = unsafe { NonNull::dangling().as_ref() };
+    handler(process, event, cx);
+}

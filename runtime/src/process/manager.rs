@@ -1,0 +1,228 @@
+//! The process manager: what the processes of one runtime share.
+//!
+//! # How a runtime ends
+//!
+//! The *population* is one word: how many processes there are, and whether the runtime is closing. A spawn increments it and sees in the same
+//! step whether it came too late. Closing sets the bit, then walks the arena and terminates what it finds. A process that the walk misses was
+//! opened after the walk locked its slot (or the growing of the arena), so its spawn, which looks at the bit once more after opening, sees it, and
+//! terminates the process itself. Whoever takes the count to zero under the bit wakes the closer. Then nothing is runnable, no handler runs,
+//! and the threads are joined.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+
+use super::arena::{FreeList, arena};
+use super::dead_letters::DeadLetters;
+use super::statistics::{ENDED, FIRST_EVENT, PANICKED, UNHANDLED};
+use super::{EventCounts, RawPid, Statistics, Upid};
+use crate::scheduler::{Scheduler, counters};
+
+pub(crate) struct ProcessManager {
+    id: u64,
+    scheduler: Arc<Scheduler>,
+    event_budget: u32,
+    free_slots: FreeList,
+    names: Mutex<HashMap<Arc<str>, RawPid>>,
+    population: Population,
+    dead_letters: DeadLetters,
+}
+
+impl ProcessManager {
+    /// Makes a manager over a scheduler that has not started.
+    pub(crate) fn new(scheduler: Arc<Scheduler>, event_budget: u32) -> Arc<Self> {
+        static IDS: AtomicU64 = AtomicU64::new(1);
+        let manager = Arc::new(Self {
+            // Relaxed: only uniqueness matters.
+            id: IDS.fetch_add(1, Ordering::Relaxed),
+            scheduler,
+            event_budget,
+            free_slots: FreeList::new(),
+            names: Mutex::new(HashMap::new()),
+            population: Population::default(),
+            dead_letters: DeadLetters::default(),
+        });
+        let mut runtimes = RUNTIMES.lock().unwrap_or_else(PoisonError::into_inner);
+        runtimes.retain(|(_, manager)| manager.strong_count() > 0);
+        runtimes.push((manager.id, Arc::downgrade(&manager)));
+        manager
+    }
+
+    /// Tells the managers apart, also after one has ended.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    #[inline]
+    pub(crate) fn scheduler(&self) -> &Arc<Scheduler> {
+        &self.scheduler
+    }
+
+    pub(super) fn event_budget(&self) -> u32 {
+        self.event_budget
+    }
+
+    /// Where the runtime can be reached: nowhere, until it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))
+    }
+
+    pub(super) fn free_slots(&self) -> &FreeList {
+        &self.free_slots
+    }
+
+    pub(super) fn population(&self) -> &Population {
+        &self.population
+    }
+
+    pub(super) fn dead_letters(&self) -> &DeadLetters {
+        &self.dead_letters
+    }
+
+    pub(super) fn named(&self, name: &str) -> Option<RawPid> {
+        self.names().get(name).copied()
+    }
+
+    /// Reserves a name. False if it is in use.
+    pub(super) fn reserve_name(&self, name: &Arc<str>, pid: RawPid) -> bool {
+        match self.names().entry(Arc::clone(name)) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(vacant) => {
+                vacant.insert(pid);
+                true
+            }
+        }
+    }
+
+    pub(super) fn free_name(&self, name: &str) {
+        self.names().remove(name);
+    }
+
+    fn names(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, RawPid>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends all processes and waits for that, then ends the threads. Must not be called on a thread of this runtime.
+    pub(crate) fn shut_down(&self) {
+        self.population.close();
+        arena().for_each_used(|slot| {
+            let mine = slot
+                .lock_tenant()
+                .filter(|(_, ties)| std::ptr::eq(ties.manager(), self))
+                .map(|(pid, _)| pid);
+            if let Some(pid) = mine {
+                super::terminate(&Upid::local(pid), true, Upid::nobody());
+            }
+        });
+        self.population.wait_until_empty();
+        self.scheduler.stop();
+        arena().give_back(&self.free_slots);
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        let counts = self.scheduler.counters();
+        let alive = self.population.count();
+        Statistics {
+            events: EventCounts {
+                messages: counts[FIRST_EVENT],
+                dispatches: counts[FIRST_EVENT + 1],
+                http: counts[FIRST_EVENT + 2],
+                exited: counts[FIRST_EVENT + 3],
+                terminate: counts[FIRST_EVENT + 4],
+            },
+            unhandled: counts[UNHANDLED],
+            dead_letters: self.dead_letters.count(),
+            last_dead_letters: self.dead_letters.last(),
+            spawned: counts[ENDED] + alive,
+            ended: counts[ENDED],
+            panicked: counts[PANICKED],
+            alive,
+            resumes: counts[counters::RESUMES],
+            blocked: counts[counters::BLOCKED],
+            threads: self.scheduler.thread_count(),
+        }
+    }
+}
+
+/// All runtimes, for what has no runtime at hand: rare, slow paths.
+static RUNTIMES: Mutex<Vec<(u64, Weak<ProcessManager>)>> = Mutex::new(Vec::new());
+
+/// Calls `f` with the runtime that last had a process in the pid's slot, if it has not ended.
+pub(super) fn with_runtime_of(pid: RawPid, f: impl FnOnce(&ProcessManager)) {
+    let Some(slot) = arena().find(pid) else { return };
+    let id = slot.last_runtime();
+    let manager = {
+        let runtimes = RUNTIMES.lock().unwrap_or_else(PoisonError::into_inner);
+        runtimes.iter().find(|(known, _)| *known == id).and_then(|(_, manager)| manager.upgrade())
+    };
+    if let Some(manager) = manager {
+        f(&manager);
+    }
+}
+
+/// How many processes there are, and whether more may come.
+///
+/// | bits | what |
+/// |---|---|
+/// | 0..63 | processes that have not ended |
+/// | 63 | closing |
+#[derive(Debug, Default)]
+pub(super) struct Population {
+    word: AtomicU64,
+    empty: Mutex<bool>,
+    emptied: Condvar,
+}
+
+const CLOSING: u64 = 1 << 63;
+
+impl Population {
+    /// Counts a process in. False if the runtime is closing.
+    #[must_use]
+    pub(super) fn enter(&self) -> bool {
+        // Relaxed: the process is published by its slot; the last one's leaving is what the closer acquires.
+        if self.word.fetch_add(1, Ordering::Relaxed) & CLOSING == 0 {
+            return true;
+        }
+        self.leave();
+        false
+    }
+
+    /// Counts a process out.
+    pub(super) fn leave(&self) {
+        // AcqRel: a release sequence of all leavings, so that the closer, woken by the last, has all of them behind it.
+        if self.word.fetch_sub(1, Ordering::AcqRel) == CLOSING | 1 {
+            self.tell_empty();
+        }
+    }
+
+    fn tell_empty(&self) {
+        *self.empty.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.emptied.notify_all();
+    }
+
+    /// Whether the runtime is closing. To be asked after a slot was opened: see the module.
+    pub(super) fn is_closing(&self) -> bool {
+        // Relaxed: ordered by the slot's lock against the closer's walk.
+        self.word.load(Ordering::Relaxed) & CLOSING != 0
+    }
+
+    fn close(&self) {
+        // AcqRel: as in `leave`, for the case that nobody is left.
+        if self.word.fetch_or(CLOSING, Ordering::AcqRel) & !CLOSING == 0 {
+            self.tell_empty();
+        }
+    }
+
+    fn wait_until_empty(&self) {
+        let mut empty = self.empty.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*empty {
+            empty = self.emptied.wait(empty).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn count(&self) -> u64 {
+        self.word.load(Ordering::Relaxed) & !CLOSING
+    }
+}

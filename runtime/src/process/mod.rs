@@ -1,0 +1,148 @@
+//! Processes: actors with a mailbox, events and a name.
+
+pub(crate) mod arena;
+mod context;
+mod current;
+mod dead_letters;
+pub(crate) mod directory;
+mod end;
+mod event;
+mod exits;
+mod handle;
+mod handlers;
+pub(crate) mod manager;
+mod method;
+#[cfg(all(test, libprocess_loom))]
+mod models;
+mod pid;
+mod resume;
+pub(crate) mod send;
+mod slot;
+pub(crate) mod spawn;
+mod statistics;
+mod upid;
+mod vtable;
+
+pub use context::Context;
+pub(crate) use current::current_manager;
+pub(crate) use current::set_current_manager;
+pub use dead_letters::DeadLetter;
+pub use event::{
+    DispatchEvent, DispatchIdentity, Event, EventKind, ExitReason, ExitedEvent, HttpEvent, Message,
+    MessageEvent, TerminateEvent,
+};
+pub use exits::WaitStatus;
+pub use handle::{JoinError, ProcessHandle};
+pub use method::Method;
+pub use pid::Pid;
+pub(crate) use pid::RawPid;
+pub use spawn::SpawnError;
+pub use statistics::{EventCounts, Statistics};
+pub use upid::{ParseUpidError, Recipient, Upid};
+
+pub(crate) use event::dispatch::{of_closure as dispatch_of_closure, of_method as dispatch_of_method};
+pub(crate) use exits::{terminate, wait};
+pub(crate) use handle::{new_owner, sender};
+
+use event::EventBox;
+
+#[cfg(feature = "lock-free-event-queue")]
+pub(crate) type Mailbox = libprocess_queues::event::LockFreeEventQueue<EventBox>;
+#[cfg(not(feature = "lock-free-event-queue"))]
+pub(crate) type Mailbox = libprocess_queues::event::LockingEventQueue<EventBox>;
+
+/// An actor: a value whose methods run one event at a time.
+///
+/// All methods have defaults; a type with none is a process that answers nothing.
+///
+/// # Panics
+///
+/// A panic in any of them ends this process and no other: see [`ExitReason::Panicked`].
+///
+/// ```
+/// use libprocess::{Context, MessageEvent, Process, dispatch_with, post, spawn_owned};
+///
+/// #[derive(Default)]
+/// struct Greeter { greeted: Vec<String> }
+///
+/// impl Process for Greeter {
+///     fn initialize(&mut self, cx: &mut Context<Self>) {
+///         cx.install("hello", Self::on_hello);
+///     }
+/// }
+///
+/// impl Greeter {
+///     fn on_hello(&mut self, event: MessageEvent, _cx: &mut Context<Self>) {
+///         self.greeted.push(String::from_utf8_lossy(&event.body).into_owned());
+///     }
+/// }
+///
+/// let greeter = spawn_owned(Greeter::default());
+/// post(greeter.pid(), "hello", "Ann");
+/// let greeted = dispatch_with(greeter.pid(), |greeter, _cx| greeter.greeted.clone());
+/// assert_eq!(greeted.get(), Ok(vec!["Ann".to_owned()]));
+/// ```
+pub trait Process: Sized + Send + 'static {
+    /// What the ids of unnamed processes of this type start with: `Prefix(17)`. By default the type's name.
+    fn prefix() -> &'static str {
+        vtable::short_type_name::<Self>()
+    }
+
+    /// Called once, before the first event.
+    fn initialize(&mut self, cx: &mut Context<Self>) {
+        let _ = cx;
+    }
+
+    /// Called once, after the last event, unless the process panicked.
+    fn finalize(&mut self, cx: &mut Context<Self>) {
+        let _ = cx;
+    }
+
+    /// Serves one event, by default by the `consume_` method of its kind.
+    #[inline]
+    fn serve(&mut self, event: Event<Self>, cx: &mut Context<Self>) {
+        match event {
+            Event::Message(event) => self.consume_message(event, cx),
+            Event::Dispatch(event) => self.consume_dispatch(event, cx),
+            Event::Http(event) => self.consume_http(event, cx),
+            Event::Exited(event) => self.consume_exited(event, cx),
+            Event::Terminate(event) => self.consume_terminate(event, cx),
+        }
+    }
+
+    /// Serves a message, by default by the handler or delegate installed under its name. Without one the message is
+    /// counted in [`Statistics::unhandled`] and dropped.
+    #[inline]
+    fn consume_message(&mut self, event: MessageEvent, cx: &mut Context<Self>) {
+        cx.handle(self, event);
+    }
+
+    /// Serves a dispatch, by default by running it.
+    #[inline]
+    fn consume_dispatch(&mut self, event: DispatchEvent<Self>, cx: &mut Context<Self>) {
+        event.run(self, cx);
+    }
+
+    /// Serves an HTTP request, by default with `404 Not Found`.
+    fn consume_http(&mut self, event: HttpEvent, cx: &mut Context<Self>) {
+        let _ = cx;
+        let mut response = http::Response::new(bytes::Bytes::new());
+        *response.status_mut() = http::StatusCode::NOT_FOUND;
+        event.response.set(response);
+    }
+
+    /// Serves the news that a linked process has ended, by default by [`exited`](Self::exited).
+    fn consume_exited(&mut self, event: ExitedEvent, cx: &mut Context<Self>) {
+        self.exited(&event.pid, cx);
+    }
+
+    /// Serves the request to end, by default by nothing. The process ends whatever this does.
+    fn consume_terminate(&mut self, event: TerminateEvent, cx: &mut Context<Self>) {
+        let _ = (event, cx);
+    }
+
+    /// Called when a process that this one [linked](Context::link) has ended.
+    fn exited(&mut self, pid: &Upid, cx: &mut Context<Self>) {
+        let _ = (pid, cx);
+    }
+}

@@ -1,0 +1,278 @@
+//! Models of the slot protocol, explored by loom: `scripts/loom`.
+//!
+//! They run the shipped arena, slots, mailboxes and event blocks. Each model has a twin that plants a weakening in the shipped
+//! code and must fail, which shows that the model looks where the bug would be.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use loom::cell::UnsafeCell;
+use loom::thread;
+
+use super::arena::{Arena, FreeList};
+use super::event::{EventBox, EventKind, Message, MessageEvent, TerminateEvent};
+use super::slot::{Delivery, Next, Slot};
+use super::vtable::ProcessTable;
+use super::{Process, RawPid, Upid};
+use crate::facade::with_weakening;
+
+struct Modelled;
+impl Process for Modelled {}
+
+/// The state of a tenant, as loom sees it: two threads that touch it at a time are a failure.
+struct Tenant {
+    served: UnsafeCell<u32>,
+}
+
+/// An arena, and what became of every event. The counts are plain atomics: they are no part of the model.
+struct World {
+    arena: Arena,
+    own: FreeList,
+    served: AtomicU32,
+    dead: AtomicU32,
+    ended: AtomicU32,
+}
+
+impl World {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            arena: Arena::new(u32::MAX),
+            own: FreeList::new(),
+            served: AtomicU32::new(0),
+            dead: AtomicU32::new(0),
+            ended: AtomicU32::new(0),
+        })
+    }
+
+    /// Moves a tenant in and works off its first token.
+    fn spawn(&self) -> RawPid {
+        let slot = self.arena.claim(&self.own).expect("a free slot");
+        let pid = slot.pid();
+        let tenant = Box::into_raw(Box::new(Tenant { served: UnsafeCell::new(0) }));
+        // SAFETY: claimed; the cell is a `Tenant`, which `work` takes it for; nobody runs the header or reads the manager.
+        unsafe {
+            slot.open(
+                super::resume::never,
+                (std::ptr::null(), 1),
+                ProcessTable::of::<Modelled>(),
+                tenant.cast(),
+                None,
+            );
+        }
+        self.work(slot);
+        pid
+    }
+
+    /// What a worker does with a token.
+    fn work(&self, slot: &Slot) {
+        let generation = slot.pid().generation();
+        // SAFETY: the caller holds the token.
+        let tenant = unsafe { slot.cell() }.cast::<Tenant>();
+        let touch = || {
+            // SAFETY: the token holder alone touches the tenant; loom checks just that.
+            unsafe { &*tenant }.served.with_mut(|served| unsafe { *served += 1 });
+        };
+        touch();
+        loop {
+            // SAFETY: the token is held until `Rested` or the end.
+            match unsafe { slot.next(generation) } {
+                Next::Event(event) => {
+                    touch();
+                    let end = event.kind() == EventKind::Terminate;
+                    self.serve(generation, event);
+                    if end {
+                        return self.end(slot, tenant);
+                    }
+                }
+                Next::Stale(event) => self.bury(event),
+                Next::Terminate => {
+                    // SAFETY: the token is held.
+                    let event = unsafe { slot.take_terminate(generation) };
+                    self.serve(generation, event.expect("the mark came before its event"));
+                    return self.end(slot, tenant);
+                }
+                Next::Rested => return,
+            }
+        }
+    }
+
+    fn serve(&self, generation: u32, event: EventBox) {
+        self.served.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(event.generation(), generation, "an event reached another tenant");
+        drop(event);
+    }
+
+    fn bury(&self, event: EventBox) {
+        self.dead.fetch_add(1, Ordering::Relaxed);
+        drop(event);
+    }
+
+    fn end(&self, slot: &Slot, tenant: *mut Tenant) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the token is held, and given up with the mailbox.
+        let mut pending = unsafe { slot.close() };
+        while let Some(event) = pending.pop_front() {
+            self.bury(event);
+        }
+        // SAFETY: made by `spawn`; with the mailbox closed there is no other token.
+        drop(unsafe { Box::from_raw(tenant) });
+        // SAFETY: as above, once.
+        let _ties = unsafe { self.arena.vacate(&self.own, slot) };
+    }
+
+    fn settle(&self, delivery: Delivery<'_>) {
+        match delivery {
+            Delivery::Queued => {}
+            Delivery::Schedule(slot) => self.work(slot),
+            Delivery::Dead(event) => self.bury(event),
+        }
+    }
+
+    fn send(&self, to: RawPid) {
+        let message =
+            Message { name: "model".into(), from: Upid::nobody(), body: Bytes::new() };
+        self.settle(self.arena.slot(to).push(to, MessageEvent::allocate(message)));
+    }
+
+    fn terminate(&self, pid: RawPid) {
+        let event = TerminateEvent { from: Upid::nobody() }.allocate();
+        self.settle(self.arena.slot(pid).push_terminate(pid, event));
+    }
+
+    /// All events but those that wait were served or buried, and as many tenants ended.
+    fn check(&self, events: u32, ended: u32) {
+        let accounted = self.served.load(Ordering::Relaxed) + self.dead.load(Ordering::Relaxed);
+        assert_eq!(accounted, events, "an event was lost, or served twice");
+        assert_eq!(self.ended.load(Ordering::Relaxed), ended, "a tenant ended twice, or never");
+    }
+}
+
+fn model(f: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    // With three preemptions every step of one thread can fall between any two of another's, twice over; without a
+    // bound the second model takes hours.
+    builder.preemption_bound = Some(3);
+    builder.check(f);
+}
+
+/// Runs a model with a weakening and gives what loom says against it.
+fn complaint(name: &'static str, f: impl Fn() + Send + Sync + 'static) -> String {
+    let failure = catch_unwind(AssertUnwindSafe(|| with_weakening(name, || model(f))));
+    let payload = failure.expect_err("the weakening was not noticed");
+    payload
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_default()
+}
+
+/// A sender that has the first tenant's pid sends at any time, also between two looks of the others while the slot
+/// changes tenant. A bug: its event is served by the second tenant, or is lost, or two threads work for one tenant.
+fn stalled_sender() {
+    let world = World::new();
+    let first = world.spawn();
+    let sender = {
+        let world = Arc::clone(&world);
+        thread::spawn(move || world.send(first))
+    };
+    world.terminate(first);
+    let second = world.spawn();
+    world.send(second);
+    sender.join().unwrap();
+    // If the sender worked for the first tenant until now, the second one got another slot: that is fine too.
+    static REUSED: OnceLock<()> = OnceLock::new();
+    if second.index() == first.index() {
+        let _ = REUSED.set(());
+    }
+    world.terminate(second);
+    world.check(4, 2);
+}
+
+#[test]
+fn a_stalled_sender_never_reaches_the_next_tenant() {
+    model(stalled_sender);
+}
+
+#[test]
+fn without_the_generation_in_the_event_it_would() {
+    let complaint = complaint("generation", stalled_sender);
+    assert!(complaint.contains("an event reached another tenant"), "{complaint}");
+}
+
+/// Two threads send and terminate at a time. A bug: the mark is seen before its event is there, a tenant ends twice, or an event
+/// is lost between the end and the closed mailbox.
+fn terminate_races() {
+    let world = World::new();
+    let pid = world.spawn();
+    let other = {
+        let world = Arc::clone(&world);
+        thread::spawn(move || {
+            world.send(pid);
+            world.terminate(pid);
+        })
+    };
+    world.terminate(pid);
+    other.join().unwrap();
+    world.check(3, 1);
+}
+
+#[test]
+fn terminate_is_found_where_its_mark_is_seen() {
+    model(terminate_races);
+}
+
+#[test]
+fn with_the_mark_before_the_event_it_would_not_be() {
+    let complaint = complaint("mark-after-event", terminate_races);
+    assert!(complaint.contains("the mark came before its event"), "{complaint}");
+}
+
+/// One thread pops a slot while another pops two and gives the first back. A bug (ABA): the list's head is a slot that is in use, and the
+/// next claimer gets it a second time.
+fn free_list() {
+    let arena = Arc::new((Arena::new(u32::MAX), FreeList::new()));
+    {
+        let (arena, own) = &*arena;
+        let one = arena.claim(own).unwrap();
+        let two = arena.claim(own).unwrap();
+        // SAFETY: claimed and never opened.
+        unsafe {
+            let _ = arena.vacate(own, two);
+            let _ = arena.vacate(own, one);
+        }
+    }
+    let other = {
+        let arena = Arc::clone(&arena);
+        thread::spawn(move || {
+            let (arena, own) = &*arena;
+            arena.claim(own).map(Slot::index).ok()
+        })
+    };
+    let (arena, own) = &*arena;
+    let first = arena.claim(own).ok();
+    let second = arena.claim(own).map(Slot::index).ok();
+    if let Some(first) = first {
+        // SAFETY: claimed and never opened.
+        let _ = unsafe { arena.vacate(own, first) };
+    }
+    let others = other.join().unwrap();
+    let last = arena.claim(own).map(Slot::index).ok();
+    let mut held: Vec<_> = [second, others, last].into_iter().flatten().collect();
+    held.sort_unstable();
+    held.dedup();
+    let claimed = [second, others, last].into_iter().flatten().count();
+    assert_eq!(held.len(), claimed, "a slot was claimed twice");
+}
+
+#[test]
+fn the_free_list_is_safe_from_aba() {
+    model(free_list);
+}
+
+#[test]
+fn without_the_tag_it_would_not_be() {
+    let complaint = complaint("free-tag", free_list);
+    assert!(complaint.contains("a slot was claimed twice"), "{complaint}");
+}

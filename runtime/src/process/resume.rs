@@ -1,0 +1,172 @@
+//! Running a process: what a worker does with its token.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use super::event::{Event, EventBox, EventKind};
+use super::handlers::Handlers;
+use super::slot::{Next, Slot};
+use super::{Context, Process, current, dead_letters, end, send, statistics};
+use crate::process::handle::Owner;
+use crate::scheduler::{Header, Worker};
+
+/// A process and what the runtime keeps with it. Belongs to the token holder.
+pub(super) struct Cell<P: 'static> {
+    pub(super) process: P,
+    pub(super) extra: Extra<P>,
+}
+
+/// What the runtime keeps with a process.
+pub(super) struct Extra<P: 'static> {
+    pub(super) handlers: Handlers<P>,
+    /// Whom it linked: to be told when this one ends, that it need not be told any more.
+    pub(super) links: Option<Box<std::collections::BTreeSet<super::RawPid>>>,
+    /// Who gets the value in the end.
+    pub(super) owner: Option<Arc<Owner<P>>>,
+    pub(super) initialized: bool,
+}
+
+/// Why the event loop was left.
+enum Outcome {
+    /// Nothing is pending; the token is gone.
+    Rested,
+    /// The budget is used up; there may be more.
+    Yielded,
+    /// The process ends.
+    Terminated,
+}
+
+/// What the header of a slot says that nobody moved into.
+pub(super) unsafe fn never(_header: NonNull<Header>, _worker: &Worker) {
+    unreachable!("a slot was scheduled that nobody moved into");
+}
+
+/// Serves the events of a process until it rests, yields or ends.
+///
+/// # Safety
+///
+/// The header is that of a slot of the static arena whose tenant is a `P`, and the caller holds its token.
+pub(super) unsafe fn resume<P: Process>(header: NonNull<Header>, worker: &Worker) {
+    // SAFETY: by the contract; slots are never moved or freed.
+    let slot: &'static Slot = unsafe { header.cast::<Slot>().as_ref() };
+    let pid = slot.pid();
+    // SAFETY: the token is ours, and the tenant is a `P`, so this is its cell and we alone use it.
+    let (cell, budget) = unsafe { (slot.cell().cast::<Cell<P>>(), (*slot.manager()).event_budget()) };
+    // SAFETY: as above; the context's part of the cell and the process are different fields.
+    let mut cx = unsafe { Context::new(slot, pid, worker, &raw mut (*cell).extra) };
+    current::set_running(Some(pid));
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: as above.
+        unsafe { serve_events::<P>(slot, cell, &mut cx, worker, budget) }
+    }));
+    current::set_running(None);
+    match outcome {
+        Ok(Outcome::Rested) => {}
+        // SAFETY: the token is still ours, and passed on.
+        Ok(Outcome::Yielded) => worker.enqueue(unsafe { slot.runnable() }),
+        // SAFETY: the token is still ours, and used up.
+        Ok(Outcome::Terminated) => unsafe { end::end(slot, cell, &mut cx, worker, None) },
+        Err(payload) => {
+            let message = panic_message(payload);
+            // SAFETY: as above.
+            unsafe { end::end(slot, cell, &mut cx, worker, Some(message)) }
+        }
+    }
+}
+
+/// # Safety
+///
+/// The caller holds the token of the slot, and the cell is its tenant's.
+#[inline]
+unsafe fn serve_events<P: Process>(
+    slot: &'static Slot,
+    cell: *mut Cell<P>,
+    cx: &mut Context<P>,
+    worker: &Worker,
+    mut budget: u32,
+) -> Outcome {
+    // SAFETY: by the contract; the reference ends before the handler may use the context's part.
+    let process = unsafe { &mut (*cell).process };
+    // SAFETY: as above.
+    if !std::mem::replace(unsafe { &mut (*cell).extra.initialized }, true) {
+        process.initialize(cx);
+    }
+    let generation = cx.raw_pid().generation();
+    let counters = worker.counters();
+    loop {
+        // SAFETY: by the contract; after `Rested` nothing is touched.
+        match unsafe { slot.next(generation) } {
+            Next::Event(event) => {
+                let kind = event.kind();
+                counters.add(statistics::FIRST_EVENT + kind as usize, 1);
+                // SAFETY: the event was sent to this pid, whose type is `P`; so a dispatch is to a `P`.
+                process.serve(unsafe { Event::from_box(event) }, cx);
+                if kind == EventKind::Terminate {
+                    return Outcome::Terminated;
+                }
+                budget -= 1;
+                if budget == 0 {
+                    return Outcome::Yielded;
+                }
+            }
+            Next::Stale(event) => bury_stale(slot, event),
+            Next::Terminate => {
+                serve_terminate(slot, generation, process, cx);
+                return Outcome::Terminated;
+            }
+            Next::Rested => return Outcome::Rested,
+        }
+    }
+}
+
+/// `terminate` was called: serves its event ahead of all others.
+#[cold]
+fn serve_terminate<P: Process>(
+    slot: &'static Slot,
+    generation: u32,
+    process: &mut P,
+    cx: &mut Context<P>,
+) {
+    // SAFETY: called by `serve_events`, which holds the token.
+    if let Some(event) = unsafe { slot.take_terminate(generation) } {
+        cx.worker()
+            .counters()
+            .add(statistics::FIRST_EVENT + EventKind::Terminate as usize, 1);
+        // SAFETY: no dispatch.
+        process.serve(unsafe { Event::from_box(event) }, cx);
+    }
+}
+
+/// An event of an earlier tenant, pushed by a sender that stalled.
+#[cold]
+fn bury_stale(slot: &'static Slot, event: EventBox) {
+    dead_letters::bury(super::RawPid::new(slot.index(), event.generation()), event);
+}
+
+/// Runs foreign code whose panic must not stop what we are in the middle of.
+pub(super) fn guarded(what: &str, f: impl FnOnce()) -> Option<Arc<str>> {
+    let message = panic_message(catch_unwind(AssertUnwindSafe(f)).err()?);
+    tracing::error!(%message, "panic in {what}");
+    Some(message)
+}
+
+/// The text of a panic. The payload is dropped with care: its drop is foreign code too.
+fn panic_message(payload: Box<dyn Any + Send>) -> Arc<str> {
+    let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => Arc::from(*text),
+        (None, Some(text)) => Arc::from(text.as_str()),
+        (None, None) => Arc::from("(a panic without a message)"),
+    };
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        // Dropping this one might panic in its turn: leaking it ends the regress.
+        std::mem::forget(second);
+    }
+    message
+}
+
+/// Hands a first or next token to the scheduler.
+pub(super) fn start(slot: &'static Slot) {
+    Worker::with_current(|worker| send::schedule(slot, worker));
+}

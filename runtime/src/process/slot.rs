@@ -1,0 +1,457 @@
+//! A slot: the place of one process at a time, at an address that never changes.
+//!
+//! `docs/architecture.md` §1 tells the protocol. In short: a slot has *tenants*, one after the other, told apart by a
+//! generation. Senders push events that name the generation they are meant for; the tenant's *token holder*
+//! compares. The token is the mailbox's idle → scheduled change, and everything in [`TokenSide`] belongs to its holder.
+//!
+//! # Who may touch what
+//!
+//! | field | who, when |
+//! |---|---|
+//! | `header` | written by the claimer before the mailbox opens; read by the worker that runs the token |
+//! | `mailbox` | pushed to by anyone; taken from, rested and closed by the token holder; opened by the claimer |
+//! | `generation` | read by anyone; written in `release`, under the `ties` lock |
+//! | `tenant.manager` | written by the claimer, and cleared in `release`, both under the `ties` lock; read under that lock, or by the token holder |
+//! | `terminate` | raised by anyone; read by the token holder |
+//! | `token` | the token holder alone |
+//! | `last_runtime` | written by the claimer; read by anyone, as a hint |
+//! | `ties` | under its mutex; what is read there is of the tenant whose generation was compared under it |
+//! | `next_free` | the arena |
+//!
+//! # What can go wrong
+//!
+//! * *An event reaches the next tenant.* A sender stalls between look-up and push. The event's generation differs: [`Next::Stale`].
+//! * *A stale push schedules the next tenant.* Then the sender holds a real token of the new tenant, and passes it on by what it reads
+//!   after winning it. One useless resume.
+//! * *A stale `terminate` ends the next tenant.* It raises `terminate` to a generation that is past, which equals nobody's.
+
+use std::collections::BTreeSet;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use libprocess_queues::event::{Batch, Enqueued, EventQueue, Rest};
+
+use super::event::{EventBox, EventKind, ExitReason};
+use super::manager::ProcessManager;
+use super::vtable::ProcessTable;
+use super::{Mailbox, RawPid};
+use crate::facade::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::facade::{Mutex, MutexGuard, UnsafeCell, lock, weakened};
+use crate::future::Promise;
+use crate::scheduler::{Header, Runnable};
+
+#[repr(C, align(128))]
+pub(crate) struct Slot {
+    // First, so that a pointer to the slot is one to its header.
+    header: std::cell::UnsafeCell<Header>,
+    mailbox: Mailbox,
+    index: u32,
+    generation: AtomicU32,
+    tenant: UnsafeCell<Tenant>,
+    /// The runtime of the tenant, or of the last one: its id, not the runtime.
+    last_runtime: AtomicU64,
+    token: TokenLine,
+}
+
+/// What is known of the tenant from its claim to its release.
+#[derive(Clone, Copy)]
+struct Tenant {
+    manager: *const ProcessManager,
+    table: Option<&'static ProcessTable>,
+}
+
+/// On a cache line of its own: senders write the mailbox, the token holder reads and writes this.
+#[repr(C, align(64))]
+struct TokenLine {
+    terminate: AtomicU32,
+    pub(crate) next_free: AtomicU32,
+    side: UnsafeCell<TokenSide>,
+    ties: Mutex<Option<Box<Ties>>>,
+}
+
+/// What the token holder alone touches.
+struct TokenSide {
+    batch: Batch<EventBox>,
+    cell: *mut (),
+}
+
+/// Who wants to know of the tenant's end, and its name. Boxed when the first is needed, so that most processes have none.
+#[derive(Default)]
+pub(crate) struct Ties {
+    pub(crate) name: Option<Arc<str>>,
+    /// Ordered, so that `exited` goes out in an order that a seed can replay.
+    pub(crate) linkers: BTreeSet<RawPid>,
+    pub(crate) waiters: Vec<Promise<ExitReason>>,
+}
+
+// SAFETY: the table above: each field is either synchronized itself or touched under the `ties` lock
+// or the token only, and what passes between token holders is `Send` (processes and events are).
+unsafe impl Send for Slot {}
+// SAFETY: as above.
+unsafe impl Sync for Slot {}
+
+/// What the token holder does next.
+#[must_use]
+pub(crate) enum Next {
+    /// Serve this.
+    Event(EventBox),
+    /// It was for an earlier tenant: a dead letter.
+    Stale(EventBox),
+    /// `terminate` was called: end, before anything else is served.
+    Terminate,
+    /// Nothing is pending and the token is given up: do not touch the slot any more.
+    Rested,
+}
+
+/// What became of an event.
+#[must_use]
+pub(crate) enum Delivery<'a> {
+    /// Somebody else has the token, or will.
+    Queued,
+    /// The sender has the token now, and must schedule the slot.
+    Schedule(&'a Slot),
+    /// The process has ended.
+    Dead(EventBox),
+}
+
+impl Slot {
+    pub(crate) fn new(index: u32, run: crate::scheduler::Run) -> Self {
+        Self {
+            header: std::cell::UnsafeCell::new(Header::new(run)),
+            mailbox: Mailbox::closed(),
+            index,
+            generation: AtomicU32::new(1),
+            tenant: UnsafeCell::new(Tenant { manager: std::ptr::null(), table: None }),
+            last_runtime: AtomicU64::new(0),
+            token: TokenLine {
+                terminate: AtomicU32::new(0),
+                next_free: AtomicU32::new(0),
+                side: UnsafeCell::new(TokenSide {
+                    batch: Batch::new(),
+                    cell: std::ptr::null_mut(),
+                }),
+                ties: Mutex::new(None),
+            },
+        }
+    }
+
+    #[inline]
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    pub(super) fn next_free(&self) -> &AtomicU32 {
+        &self.token.next_free
+    }
+
+    /// The tenant's pid, or the one that the next tenant will have.
+    pub(crate) fn pid(&self) -> RawPid {
+        // Relaxed: callers have the token or the claim, or compare under the `ties` lock.
+        RawPid::new(self.index, self.generation.load(Ordering::Relaxed))
+    }
+
+    // ---- the claimer ----
+
+    /// Moves a tenant in. The caller has claimed the slot; afterwards it holds the tenant's first token.
+    ///
+    /// # Safety
+    ///
+    /// The caller has claimed the slot from the arena. `cell` and `run` are what `table` says.
+    /// `manager` outlives the tenancy.
+    pub(crate) unsafe fn open(
+        &self,
+        run: crate::scheduler::Run,
+        (manager, runtime): (*const ProcessManager, u64),
+        table: &'static ProcessTable,
+        cell: *mut (),
+        name: Option<Arc<str>>,
+    ) {
+        // Relaxed: a hint, for whom to tell of dead letters.
+        self.last_runtime.store(runtime, Ordering::Relaxed);
+        // SAFETY: claimed and not open: no token exists, so nobody else reads the header or the token side.
+        unsafe {
+            *self.header.get() = Header::new(run);
+            self.token.side.with_mut(|side| (*side).cell = cell);
+        }
+        let mut ties = lock(&self.token.ties);
+        *ties = name.map(|name| Box::new(Ties { name: Some(name), ..Ties::default() }));
+        // SAFETY: under the `ties` lock, and no token exists.
+        self.tenant.with_mut(|tenant| unsafe { *tenant = Tenant { manager, table: Some(table) } });
+        drop(ties);
+        self.mailbox.open();
+    }
+
+    /// The token, as the scheduler takes it.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the token, and gives it up with this.
+    #[inline]
+    pub(crate) unsafe fn runnable(&'static self) -> Runnable {
+        // SAFETY: a slot of the static arena is valid for ever; the token is unique by contract.
+        unsafe { Runnable::new(NonNull::from(self).cast()) }
+    }
+
+    // ---- senders ----
+
+    /// Pushes an event for the tenant that `pid` names.
+    #[inline]
+    pub(crate) fn push(&self, pid: RawPid, mut event: EventBox) -> Delivery<'_> {
+        // Relaxed: only a shortcut. A sender that stalls behind it is caught by the event's generation.
+        if self.generation.load(Ordering::Relaxed) != pid.generation() {
+            return Delivery::Dead(event);
+        }
+        event.set_generation(pid.generation());
+        match self.mailbox.enqueue(event) {
+            Enqueued::Queued => Delivery::Queued,
+            Enqueued::Schedule => Delivery::Schedule(self),
+            Enqueued::Closed(event) => Delivery::Dead(event),
+        }
+    }
+
+    /// Pushes a Terminate event and, after it, the mark that makes the token holder serve it before any other.
+    pub(crate) fn push_terminate(&self, pid: RawPid, event: EventBox) -> Delivery<'_> {
+        if weakened("mark-after-event") {
+            self.mark_terminate(pid);
+        }
+        let delivery = self.push(pid, event);
+        if !matches!(delivery, Delivery::Dead(_)) {
+            // If somebody served the event meanwhile, the mark comes late, and is of a generation that is past.
+            self.mark_terminate(pid);
+        }
+        delivery
+    }
+
+    fn mark_terminate(&self, pid: RawPid) {
+        // Release: pairs with the Acquire fence in `next`: whoever sees the mark finds the event.
+        // `fetch_max`: a late mark for an earlier tenant must not wipe out a later tenant's.
+        self.token.terminate.fetch_max(pid.generation(), Ordering::Release);
+    }
+
+    // ---- the token holder ----
+
+    /// The runtime of the tenant.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the token.
+    #[inline]
+    pub(crate) unsafe fn manager(&self) -> *const ProcessManager {
+        // SAFETY: written before the token came to be (mailbox open), cleared after it is gone.
+        self.tenant.with(|tenant| unsafe { (*tenant).manager })
+    }
+
+    /// The tenant's cell.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the token.
+    #[inline]
+    pub(crate) unsafe fn cell(&self) -> *mut () {
+        // SAFETY: by the contract.
+        self.token.side.with(|side| unsafe { (*side).cell })
+    }
+
+    /// What to do next, for the tenant of this generation.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the token, and is done with it if the answer is [`Next::Rested`].
+    #[inline]
+    pub(crate) unsafe fn next(&self, generation: u32) -> Next {
+        loop {
+            // Relaxed, then a fence on a hit: one plain load per event otherwise.
+            if self.token.terminate.load(Ordering::Relaxed) == generation {
+                // Acquire: pairs with the Release in `raise_terminate`.
+                fence(Ordering::Acquire);
+                return Next::Terminate;
+            }
+            // SAFETY: by the contract; the borrow ends with the call.
+            let event = self.token.side.with_mut(|side| unsafe { (*side).batch.pop_front() });
+            if let Some(event) = event {
+                return if event.generation() == generation || weakened("generation") {
+                    Next::Event(event)
+                } else {
+                    Next::Stale(event)
+                };
+            }
+            let batch = self.mailbox.take();
+            if batch.is_empty() {
+                match self.mailbox.rest() {
+                    Rest::Idle => return Next::Rested,
+                    Rest::Pending => continue,
+                }
+            }
+            // SAFETY: by the contract; the old batch is empty.
+            self.token.side.with_mut(|side| unsafe { (*side).batch = batch });
+        }
+    }
+
+    /// Takes the first Terminate event of this generation out of what is pending.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the token.
+    pub(crate) unsafe fn take_terminate(&self, generation: u32) -> Option<EventBox> {
+        let mut pending = self.pending();
+        let mut kept = Batch::new();
+        let mut found = None;
+        while let Some(event) = pending.pop_front() {
+            if found.is_none()
+                && event.kind() == EventKind::Terminate
+                && event.generation() == generation
+            {
+                found = Some(event);
+            } else {
+                kept.push_back(event);
+            }
+        }
+        // SAFETY: by the contract; `pending` left an empty batch there.
+        self.token.side.with_mut(|side| unsafe { (*side).batch = kept });
+        found
+    }
+
+    /// How many events of a kind are pending for this generation. O(pending).
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the token.
+    pub(crate) unsafe fn count_pending(&self, generation: u32, kind: EventKind) -> usize {
+        let pending = self.pending();
+        let count = pending.iter().filter(|header| header.kind_for() == (kind, generation)).count();
+        // SAFETY: by the contract; `pending` left an empty batch there.
+        self.token.side.with_mut(|side| unsafe { (*side).batch = pending });
+        count
+    }
+
+    /// All that is pending, oldest first, leaving nothing.
+    fn pending(&self) -> Batch<EventBox> {
+        // SAFETY: called by token holders only; the borrow ends with the call.
+        let mut pending = self
+            .token
+            .side
+            .with_mut(|side| unsafe { std::mem::replace(&mut (*side).batch, Batch::new()) });
+        pending.append(self.mailbox.take());
+        pending
+    }
+
+    /// Closes the mailbox for good and gives all that is pending.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the token.
+    pub(crate) unsafe fn close(&self) -> Batch<EventBox> {
+        let mut pending = self.pending();
+        pending.append(self.mailbox.close());
+        pending
+    }
+
+    /// Moves the tenant out: from here on the pid names nobody. Gives those who want to know. The mailbox is closed.
+    ///
+    /// # Safety
+    ///
+    /// The caller held the token when it closed the mailbox, and calls this once.
+    pub(crate) unsafe fn vacate(&self, limit: u32) -> (Option<Box<Ties>>, Vacated) {
+        let mut ties = lock(&self.token.ties);
+        let taken = ties.take();
+        // SAFETY: under the `ties` lock; the token is gone.
+        self.tenant.with_mut(|tenant| unsafe {
+            *tenant = Tenant { manager: std::ptr::null(), table: None };
+        });
+        // Relaxed: written by one thread, under the lock; the others' reads are shortcuts or under the lock.
+        let generation = self.generation.load(Ordering::Relaxed);
+        let vacated = if generation >= limit {
+            // No pid has generation 0, so nobody ever compares equal again.
+            self.generation.store(0, Ordering::Relaxed);
+            Vacated::Retired
+        } else {
+            self.generation.store(generation + 1, Ordering::Relaxed);
+            Vacated::Free
+        };
+        drop(ties);
+        (taken, vacated)
+    }
+
+    // ---- anyone, under the lock ----
+
+    /// Locks the ties if `pid` still names the tenant.
+    pub(crate) fn lock_ties(&self, pid: RawPid) -> Option<TiesGuard<'_>> {
+        let guard = lock(&self.token.ties);
+        // Relaxed: written under the same lock.
+        if self.generation.load(Ordering::Relaxed) != pid.generation() {
+            return None;
+        }
+        // SAFETY: under the lock.
+        let tenant = self.tenant.with(|tenant| unsafe { *tenant });
+        // Claimed, but its tenant has not moved in: a pid that was guessed.
+        tenant.table?;
+        Some(TiesGuard { guard, tenant })
+    }
+
+    /// Locks the ties of whoever is the tenant.
+    pub(crate) fn lock_tenant(&self) -> Option<(RawPid, TiesGuard<'_>)> {
+        let guard = lock(&self.token.ties);
+        // SAFETY: under the lock.
+        let tenant = self.tenant.with(|tenant| unsafe { *tenant });
+        tenant.table?;
+        Some((self.pid(), TiesGuard { guard, tenant }))
+    }
+
+    /// The id of the runtime that last had a process here.
+    pub(crate) fn last_runtime(&self) -> u64 {
+        self.last_runtime.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether a slot may be used again.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Vacated {
+    Free,
+    /// Its generations are used up.
+    Retired,
+}
+
+/// The ties of a tenant that has not moved out, locked.
+pub(crate) struct TiesGuard<'a> {
+    guard: MutexGuard<'a, Option<Box<Ties>>>,
+    tenant: Tenant,
+}
+
+impl TiesGuard<'_> {
+    pub(crate) fn ties(&mut self) -> &mut Ties {
+        self.guard.get_or_insert_default()
+    }
+
+    pub(crate) fn name(&self) -> Option<Arc<str>> {
+        self.guard.as_ref().and_then(|ties| ties.name.clone())
+    }
+
+    /// Forgets a link, without making ties where there are none.
+    pub(crate) fn unlink(&mut self, linker: RawPid) {
+        if let Some(ties) = self.guard.as_mut() {
+            ties.linkers.remove(&linker);
+        }
+    }
+
+    pub(crate) fn table(&self) -> &'static ProcessTable {
+        // Both ways to a guard check that there is one.
+        self.tenant.table.expect("a tenant without a table")
+    }
+
+    /// The tenant's runtime. It cannot end while the lock is held: the tenant counts until it has moved out.
+    pub(crate) fn manager(&self) -> &ProcessManager {
+        // SAFETY: see above.
+        unsafe { &*self.tenant.manager }
+    }
+}
+
+#[cfg(all(test, not(libprocess_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_two_cache_lines() {
+        assert!(size_of::<Slot>() <= 128, "{}", size_of::<Slot>());
+    }
+}

@@ -1,0 +1,143 @@
+//! How a process comes to be.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::arena::arena;
+use super::handle::Owner;
+use super::handlers::Handlers;
+use super::manager::ProcessManager;
+use super::resume::{self, Cell, Extra};
+use super::vtable::ProcessTable;
+use super::{Pid, Process, RawPid, Upid};
+
+/// Why a process was not spawned. Gives the process back.
+pub enum SpawnError<P> {
+    /// A process of that name is alive in this runtime.
+    NameInUse {
+        /// The name.
+        name: String,
+        /// The process that was to be spawned.
+        process: P,
+    },
+    /// The name is empty, or contains `/` or `@`, which end an id in URLs and in `id@ip:port`.
+    BadName {
+        /// The name.
+        name: String,
+        /// The process that was to be spawned.
+        process: P,
+    },
+    /// The runtime is being shut down.
+    ShuttingDown {
+        /// The process that was to be spawned.
+        process: P,
+    },
+    /// There are as many processes in this OS process as can be: 67,108,864.
+    TooManyProcesses {
+        /// The process that was to be spawned.
+        process: P,
+    },
+}
+
+impl<P> SpawnError<P> {
+    /// The process that was to be spawned.
+    pub fn into_process(self) -> P {
+        match self {
+            Self::NameInUse { process, .. }
+            | Self::BadName { process, .. }
+            | Self::ShuttingDown { process }
+            | Self::TooManyProcesses { process } => process,
+        }
+    }
+}
+
+impl<P> fmt::Display for SpawnError<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NameInUse { name, .. } => write!(
+                f,
+                "a process named `{name}` is alive: terminate it and wait for it, or choose another name"
+            ),
+            Self::BadName { name, .. } => {
+                write!(f, "`{name}` cannot name a process: not empty, and without `/` and `@`")
+            }
+            Self::ShuttingDown { .. } => f.write_str("the runtime is being shut down"),
+            Self::TooManyProcesses { .. } => {
+                f.write_str("all 67,108,864 slots for processes are in use")
+            }
+        }
+    }
+}
+
+impl<P> fmt::Debug for SpawnError<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SpawnError({self})")
+    }
+}
+
+impl<P> std::error::Error for SpawnError<P> {}
+
+/// Spawns a process. `owner` gets its value in the end.
+pub(crate) fn spawn<P: Process>(
+    manager: &ProcessManager,
+    process: P,
+    name: Option<&str>,
+    owner: Option<Arc<Owner<P>>>,
+) -> Result<Pid<P>, SpawnError<P>> {
+    if let Some(name) = name
+        && (name.is_empty() || name.contains(['/', '@']))
+    {
+        return Err(SpawnError::BadName { name: name.to_owned(), process });
+    }
+    if !manager.population().enter() {
+        return Err(SpawnError::ShuttingDown { process });
+    }
+    let Ok(slot) = arena().claim(manager.free_slots()) else {
+        manager.population().leave();
+        return Err(SpawnError::TooManyProcesses { process });
+    };
+    let pid = slot.pid();
+    let name: Option<Arc<str>> = name.map(Arc::from);
+    if let Some(name) = &name
+        && !manager.reserve_name(name, pid)
+    {
+        // SAFETY: claimed and never opened: there is no token.
+        let _nobody = unsafe { arena().vacate(manager.free_slots(), slot) };
+        manager.population().leave();
+        return Err(SpawnError::NameInUse { name: name.to_string(), process });
+    }
+    let extra = Extra { handlers: Handlers::new(), links: None, owner, initialized: false };
+    let cell = Box::into_raw(Box::new(Cell { process, extra }));
+    // SAFETY: we claimed the slot; cell and run function are those of a `P`; the manager is there until
+    // this process, which was counted in, is counted out.
+    unsafe {
+        slot.open(
+            resume::resume::<P>,
+            (manager, manager.id()),
+            ProcessTable::of::<P>(),
+            cell.cast(),
+            name,
+        );
+    }
+    if manager.population().is_closing() {
+        // The walk that terminates all may have missed this one.
+        super::terminate(&Upid::local(pid), true, Upid::nobody());
+    }
+    resume::start(slot);
+    Ok(Pid::from_raw(pid))
+}
+
+/// Spawns an unnamed process; where that is impossible the process is dropped, and the pid is nobody's.
+pub(crate) fn spawn_or_nobody<P: Process>(
+    manager: &ProcessManager,
+    process: P,
+    owner: Option<Arc<Owner<P>>>,
+) -> Pid<P> {
+    match spawn(manager, process, None, owner) {
+        Ok(pid) => pid,
+        Err(error) => {
+            tracing::error!(%error, "a process could not be spawned");
+            Pid::from_raw(RawPid::NOBODY)
+        }
+    }
+}

@@ -1,0 +1,70 @@
+use super::{DeadLetter, EventKind};
+use crate::scheduler::counters;
+
+/// The counters that the workers keep for this floor, beside the scheduler's own.
+pub(super) const FIRST_EVENT: usize = counters::FIRST_FREE;
+pub(super) const UNHANDLED: usize = FIRST_EVENT + EventKind::ALL.len();
+pub(super) const ENDED: usize = UNHANDLED + 1;
+pub(super) const PANICKED: usize = ENDED + 1;
+pub(super) const LAST: usize = PANICKED;
+const _: () = assert!(LAST < counters::COUNT);
+
+/// Events served, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EventCounts {
+    /// Messages.
+    pub messages: u64,
+    /// Dispatches.
+    pub dispatches: u64,
+    /// HTTP requests.
+    pub http: u64,
+    /// Exits of linked processes.
+    pub exited: u64,
+    /// Requests to end.
+    pub terminate: u64,
+}
+
+/// What a runtime has done since it started: a snapshot, taken while it works, so that the numbers may be
+/// some events apart from each other.
+///
+/// ```
+/// use libprocess::{Process, Runtime};
+///
+/// struct Idle;
+/// impl Process for Idle {}
+///
+/// let runtime = Runtime::builder().workers(1).build()?;
+/// let idle = runtime.spawn_owned(Idle);
+/// runtime.post(idle.pid(), "nobody handles this", "");
+/// drop(idle); // terminates and waits, overtaking the message or not
+/// let statistics = runtime.stats();
+/// assert_eq!((statistics.spawned, statistics.ended, statistics.alive), (1, 1, 0));
+/// # Ok::<(), libprocess::BuildError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Events served.
+    pub events: EventCounts,
+    /// Messages whose name no handler has.
+    pub unhandled: u64,
+    /// Events that reached nobody, because the process they were for had ended or ended first.
+    pub dead_letters: u64,
+    /// The last hundred of those that were sent to a process that had ended, oldest first.
+    pub last_dead_letters: Vec<DeadLetter>,
+    /// Processes spawned.
+    pub spawned: u64,
+    /// Processes that ended.
+    pub ended: u64,
+    /// Processes that ended by a panic; counted in `ended` too.
+    pub panicked: u64,
+    /// Processes that have not ended.
+    pub alive: u64,
+    /// Times a worker took a process and served some of its events.
+    pub resumes: u64,
+    /// Times a handler blocked in `wait` or `get` and another thread took over.
+    pub blocked: u64,
+    /// Threads there are now: at work, blocked and spare.
+    pub threads: usize,
+}

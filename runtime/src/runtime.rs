@@ -1,0 +1,397 @@
+//! Runtimes: the builder that ties the floors together, and the process-wide default.
+
+use std::borrow::Cow;
+use std::num::NonZeroUsize;
+use std::panic::Location;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::future::Future;
+use crate::process::manager::ProcessManager;
+use crate::process::spawn::{spawn, spawn_or_nobody};
+use crate::process::{
+    Method, Pid, Process, ProcessHandle, Recipient, SpawnError, Statistics, Upid,
+    WaitStatus, current_manager, directory, set_current_manager,
+};
+use crate::scheduler::{Configuration, Scheduler};
+
+/// The variable that sets the number of workers of the default runtime, and of every builder that is not told one.
+pub(crate) const NUM_WORKER_THREADS: &str = "LIBPROCESS_NUM_WORKER_THREADS";
+
+/// The most workers that the variable may ask for, as in libprocess.
+const MAX_WORKERS: usize = 1024;
+
+/// Workers, and the processes that they run.
+///
+/// Dropping it shuts it down: its processes are terminated and waited for, its threads joined. A handler that never returns
+/// keeps the drop waiting. Dropped on one of its own threads (inside a handler), it shuts down in the background.
+///
+/// Functions that take a pid, such as [`dispatch`](crate::dispatch), act on that pid's runtime; [`spawn`](crate::spawn)
+/// acts on the current one: the worker's own, and elsewhere the [default](Runtime::default_runtime). Every function is also a method here.
+///
+/// ```
+/// use libprocess::{Process, Runtime};
+///
+/// struct Idle;
+/// impl Process for Idle {}
+///
+/// let runtime = Runtime::builder().workers(2).name("example").build()?;
+/// let idle = runtime.spawn(Idle);
+/// runtime.terminate(idle);
+/// assert!(runtime.wait(idle).has_ended());
+/// # Ok::<(), libprocess::BuildError>(())
+/// ```
+pub struct Runtime {
+    manager: Arc<ProcessManager>,
+}
+
+/// Sets up a [`Runtime`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct RuntimeBuilder {
+    name: String,
+    workers: Option<usize>,
+    event_budget: u32,
+    semaphore_slots: Option<usize>,
+    max_blocked_threads: usize,
+    pin: bool,
+}
+
+/// Why a runtime could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// No workers, or more than 1,024.
+    #[error("{workers} workers: ask for 1 to {MAX_WORKERS}")]
+    Workers {
+        /// How many were asked for.
+        workers: usize,
+    },
+    /// The semaphore that was asked for has fewer slots than there are workers to wait in it.
+    #[error(
+        "{workers} workers cannot wait in a semaphore of {slots} slots: ask for at least as many slots"
+    )]
+    TooFewSemaphoreSlots {
+        /// How many workers were asked for.
+        workers: usize,
+        /// How many slots were asked for.
+        slots: usize,
+    },
+    /// An event budget of zero would never serve an event.
+    #[error("an event budget of 0 serves nothing: ask for at least 1")]
+    NoEventBudget,
+    /// Pinning was asked for, and the cores of this machine cannot be told.
+    #[error("the workers cannot be pinned: the operating system does not tell which cores there are")]
+    NoCores,
+    /// The operating system refused a thread.
+    #[error("a worker thread could not be started")]
+    Thread(#[from] std::io::Error),
+}
+
+impl RuntimeBuilder {
+    fn new() -> Self {
+        Self {
+            name: "libprocess".to_owned(),
+            workers: None,
+            event_budget: 256,
+            semaphore_slots: None,
+            max_blocked_threads: 256,
+            pin: false,
+        }
+    }
+
+    /// How many threads run processes at a time: 1 to 1,024. By default what `LIBPROCESS_NUM_WORKER_THREADS` says, else the number of
+    /// cores available. Threads that are blocked in `wait` or `get` do not count: others stand in for them.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// What the threads' names start with. By default `libprocess`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// How many events a process is served before others get their turn: 256 by default. More is a little faster, less a little fairer.
+    pub fn event_budget(mut self, events: u32) -> Self {
+        self.event_budget = events;
+        self
+    }
+
+    /// How many threads may wait in the semaphore, if that has a limit: by default 128, or the number of workers if that is more.
+    pub fn semaphore_slots(mut self, slots: usize) -> Self {
+        self.semaphore_slots = Some(slots);
+        self
+    }
+
+    /// How many threads may be blocked in `wait` or `get` at a time and have others stand in for them: 256 by default. At the
+    /// limit a `wait` in a handler gives [`WaitStatus::TooManyBlocked`], and a `get` fails, at once.
+    pub fn max_blocked_threads(mut self, threads: usize) -> Self {
+        self.max_blocked_threads = threads;
+        self
+    }
+
+    /// Whether each worker is pinned to a core, in turn. By default not: pinning helps when the machine has
+    /// nothing else to do, and hurts otherwise.
+    pub fn pin_workers(mut self, pin: bool) -> Self {
+        self.pin = pin;
+        self
+    }
+
+    /// Starts the runtime.
+    ///
+    /// # Errors
+    ///
+    /// See [`BuildError`].
+    ///
+    /// ```
+    /// use libprocess::{BuildError, Runtime};
+    ///
+    /// let error = Runtime::builder().workers(200).semaphore_slots(100).build().unwrap_err();
+    /// assert!(matches!(error, BuildError::TooFewSemaphoreSlots { workers: 200, slots: 100 }));
+    /// ```
+    pub fn build(self) -> Result<Runtime, BuildError> {
+        let workers = self.workers.unwrap_or_else(default_workers);
+        if workers == 0 || workers > MAX_WORKERS {
+            return Err(BuildError::Workers { workers });
+        }
+        let slots = self.semaphore_slots.unwrap_or_else(|| {
+            workers.max(libprocess_semaphore::LifoFixedSizeSemaphore::DEFAULT_CAPACITY)
+        });
+        if slots < workers {
+            return Err(BuildError::TooFewSemaphoreSlots { workers, slots });
+        }
+        if self.event_budget == 0 {
+            return Err(BuildError::NoEventBudget);
+        }
+        let cores = if self.pin {
+            core_affinity::get_core_ids()
+                .filter(|cores| !cores.is_empty())
+                .ok_or(BuildError::NoCores)?
+        } else {
+            Vec::new()
+        };
+        let scheduler = Arc::new(Scheduler::new(Configuration {
+            name: self.name,
+            workers,
+            semaphore_slots: slots,
+            max_blocked_threads: self.max_blocked_threads,
+            cores,
+        }));
+        let manager = ProcessManager::new(scheduler, self.event_budget);
+        let of_workers = Arc::clone(&manager);
+        manager
+            .scheduler()
+            .start(Arc::new(move || set_current_manager(Arc::as_ptr(&of_workers))))?;
+        Ok(Runtime { manager })
+    }
+}
+
+/// As libprocess: 1 to 1,024; anything else is reported and ignored.
+fn default_workers() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MAX_WORKERS);
+    let Some(text) = std::env::var_os(NUM_WORKER_THREADS) else { return cores };
+    match text.to_str().and_then(|text| text.trim().parse().ok()) {
+        Some(workers) if (1..=MAX_WORKERS).contains(&workers) => workers,
+        _ => {
+            report(&format!(
+                "ignoring {NUM_WORKER_THREADS}={text:?}: expected a number from 1 to {MAX_WORKERS}; \
+                 using {cores} workers, the number of cores"
+            ));
+            cores
+        }
+    }
+}
+
+/// Says what the user got wrong in the environment: to the log, or, where there is none, to standard error.
+fn report(message: &str) {
+    if tracing::dispatcher::has_been_set() {
+        tracing::warn!("{message}");
+    } else {
+        eprintln!("libprocess: {message}");
+    }
+}
+
+impl Runtime {
+    /// A builder with the defaults.
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder::new()
+    }
+
+    /// The process-wide runtime: started on first use, configured by `LIBPROCESS_*`, never shut down.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system refuses the threads.
+    pub fn default_runtime() -> &'static Runtime {
+        static DEFAULT: OnceLock<Runtime> = OnceLock::new();
+        DEFAULT.get_or_init(|| match Self::builder().build() {
+            Ok(runtime) => runtime,
+            Err(error) => panic!("the default runtime could not be started: {error}"),
+        })
+    }
+
+    pub(crate) fn manager(&self) -> &ProcessManager {
+        &self.manager
+    }
+
+    /// How many threads run processes at a time.
+    pub fn workers(&self) -> usize {
+        self.manager.scheduler().workers()
+    }
+
+    /// What the runtime has done since it started. O(threads).
+    pub fn stats(&self) -> Statistics {
+        self.manager.statistics()
+    }
+
+    /// See [`spawn`](crate::spawn).
+    pub fn spawn<P: Process>(&self, process: P) -> Pid<P> {
+        spawn_or_nobody(&self.manager, process, None)
+    }
+
+    /// See [`spawn_named`](crate::spawn_named).
+    ///
+    /// # Errors
+    ///
+    /// See [`SpawnError`].
+    pub fn spawn_named<P: Process>(
+        &self,
+        name: &str,
+        process: P,
+    ) -> Result<Pid<P>, SpawnError<P>> {
+        spawn(&self.manager, process, Some(name), None)
+    }
+
+    /// See [`spawn_owned`](crate::spawn_owned).
+    pub fn spawn_owned<P: Process>(&self, process: P) -> ProcessHandle<P> {
+        owned(&self.manager, process)
+    }
+
+    /// The process of this id that is alive in this runtime: a name, or `Prefix(N)`.
+    ///
+    /// ```
+    /// # use libprocess::{Process, Runtime};
+    /// # struct Idle;
+    /// # impl Process for Idle {}
+    /// let runtime = Runtime::builder().workers(1).build()?;
+    /// let idle = runtime.spawn_named("lazy", Idle)?;
+    /// assert_eq!(runtime.find("lazy"), Some(idle.upid()));
+    /// assert_eq!(runtime.find("busy"), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn find(&self, id: &str) -> Option<Upid> {
+        directory::find(&self.manager, id).map(Upid::local)
+    }
+
+    /// See [`dispatch`](crate::dispatch).
+    pub fn dispatch<P, A, M>(&self, pid: Pid<P>, method: M, arguments: A) -> Future<M::Output>
+    where
+        P: Process,
+        A: Send + 'static,
+        M: Method<P, A>,
+    {
+        crate::dispatch(pid, method, arguments)
+    }
+
+    /// See [`dispatch_with`](crate::dispatch_with).
+    #[track_caller]
+    pub fn dispatch_with<P, R, F>(&self, pid: Pid<P>, closure: F) -> Future<R>
+    where
+        P: Process,
+        R: Send + 'static,
+        F: FnOnce(&mut P, &mut crate::Context<P>) -> R + Send + 'static,
+    {
+        crate::functions::dispatch_at(pid, closure, Location::caller())
+    }
+
+    /// See [`post`](crate::post).
+    pub fn post(
+        &self,
+        to: impl Recipient,
+        name: impl Into<Cow<'static, str>>,
+        body: impl Into<Bytes>,
+    ) {
+        crate::post(to, name, body);
+    }
+
+    /// See [`request`](crate::request).
+    pub fn request(
+        &self,
+        to: impl Recipient,
+        request: http::Request<Bytes>,
+    ) -> Future<http::Response<Bytes>> {
+        crate::request(to, request)
+    }
+
+    /// See [`terminate`](crate::terminate).
+    pub fn terminate(&self, pid: impl Recipient) {
+        crate::terminate(pid);
+    }
+
+    /// See [`terminate_with`](crate::terminate_with).
+    pub fn terminate_with(&self, pid: impl Recipient, inject: bool) {
+        crate::terminate_with(pid, inject);
+    }
+
+    /// See [`wait`](crate::wait).
+    pub fn wait(&self, pid: impl Recipient) -> WaitStatus {
+        crate::wait(pid)
+    }
+
+    /// See [`wait_timeout`](crate::wait_timeout).
+    pub fn wait_timeout(&self, pid: impl Recipient, timeout: Duration) -> WaitStatus {
+        crate::wait_timeout(pid, timeout)
+    }
+
+    /// Shuts the runtime down, as dropping it does: terminates its processes, waits for their ends, and joins its threads.
+    ///
+    /// Processes cannot be spawned from here on. Pending events are dropped, `finalize` runs.
+    pub fn shutdown(self) {
+        drop(self);
+    }
+}
+
+pub(crate) fn owned<P: Process>(manager: &ProcessManager, process: P) -> ProcessHandle<P> {
+    let owner = crate::process::new_owner();
+    let pid = spawn_or_nobody(manager, process, Some(Arc::clone(&owner)));
+    ProcessHandle::new(pid, owner)
+}
+
+/// Calls `f` with the current runtime: the worker's own, else the default one.
+pub(crate) fn with_current<R>(f: impl FnOnce(&ProcessManager) -> R) -> R {
+    current_manager(|manager| match manager {
+        Some(manager) => f(manager),
+        None => f(Runtime::default_runtime().manager()),
+    })
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("workers", &self.workers()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let own_thread = current_manager(|manager| {
+            manager.is_some_and(|manager| std::ptr::eq(manager, &*self.manager))
+        });
+        if !own_thread {
+            self.manager.shut_down();
+            return;
+        }
+        // A worker cannot join itself.
+        let manager = Arc::clone(&self.manager);
+        let started = std::thread::Builder::new()
+            .name("libprocess-shutdown".to_owned())
+            .spawn(move || manager.shut_down());
+        if let Err(error) = started {
+            tracing::error!(%error, "a runtime dropped by its own process could not be shut down, and runs on");
+            std::mem::forget(Arc::clone(&self.manager));
+        }
+    }
+}

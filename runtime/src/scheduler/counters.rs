@@ -1,0 +1,32 @@
+//! Counts that one thread keeps and others may read.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How many counters a thread has. The floors above name theirs from [`FIRST_FREE`] on.
+pub(crate) const COUNT: usize = 16;
+/// Times a worker took a runnable and ran it.
+pub(crate) const RESUMES: usize = 0;
+/// Times a handler blocked and another thread took over.
+pub(crate) const BLOCKED: usize = 1;
+/// The first counter that the floors above may name.
+pub(crate) const FIRST_FREE: usize = 2;
+
+/// One thread's counters, on cache lines of their own. Only their thread writes them, so adding is a load and a
+/// store, not a read-modify-write; anyone reads.
+#[repr(align(128))]
+#[derive(Debug, Default)]
+pub(crate) struct Counters([AtomicU64; COUNT]);
+
+impl Counters {
+    /// Adds to a counter. Only the thread that the counters belong to may call this.
+    #[inline]
+    pub(crate) fn add(&self, counter: usize, count: u64) {
+        let value = &self.0[counter];
+        // Relaxed: a statistic; nothing is published with it.
+        value.store(value.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> [u64; COUNT] {
+        std::array::from_fn(|counter| self.0[counter].load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,311 @@
+//! Workers, their seats, and the threads that stand in for blocked ones.
+//!
+//! The scheduler runs [`Runnable`]s and knows nothing of processes.
+//!
+//! # Seats
+//!
+//! A *seat* is what exists once per configured worker. A thread with a seat waits in the semaphore, takes
+//! runnables and runs them. When a handler blocks, its thread gives the seat to a *spare* thread, or to a new one, before it
+//! sleeps; woken, it gets a seat through the run queue (see [`waiter`]). A spare that nobody needs for a second ends.
+//!
+//! A seat is always with exactly one thread, so never more threads run processes or wait in the semaphore than there are seats,
+//! and the semaphore's slots never run out. What can go wrong:
+//!
+//! * *Nobody takes the seat.* A spare is taken off the list under the lock that it must take to give up waiting, so it either
+//!   finds its seat or was never given one. If no spare is there and no thread can be started, the seat goes back to the thread, which then
+//!   must not block (`TooManyBlocked`).
+//! * *A wake-up is lost between two threads of a seat.* The semaphore's count belongs to the scheduler, not to the seat: a signal that nobody
+//!   has used yet wakes whoever waits next.
+//! * *Shutdown while a thread is blocked.* Shutdown first waits until every process has ended, so no thread is in a handler.
+
+pub(crate) mod counters;
+mod runnable;
+mod waiter;
+mod worker;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use libprocess_queues::run::RunQueue as _;
+use libprocess_semaphore::Semaphore as _;
+
+pub(crate) use runnable::{Header, Run, Runnable};
+pub(crate) use worker::Worker;
+
+use counters::Counters;
+use waiter::SeatWaiter;
+use worker::Stopped;
+
+#[cfg(feature = "lock-free-run-queue")]
+pub(crate) type RunQueue = libprocess_queues::run::LockFreeRunQueue<Runnable>;
+#[cfg(not(feature = "lock-free-run-queue"))]
+pub(crate) type RunQueue = libprocess_queues::run::LockingRunQueue<Runnable>;
+
+#[cfg(feature = "last-in-first-out-fixed-size-semaphore")]
+pub(crate) type Semaphore = libprocess_semaphore::LifoFixedSizeSemaphore;
+#[cfg(not(feature = "last-in-first-out-fixed-size-semaphore"))]
+pub(crate) type Semaphore = libprocess_semaphore::KernelSemaphore;
+
+type LocalRunQueue = <RunQueue as libprocess_queues::run::RunQueue<Runnable>>::Local;
+
+/// What exists once per worker.
+pub(crate) struct Seat {
+    index: usize,
+    local: LocalRunQueue,
+}
+
+impl Seat {
+    fn local(&mut self) -> &mut LocalRunQueue {
+        &mut self.local
+    }
+}
+
+/// What a scheduler is made of.
+pub(crate) struct Configuration {
+    pub(crate) name: String,
+    pub(crate) workers: usize,
+    pub(crate) semaphore_slots: usize,
+    pub(crate) max_blocked_threads: usize,
+    /// The cores that seats are pinned to, in turn; empty: none.
+    pub(crate) cores: Vec<core_affinity::CoreId>,
+}
+
+pub(crate) struct Scheduler {
+    run_queue: RunQueue,
+    semaphore: Semaphore,
+    /// Foreign threads between their enqueue and the end of their signal.
+    visitors: AtomicUsize,
+    configuration: Configuration,
+    threads: Mutex<Threads>,
+}
+
+/// What is needed only when a thread starts, blocks or ends.
+struct Threads {
+    /// Threads alive, the ones about to start included.
+    alive: usize,
+    spares: Vec<Arc<SeatWaiter>>,
+    counters: Vec<Arc<Counters>>,
+    /// The sums of the threads that ended.
+    ended: [u64; counters::COUNT],
+    handles: Vec<JoinHandle<()>>,
+    started: usize,
+    stopping: bool,
+    /// Runs on each thread before it works.
+    on_start: Option<Arc<dyn Fn() + Send + Sync>>,
+}
+
+impl Scheduler {
+    pub(crate) fn new(configuration: Configuration) -> Self {
+        Self {
+            run_queue: RunQueue::new(configuration.workers),
+            semaphore: Semaphore::with_capacity(configuration.semaphore_slots),
+            visitors: AtomicUsize::new(0),
+            configuration,
+            threads: Mutex::new(Threads {
+                alive: 0,
+                spares: Vec::new(),
+                counters: Vec::new(),
+                ended: [0; counters::COUNT],
+                handles: Vec::new(),
+                started: 0,
+                stopping: false,
+                on_start: None,
+            }),
+        }
+    }
+
+    pub(crate) fn workers(&self) -> usize {
+        self.configuration.workers
+    }
+
+    /// Starts a thread for each seat. `on_start` runs on every thread, now and later, before it works.
+    ///
+    /// # Errors
+    ///
+    /// The operating system refused a thread; those that were started are stopped again.
+    pub(crate) fn start(
+        self: &Arc<Self>,
+        on_start: Arc<dyn Fn() + Send + Sync>,
+    ) -> std::io::Result<()> {
+        self.threads().on_start = Some(on_start);
+        for index in 0..self.configuration.workers {
+            let seat = Seat { index, local: self.run_queue.local(index) };
+            if let Err((_, error)) = self.start_thread(&mut self.threads(), seat) {
+                self.stop();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn threads(&self) -> std::sync::MutexGuard<'_, Threads> {
+        // Foreign code never runs under this lock, so a poisoned one is still consistent.
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start_thread(
+        self: &Arc<Self>,
+        threads: &mut Threads,
+        seat: Seat,
+    ) -> Result<(), (Option<Seat>, std::io::Error)> {
+        let (finished, running) = threads.handles.drain(..).partition(JoinHandle::is_finished);
+        threads.handles = running;
+        let finished: Vec<JoinHandle<()>> = finished;
+        finished.into_iter().for_each(join);
+
+        let scheduler = Arc::clone(self);
+        let thread_name = format!("{}-{}", self.configuration.name, threads.started);
+        let counters = Arc::new(Counters::default());
+        let on_start = threads.on_start.clone();
+        // The seat travels through a cell, so that it is not lost with the closure if the
+        // operating system refuses the thread.
+        let seat = Arc::new(Mutex::new(Some(seat)));
+        let given = Arc::clone(&seat);
+        let of_thread = Arc::clone(&counters);
+        let spawned = std::thread::Builder::new().name(thread_name).spawn(move || {
+            let seat = given.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(on_start) = on_start {
+                on_start();
+            }
+            if let Some(seat) = seat {
+                scheduler.run_thread(of_thread, seat);
+            }
+        });
+        match spawned {
+            Ok(handle) => {
+                threads.handles.push(handle);
+                threads.counters.push(counters);
+                threads.alive += 1;
+                threads.started += 1;
+                Ok(())
+            }
+            Err(error) => {
+                let seat = seat.lock().unwrap_or_else(PoisonError::into_inner).take();
+                Err((seat, error))
+            }
+        }
+    }
+
+    fn run_thread(self: &Arc<Self>, counters: Arc<Counters>, seat: Seat) {
+        let worker = Worker::new(Arc::clone(self), Arc::clone(&counters));
+        worker.enter(|| {
+            let mut next = Some(seat);
+            while let Some(seat) = next {
+                self.pin(&seat);
+                worker.take_seat(seat);
+                match worker.work() {
+                    Stopped::SeatLost => next = worker.waiter().wait_as_spare(),
+                    Stopped::Decommissioned => break,
+                }
+            }
+        });
+        let mut threads = self.threads();
+        threads.alive -= 1;
+        threads.counters.retain(|known| !Arc::ptr_eq(known, &counters));
+        for (sum, count) in threads.ended.iter_mut().zip(counters.read()) {
+            *sum += count;
+        }
+    }
+
+    fn pin(&self, seat: &Seat) {
+        let cores = &self.configuration.cores;
+        if !cores.is_empty() {
+            core_affinity::set_for_current(cores[seat.index % cores.len()]);
+        }
+    }
+
+    /// Gives a seat to a spare, or to a new thread. Gives it back if there can be none.
+    fn hand_over(self: &Arc<Self>, seat: Seat) -> Result<(), Seat> {
+        let mut threads = self.threads();
+        if let Some(spare) = threads.spares.pop() {
+            drop(threads);
+            spare.give(seat);
+            return Ok(());
+        }
+        if threads.alive >= self.configuration.workers + self.configuration.max_blocked_threads {
+            return Err(seat);
+        }
+        match self.start_thread(&mut threads, seat) {
+            Ok(()) => Ok(()),
+            Err((Some(seat), error)) => {
+                tracing::warn!(%error, "no thread could be started to stand in for a blocked worker");
+                Err(seat)
+            }
+            // The closure of a thread that was refused never ran, so the seat is still in its cell.
+            Err((None, _)) => unreachable!("a thread that did not start took a seat"),
+        }
+    }
+
+    /// Enqueues from a thread that keeps the scheduler alive.
+    fn enqueue(&self, runnable: Runnable) {
+        self.run_queue.enqueue(runnable);
+        self.semaphore.signal();
+    }
+
+    /// Enqueues from a thread that is none of this scheduler's.
+    ///
+    /// # Safety
+    ///
+    /// `this` is valid when called, because `runnable` keeps the runtime from ending until it was run. It need not be valid when this returns.
+    pub(crate) unsafe fn enqueue_from_outside(this: *const Self, runnable: Runnable) {
+        // SAFETY: valid while `runnable` is not enqueued (contract); from then on `visitors` keeps
+        // shutdown waiting until the last line, after which nothing is touched.
+        unsafe {
+            // Relaxed: ordered before the end of the runnable's process by the run queue, and that end
+            // is what shutdown acquires before it reads `visitors`.
+            (*this).visitors.fetch_add(1, Ordering::Relaxed);
+            (*this).enqueue(runnable);
+            // Release: pairs with the Acquire in `stop`: the signal happens before the scheduler is freed.
+            (*this).visitors.fetch_sub(1, Ordering::Release);
+        }
+    }
+
+    /// The sums over all threads, those that ended included.
+    pub(crate) fn counters(&self) -> [u64; counters::COUNT] {
+        let threads = self.threads();
+        let mut sums = threads.ended;
+        for counters in &threads.counters {
+            for (sum, count) in sums.iter_mut().zip(counters.read()) {
+                *sum += count;
+            }
+        }
+        sums
+    }
+
+    /// Threads alive: seated, blocked and spare.
+    pub(crate) fn thread_count(&self) -> usize {
+        self.threads().alive
+    }
+
+    /// Ends the threads and joins them. Nothing may be runnable any more, and no handler running.
+    ///
+    /// Must not be called on one of the scheduler's own threads.
+    pub(crate) fn stop(&self) {
+        // Acquire: pairs with the Release in `enqueue_from_outside`.
+        while self.visitors.load(Ordering::Acquire) != 0 {
+            // A visitor is a few instructions from its end; if it was preempted there, it needs the core.
+            std::thread::yield_now();
+        }
+        self.semaphore.decommission();
+        let mut threads = self.threads();
+        threads.stopping = true;
+        let handles = std::mem::take(&mut threads.handles);
+        let spares = std::mem::take(&mut threads.spares);
+        // It holds on to the runtime that owns this scheduler.
+        threads.on_start = None;
+        drop(threads);
+        for spare in spares {
+            spare.dismiss();
+        }
+        handles.into_iter().for_each(join);
+    }
+}
+
+fn join(handle: JoinHandle<()>) {
+    if handle.join().is_err() {
+        // Handlers' panics are caught where they are run: this is a defect of ours, or of an `on_start`.
+        tracing::error!("a worker thread panicked");
+    }
+}

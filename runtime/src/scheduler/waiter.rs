@@ -1,0 +1,178 @@
+//! A thread without a seat: blocked in a handler, or spare.
+//!
+//! # States
+//!
+//! ```text
+//!           give up the seat          woken, or deadline              a worker runs the token
+//!  SEATED ───────────────────► BLOCKED ─────────────────► RESUMING ──────────────────────────► SEATED
+//!     ▲                                                                                          │
+//!     └──────────── given the seat of a thread that blocks ─────── SPARE ◄── lost its seat ◄─────┘
+//! ```
+//!
+//! A blocked thread does not go on by itself when it is woken: its *token* goes into the run queue, and the worker that takes
+//! it gives the thread its own seat and becomes a spare. So there are never more threads at work than seats, a
+//! woken thread waits its turn like any process, and whoever asks "is anything runnable" need look at the run queue only.
+//!
+//! `BLOCKED → RESUMING` is one compare-and-swap, so that one token is made however many wakers fire. A waker that fires late finds
+//! `SEATED` or `SPARE` and does nothing, or finds the thread blocked for another reason: that one wakes early and looks again.
+
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Wake, Waker};
+use std::time::{Duration, Instant};
+
+use libprocess_semaphore::{FutexParker, Parker as _};
+
+use super::{Header, Runnable, Scheduler, Seat, Worker};
+
+/// How long a spare waits before it ends. Long enough that a process which blocks every few
+/// milliseconds does not start a thread each time.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+const UNBLOCKED: u8 = 0;
+const BLOCKED: u8 = 1;
+const RESUMING: u8 = 2;
+
+#[repr(C)]
+pub(super) struct SeatWaiter {
+    // First, so that a pointer to the waiter is one to its header.
+    header: Header,
+    scheduler: Arc<Scheduler>,
+    state: AtomicU8,
+    parker: FutexParker,
+    given: Mutex<Option<Seat>>,
+}
+
+impl SeatWaiter {
+    pub(super) fn new(scheduler: Arc<Scheduler>) -> Arc<Self> {
+        Arc::new(Self {
+            header: Header::new(run_resumed),
+            scheduler,
+            state: AtomicU8::new(UNBLOCKED),
+            parker: FutexParker::new(),
+            given: Mutex::new(None),
+        })
+    }
+
+    /// Marks the thread as blocked, after its seat was given away.
+    pub(super) fn set_blocked(&self) {
+        // Release: pairs with the Acquire in `resume`: nothing of an earlier wait is seen after it.
+        self.state.store(BLOCKED, Ordering::Release);
+    }
+
+    pub(super) fn waker(self: &Arc<Self>) -> Waker {
+        Waker::from(Arc::clone(self))
+    }
+
+    /// Sleeps until the thread has a seat again; from the deadline on it asks for one itself.
+    pub(super) fn wait_until_resumed(self: &Arc<Self>, mut deadline: Option<Instant>) -> Seat {
+        loop {
+            if let Some(seat) = self.take() {
+                // Relaxed: a late waker finds either state harmless.
+                self.state.store(UNBLOCKED, Ordering::Relaxed);
+                return seat;
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                self.resume();
+                deadline = None;
+            }
+            let _looked_at_again = self.parker.park(deadline);
+        }
+    }
+
+    /// Makes the thread's token, unless somebody has.
+    fn resume(self: &Arc<Self>) {
+        // Acquire: pairs with the Release in `set_blocked`. Relaxed on failure: then nothing is done.
+        if self
+            .state
+            .compare_exchange(BLOCKED, RESUMING, Ordering::Acquire, Ordering::Relaxed)
+            .is_err()
+        {
+            return;
+        }
+        // SAFETY: the waiter outlives the token, because its thread waits for it; the exchange
+        // makes one token.
+        let token = unsafe { Runnable::new(NonNull::from(&**self).cast()) };
+        Worker::with_current(|worker| match worker {
+            Some(worker) if Arc::ptr_eq(worker.scheduler(), &self.scheduler) => {
+                worker.enqueue(token);
+            }
+            // The scheduler is kept alive by this waiter, so no visit needs to be announced.
+            _ => self.scheduler.enqueue(token),
+        });
+    }
+
+    /// Waits on the scheduler's list of spares. `None`: nobody needed this thread, or the scheduler stops.
+    pub(super) fn wait_as_spare(self: &Arc<Self>) -> Option<Seat> {
+        {
+            let mut threads = self.scheduler.threads();
+            if threads.stopping {
+                return None;
+            }
+            threads.spares.push(Arc::clone(self));
+        }
+        let patience = Instant::now() + PATIENCE;
+        let mut deadline = Some(patience);
+        loop {
+            let _looked_at_again = self.parker.park(deadline);
+            if let Some(seat) = self.take() {
+                return Some(seat);
+            }
+            let mut threads = self.scheduler.threads();
+            if threads.stopping {
+                return None;
+            }
+            if Instant::now() >= patience {
+                let before = threads.spares.len();
+                threads.spares.retain(|spare| !Arc::ptr_eq(spare, self));
+                if threads.spares.len() < before {
+                    return None;
+                }
+                // Somebody took this spare off the list, and is about to give it a seat.
+                deadline = None;
+            }
+        }
+    }
+
+    fn take(&self) -> Option<Seat> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(super) fn give(&self, seat: Seat) {
+        *self.given.lock().unwrap_or_else(PoisonError::into_inner) = Some(seat);
+        self.parker.unpark();
+    }
+
+    /// Makes a spare look whether the scheduler stops.
+    pub(super) fn dismiss(&self) {
+        self.parker.unpark();
+    }
+}
+
+impl Wake for SeatWaiter {
+    fn wake(self: Arc<Self>) {
+        self.resume();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.resume();
+    }
+}
+
+/// Runs a blocked thread's token: gives it the seat of the worker that took the token.
+///
+/// # Safety
+///
+/// As `Run`: the header is a waiter's, in an `Arc` that its blocked thread holds.
+unsafe fn run_resumed(header: NonNull<Header>, worker: &Worker) {
+    let pointer: *const SeatWaiter = header.cast().as_ptr();
+    // SAFETY: the thread holds a reference until it has its seat, so the count is not zero; this
+    // one keeps the waiter alive through `unpark`, while the thread may already be ending.
+    let waiter = unsafe {
+        Arc::increment_strong_count(pointer);
+        Arc::from_raw(pointer)
+    };
+    let seat = worker.give_up_seat().expect("only a worker with a seat takes from the run queue");
+    waiter.give(seat);
+}

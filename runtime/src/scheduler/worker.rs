@@ -1,0 +1,162 @@
+//! A worker: what one thread of the scheduler knows about itself.
+
+use std::cell::{Cell, UnsafeCell};
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Instant;
+
+use libprocess_queues::run::RunQueue as _;
+use libprocess_semaphore::{FutexParker, Semaphore as _};
+
+use super::counters::Counters;
+use super::{LocalRunQueue, Runnable, Scheduler, Seat};
+use super::waiter::SeatWaiter;
+use crate::future::blocking::{Blocking, Registered, TooManyBlocked};
+
+thread_local! {
+    static CURRENT: Cell<*const Worker> = const { Cell::new(std::ptr::null()) };
+}
+
+/// One thread's side of the scheduler. Lives on that thread's stack; never leaves it.
+pub(crate) struct Worker {
+    scheduler: Arc<Scheduler>,
+    /// The seat this thread occupies; `None` once it gave it to a thread that was blocked.
+    seat: UnsafeCell<Option<Seat>>,
+    waiter: Arc<SeatWaiter>,
+    parker: Arc<FutexParker>,
+    counters: Arc<Counters>,
+}
+
+/// Why `work` returned.
+pub(super) enum Stopped {
+    /// The seat went to a thread that was blocked and goes on now.
+    SeatLost,
+    /// The scheduler is shutting down.
+    Decommissioned,
+}
+
+impl Worker {
+    pub(super) fn new(scheduler: Arc<Scheduler>, counters: Arc<Counters>) -> Self {
+        Self {
+            waiter: SeatWaiter::new(Arc::clone(&scheduler)),
+            scheduler,
+            seat: UnsafeCell::new(None),
+            parker: Arc::new(FutexParker::new()),
+            counters,
+        }
+    }
+
+    /// Makes this worker the thread's current one for as long as `f` runs.
+    pub(super) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        struct Leave;
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                CURRENT.with(|current| current.set(std::ptr::null()));
+            }
+        }
+        CURRENT.with(|current| current.set(self));
+        let _leave = Leave;
+        let _blocking = crate::future::blocking::install(self);
+        f()
+    }
+
+    /// Calls `f` with the thread's worker, if this is a worker's thread.
+    #[inline]
+    pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
+        let current = CURRENT.with(Cell::get);
+        // SAFETY: `enter` keeps the pointer in the thread-local only while the worker is borrowed
+        // further down on this thread's stack, so it is valid throughout this call.
+        f(unsafe { current.as_ref() })
+    }
+
+    #[inline]
+    pub(crate) fn scheduler(&self) -> &Arc<Scheduler> {
+        &self.scheduler
+    }
+
+    #[inline]
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(super) fn take_seat(&self, seat: Seat) {
+        // SAFETY: the cell is touched by this thread alone, and no reference into it is alive:
+        // those made in `enqueue` and `work` end before anything else can run.
+        unsafe { *self.seat.get() = Some(seat) };
+    }
+
+    pub(super) fn give_up_seat(&self) -> Option<Seat> {
+        // SAFETY: as in `take_seat`.
+        unsafe { (*self.seat.get()).take() }
+    }
+
+    pub(super) fn waiter(&self) -> &Arc<SeatWaiter> {
+        &self.waiter
+    }
+
+    fn has_seat(&self) -> bool {
+        // SAFETY: as in `take_seat`.
+        unsafe { (*self.seat.get()).is_some() }
+    }
+
+    /// Enqueues what this thread made runnable, and signals for it.
+    #[inline]
+    pub(crate) fn enqueue(&self, runnable: Runnable) {
+        // SAFETY: as in `take_seat`: the run queue does not call back.
+        match unsafe { (*self.seat.get()).as_mut() } {
+            Some(seat) => self.scheduler.run_queue.enqueue_local(seat.local(), runnable),
+            // Between giving the seat away and coming back from the run.
+            None => self.scheduler.run_queue.enqueue(runnable),
+        }
+        self.scheduler.semaphore.signal();
+    }
+
+    fn dequeue(&self) -> Option<Runnable> {
+        // SAFETY: as in `take_seat`: the run queue does not call back.
+        let local: &mut LocalRunQueue = unsafe { (*self.seat.get()).as_mut()?.local() };
+        self.scheduler.run_queue.dequeue(local)
+    }
+
+    /// Runs what becomes runnable until the seat is lost or the scheduler shuts down.
+    pub(super) fn work(&self) -> Stopped {
+        while self.has_seat() {
+            match self.scheduler.semaphore.wait_with(&self.parker, None) {
+                Ok(libprocess_semaphore::Wakeup::Decommissioned) => return Stopped::Decommissioned,
+                Ok(_) => {}
+                // Only threads with a seat wait, and the semaphore was made with a slot for each seat.
+                Err(error) => unreachable!("{error}"),
+            }
+            if let Some(runnable) = self.dequeue() {
+                self.counters.add(super::counters::RESUMES, 1);
+                runnable.run(self);
+            }
+        }
+        Stopped::SeatLost
+    }
+}
+
+impl Blocking for Worker {
+    fn sleep(
+        &self,
+        register: &mut dyn FnMut(&Waker) -> Registered,
+        deadline: Option<Instant>,
+    ) -> Result<(), TooManyBlocked> {
+        let seat = self.give_up_seat().expect("a handler runs in a thread with a seat");
+        if let Err(seat) = Scheduler::hand_over(&self.scheduler, seat) {
+            self.take_seat(seat);
+            return Err(TooManyBlocked);
+        }
+        self.counters.add(super::counters::BLOCKED, 1);
+        // After the seat is gone, so that a late waker of an earlier wait cannot bring a second one;
+        // before anybody has this wait's waker, so that its wake-up is not lost.
+        self.waiter.set_blocked();
+        let waker = self.waiter.waker();
+        if register(&waker) == Registered::Done {
+            waker.wake();
+        }
+        let seat = self.waiter.wait_until_resumed(deadline);
+        self.scheduler.pin(&seat);
+        self.take_seat(seat);
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! What the behaviour tests share.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use libprocess::{Context, ExitedEvent, MessageEvent, Process, Runtime, TerminateEvent, Upid};
+
+/// How long a test waits for what must happen: only a hang reaches it.
+pub const HANG: Duration = Duration::from_secs(60);
+
+pub fn runtime(workers: usize) -> Runtime {
+    Runtime::builder().workers(workers).build().expect("a runtime")
+}
+
+/// What happened, in order, from any thread.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    pub fn add(&self, entry: impl Into<String>) {
+        self.0.lock().unwrap().push(entry.into());
+    }
+
+    pub fn entries(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// A process that logs what it is served, and its own stages.
+pub struct Logging {
+    pub log: Log,
+    pub link_to: Option<Upid>,
+}
+
+impl Logging {
+    pub fn new(log: &Log) -> Self {
+        Self { log: log.clone(), link_to: None }
+    }
+
+    pub fn linked(log: &Log, to: impl Into<Upid>) -> Self {
+        Self { log: log.clone(), link_to: Some(to.into()) }
+    }
+}
+
+impl Process for Logging {
+    fn initialize(&mut self, cx: &mut Context<Self>) {
+        self.log.add("initialize");
+        if let Some(to) = self.link_to.take() {
+            cx.link(to);
+        }
+    }
+
+    fn finalize(&mut self, _cx: &mut Context<Self>) {
+        self.log.add("finalize");
+    }
+
+    fn consume_message(&mut self, event: MessageEvent, _cx: &mut Context<Self>) {
+        self.log.add(format!("message {}", event.name));
+    }
+
+    fn consume_exited(&mut self, event: ExitedEvent, _cx: &mut Context<Self>) {
+        self.log.add(format!("exited {} {}", event.id, event.reason));
+    }
+
+    fn consume_terminate(&mut self, _event: TerminateEvent, _cx: &mut Context<Self>) {
+        self.log.add("terminate");
+    }
+}
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        self.log.add("drop");
+    }
+}
+
+/// A process that does nothing.
+pub struct Idle;
+
+impl Process for Idle {}
+
+/// A door that a handler can be kept at, so that a test decides what is pending behind it.
+pub struct Gate {
+    pub open: Sender<()>,
+    pub reached: Receiver<()>,
+}
+
+/// The gate, and what a handler does there.
+pub fn gate() -> (Gate, impl FnOnce() + Send + 'static) {
+    let (open, wait_for_open) = channel();
+    let (reach, reached) = channel();
+    let stop = move || {
+        reach.send(()).expect("the test waits");
+        wait_for_open.recv_timeout(HANG).expect("the gate is opened");
+    };
+    (Gate { open, reached }, stop)
+}
+
+impl Gate {
+    /// Returns when a handler stands at the gate.
+    pub fn wait_until_reached(&self) {
+        self.reached.recv_timeout(HANG).expect("a handler reaches the gate");
+    }
+
+    pub fn open(&self) {
+        self.open.send(()).expect("a handler waits at the gate");
+    }
+}
+
+/// Counts how many of it are alive.
+pub struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    pub fn new(alive: &Arc<AtomicUsize>) -> Self {
+        alive.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(alive))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,190 @@
+//! From spawn to end: stages, their order, and the two ways to terminate.
+
+mod common;
+
+use common::{Counted, Idle, Log, Logging, gate, runtime};
+use libprocess::{
+    Context, FutureError, Process, SpawnError, WaitStatus, dispatch_with, post, terminate,
+    terminate_with, wait,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+#[test]
+fn a_process_is_initialized_served_finalized_and_dropped_in_this_order() {
+    let runtime = runtime(1);
+    let log = Log::default();
+    let pid = runtime.spawn(Logging::new(&log));
+    post(pid, "one", "");
+    post(pid, "two", "");
+    terminate_with(pid, false);
+    assert_eq!(wait(pid), WaitStatus::Ended);
+    assert_eq!(
+        log.entries(),
+        ["initialize", "message one", "message two", "terminate", "finalize", "drop"]
+    );
+}
+
+#[test]
+fn terminate_overtakes_what_is_pending_also_in_a_batch_that_was_taken() {
+    let runtime = runtime(1);
+    let log = Log::default();
+    let pid = runtime.spawn(Logging::new(&log));
+    let (door, stop) = gate();
+    // All of these are pending when the first is served, so they are in one batch with it.
+    let (before, stop_before) = gate();
+    drop(dispatch_with(pid, move |_, _| stop_before()));
+    before.wait_until_reached();
+    drop(dispatch_with(pid, move |_, _| stop()));
+    post(pid, "late", "");
+    let late = dispatch_with(pid, |_, _| ());
+    before.open();
+    door.wait_until_reached();
+    terminate(pid);
+    door.open();
+    assert!(wait(pid).has_ended());
+    assert_eq!(log.entries(), ["initialize", "terminate", "finalize", "drop"]);
+    assert_eq!(late.get(), Err(FutureError::Abandoned));
+}
+
+#[test]
+fn a_process_terminated_before_it_ran_is_initialized_first() {
+    let runtime = runtime(1);
+    let (door, stop) = gate();
+    let busy = runtime.spawn(Idle);
+    drop(dispatch_with(busy, move |_, _| stop()));
+    door.wait_until_reached();
+    // The only worker stands at the gate, so this one cannot have run yet.
+    let log = Log::default();
+    let pid = runtime.spawn(Logging::new(&log));
+    terminate(pid);
+    door.open();
+    assert!(wait(pid).has_ended());
+    assert_eq!(log.entries(), ["initialize", "terminate", "finalize", "drop"]);
+}
+
+#[test]
+fn a_process_can_end_itself() {
+    struct Suicidal(Log);
+    impl Process for Suicidal {
+        fn initialize(&mut self, cx: &mut Context<Self>) {
+            cx.terminate();
+        }
+        fn finalize(&mut self, _cx: &mut Context<Self>) {
+            self.0.add("finalize");
+        }
+    }
+    let runtime = runtime(2);
+    let log = Log::default();
+    let pid = runtime.spawn(Suicidal(log.clone()));
+    assert!(wait(pid).has_ended());
+    assert_eq!(log.entries(), ["finalize"]);
+}
+
+#[test]
+fn terminating_twice_ends_once() {
+    let runtime = runtime(2);
+    let log = Log::default();
+    let pid = runtime.spawn(Logging::new(&log));
+    for _ in 0..10 {
+        terminate(pid);
+        terminate_with(pid, false);
+    }
+    assert!(wait(pid).has_ended());
+    assert_eq!(wait(pid), WaitStatus::AlreadyEnded);
+    assert_eq!(log.entries().iter().filter(|entry| *entry == "finalize").count(), 1);
+    assert_eq!(runtime.stats().ended, 1);
+}
+
+#[test]
+fn pending_events_are_dropped_before_the_process_and_their_futures_abandoned() {
+    struct Ending {
+        log: Log,
+    }
+    impl Process for Ending {
+        fn finalize(&mut self, _cx: &mut Context<Self>) {
+            self.log.add("finalize");
+        }
+    }
+    impl Drop for Ending {
+        fn drop(&mut self) {
+            self.log.add("process dropped");
+        }
+    }
+    let runtime = runtime(1);
+    let log = Log::default();
+    let pid = runtime.spawn(Ending { log: log.clone() });
+    let (door, stop) = gate();
+    drop(dispatch_with(pid, move |_, _| stop()));
+    door.wait_until_reached();
+    let pending = dispatch_with(pid, |_, _| 1);
+    let observed = log.clone();
+    pending.on_any(move |result| observed.add(format!("pending: {}", result.unwrap_err())));
+    terminate(pid);
+    door.open();
+    assert!(wait(pid).has_ended());
+    assert_eq!(
+        log.entries(),
+        [
+            "finalize",
+            "pending: abandoned: the promise was dropped before it was completed",
+            "process dropped"
+        ]
+    );
+}
+
+#[test]
+fn what_is_sent_to_oneself_in_finalize_is_dropped() {
+    struct Chatty(Arc<AtomicUsize>);
+    impl Process for Chatty {
+        fn finalize(&mut self, cx: &mut Context<Self>) {
+            let counted = Counted::new(&self.0);
+            drop(dispatch_with(cx.pid(), move |_, _| drop(counted)));
+        }
+    }
+    let runtime = runtime(1);
+    let alive = Arc::new(AtomicUsize::new(0));
+    let pid = runtime.spawn(Chatty(Arc::clone(&alive)));
+    terminate(pid);
+    assert!(wait(pid).has_ended());
+    assert_eq!(alive.load(Ordering::Relaxed), 0);
+    assert_eq!(runtime.stats().dead_letters, 1);
+}
+
+#[test]
+fn a_name_in_use_is_an_error_that_gives_the_process_back() {
+    let runtime = runtime(1);
+    let log = Log::default();
+    let first = runtime.spawn_named("unique", Logging::new(&log)).unwrap();
+    let error = runtime.spawn_named("unique", Logging::new(&log)).unwrap_err();
+    assert!(error.to_string().contains("`unique`"), "{error}");
+    assert!(matches!(error, SpawnError::NameInUse { .. }));
+    let back = error.into_process();
+    terminate(first);
+    assert!(wait(first).has_ended());
+    let second = runtime.spawn_named("unique", back).expect("the name is free again");
+    assert_ne!(first.upid(), second.upid());
+}
+
+#[test]
+fn a_name_that_could_not_be_addressed_is_refused() {
+    let runtime = runtime(1);
+    for name in ["", "a/b", "a@b"] {
+        let error = runtime.spawn_named(name, Idle).unwrap_err();
+        assert!(matches!(error, SpawnError::BadName { .. }), "{name}: {error}");
+    }
+}
+
+#[test]
+fn processes_that_follow_each_other_in_a_slot_have_different_pids() {
+    let runtime = runtime(1);
+    let mut last = None;
+    for _ in 0..2_000 {
+        let pid = runtime.spawn(Idle);
+        assert_ne!(Some(pid), last);
+        terminate(pid);
+        wait(pid);
+        last = Some(pid);
+    }
+    assert_eq!(runtime.stats().ended, 2_000);
+}

@@ -1,0 +1,101 @@
+//! What a process costs in memory, counted by the allocator.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use libprocess::{Context, MessageEvent, Pid, Process, Runtime, dispatch_with, terminate, wait};
+
+struct Counting;
+
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is passed on unchanged to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        BYTES.fetch_add(layout.size(), Ordering::Relaxed);
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+struct Plain;
+impl Process for Plain {}
+
+struct Handling;
+impl Process for Handling {
+    fn initialize(&mut self, cx: &mut Context<Self>) {
+        cx.install("one", Self::on_message);
+        cx.install("two", Self::on_message);
+        cx.install("three", Self::on_message);
+        cx.install("four", Self::on_message);
+        cx.install("five", Self::on_message);
+    }
+}
+impl Handling {
+    fn on_message(&mut self, _event: MessageEvent, _cx: &mut Context<Self>) {}
+}
+
+/// Bytes per process of many, initialized and idle; and bytes left behind when they have ended.
+fn bytes_of<P: Process>(runtime: &Runtime, new: impl Fn() -> P) -> (usize, usize) {
+    const PROCESSES: usize = 10_000;
+    let spawn_all = || -> Vec<_> {
+        let pids: Vec<_> = (0..PROCESSES).map(|_| runtime.spawn(new())).collect();
+        for pid in &pids {
+            dispatch_with(*pid, |_, _| ()).get().unwrap();
+        }
+        pids
+    };
+    let end_all = |pids: Vec<Pid<P>>| {
+        for pid in pids {
+            terminate(pid);
+            wait(pid);
+        }
+    };
+    // The first round makes the chunks of slots, which stay.
+    end_all(spawn_all());
+    let before = BYTES.load(Ordering::Relaxed);
+    let pids = spawn_all();
+    let with = BYTES.load(Ordering::Relaxed) - size_of_val(&pids[..]);
+    end_all(pids);
+    let after = BYTES.load(Ordering::Relaxed);
+    ((with - before) / PROCESSES, after.saturating_sub(before))
+}
+
+// One test, so that nobody else allocates meanwhile.
+#[test]
+fn handlers_are_shared_and_nothing_is_left_behind() {
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let (plain, plain_left) = bytes_of(&runtime, || Plain);
+    let (handling, handling_left) = bytes_of(&runtime, || Handling);
+    // The blocks of the run queue come and go beside the processes: a byte or two for each.
+    assert!(
+        handling <= plain + 4,
+        "a process with five handlers costs {handling} bytes, one without {plain}"
+    );
+    assert!(plain <= 128, "{plain} bytes beside the slot of 128");
+    for left in [plain_left, handling_left] {
+        assert!(left < 10_000, "{left} bytes left behind by 10,000 processes");
+    }
+
+    let sender = runtime.spawn(Plain);
+    let to = runtime.spawn(Plain);
+    let calls = dispatch_with(sender, move |_, cx| {
+        let before = CALLS.load(Ordering::Relaxed);
+        for _ in 0..100 {
+            cx.send(to, "hello", "");
+        }
+        CALLS.load(Ordering::Relaxed) - before
+    });
+    assert_eq!(calls.get(), Ok(100), "a message takes one allocation");
+}
