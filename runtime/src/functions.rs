@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::future::Future;
 use crate::process::{
-    self, Context, HttpEvent, Message, Method, Pid, Process, ProcessHandle, Recipient, SpawnError,
+    self, Context, HttpEvent, Method, Pid, Process, ProcessHandle, Recipient, SpawnError,
     Upid, WaitStatus, send,
 };
 use crate::runtime::with_current;
@@ -142,8 +142,7 @@ where
 /// post(idle.pid(), "run", "");
 /// ```
 pub fn post(to: impl Recipient, name: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) {
-    let message = Message { name: name.into(), from: Upid::nobody(), body: body.into() };
-    send::send(to, message, None);
+    send::send(to, name.into(), Upid::nobody(), body.into(), None);
 }
 
 /// Has a process serve an HTTP request, and gives a future of its response. The future is abandoned where a dispatch's would be.

@@ -3,7 +3,7 @@ use std::ptr::NonNull;
 
 use bytes::Bytes;
 
-use super::event::{EventKind, Message, MessageEvent};
+use super::event::{EventKind, MessageEvent};
 use super::handlers::Action;
 use super::resume::Extra;
 use super::slot::Slot;
@@ -69,16 +69,14 @@ impl<P: Process> Context<P> {
     ///
     /// One allocation, none for a name that is text known at compile time; the body is shared. To a process that has
     /// ended, or that cannot be reached, the message is a dead letter: see [`Statistics`](crate::Statistics).
-    #[inline]
+    #[inline(always)]
     pub fn send(
         &mut self,
         to: impl Recipient,
         name: impl Into<Cow<'static, str>>,
         body: impl Into<Bytes>,
     ) {
-        let message =
-            Message { name: name.into(), from: Upid::local(self.pid), body: body.into() };
-        send::send(to, message, Some(self.worker()));
+        send::send(to, name.into(), Upid::local(self.pid), body.into(), Some(self.worker()));
     }
 
     /// Has messages of this name served by `handler`; a handler or delegate that was there is replaced.
@@ -133,7 +131,7 @@ impl<P: Process> Context<P> {
                 send::deliver_from(self.worker(), pid, event.into_box());
             }
             None => {
-                send::send(to, event.into_message(), Some(self.worker()));
+                send::send_elsewhere(to, event.into_box());
             }
         }
     }

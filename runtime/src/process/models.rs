@@ -4,19 +4,24 @@
 //! code and must fail, which shows that the model looks where the bug would be.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bytes::Bytes;
 use loom::cell::UnsafeCell;
 use loom::thread;
 
 use super::arena::{Arena, FreeList};
-use super::event::{EventBox, EventKind, Message, MessageEvent, TerminateEvent};
+use super::event::{EventBox, EventKind, MessageEvent, TerminateEvent};
 use super::slot::{Delivery, Next, Slot};
 use super::vtable::ProcessTable;
 use super::{Process, RawPid, Upid};
 use crate::facade::with_weakening;
+
+/// Whether some interleaving had the second tenant in the first one's slot.
+static REUSED: AtomicBool = AtomicBool::new(false);
+/// Whether some interleaving had a sender stall between its look at the generation and its push.
+static STALE: AtomicBool = AtomicBool::new(false);
 
 struct Modelled;
 impl Process for Modelled {}
@@ -33,6 +38,8 @@ struct World {
     served: AtomicU32,
     dead: AtomicU32,
     ended: AtomicU32,
+    /// How many linkers were told of an end.
+    told: AtomicU32,
 }
 
 impl World {
@@ -43,6 +50,7 @@ impl World {
             served: AtomicU32::new(0),
             dead: AtomicU32::new(0),
             ended: AtomicU32::new(0),
+            told: AtomicU32::new(0),
         })
     }
 
@@ -86,7 +94,10 @@ impl World {
                         return self.end(slot, tenant);
                     }
                 }
-                Next::Stale(event) => self.bury(event),
+                Next::Stale(event) => {
+                    STALE.store(true, Ordering::Relaxed);
+                    self.bury(event);
+                }
                 Next::Terminate => {
                     // SAFETY: the token is held.
                     let event = unsafe { slot.take_terminate(generation) };
@@ -119,7 +130,9 @@ impl World {
         // SAFETY: made by `spawn`; with the mailbox closed there is no other token.
         drop(unsafe { Box::from_raw(tenant) });
         // SAFETY: as above, once.
-        let _ties = unsafe { self.arena.vacate(&self.own, slot) };
+        if let Some(ties) = unsafe { self.arena.vacate(&self.own, slot) } {
+            self.told.fetch_add(ties.linkers.len() as u32, Ordering::Relaxed);
+        }
     }
 
     fn settle(&self, delivery: Delivery<'_>) {
@@ -131,9 +144,8 @@ impl World {
     }
 
     fn send(&self, to: RawPid) {
-        let message =
-            Message { name: "model".into(), from: Upid::nobody(), body: Bytes::new() };
-        self.settle(self.arena.slot(to).push(to, MessageEvent::allocate(message)));
+        let event = MessageEvent::allocate("model".into(), Upid::nobody(), Bytes::new());
+        self.settle(self.arena.slot(to).push(to, event));
     }
 
     fn terminate(&self, pid: RawPid) {
@@ -149,12 +161,9 @@ impl World {
     }
 }
 
+/// Explores every interleaving: the models are small enough to go without a bound on preemptions.
 fn model(f: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    // With three preemptions every step of one thread can fall between any two of another's, twice over; without a
-    // bound the second model takes hours.
-    builder.preemption_bound = Some(3);
-    builder.check(f);
+    loom::model::Builder::new().check(f);
 }
 
 /// Runs a model with a weakening and gives what loom says against it.
@@ -181,10 +190,9 @@ fn stalled_sender() {
     let second = world.spawn();
     world.send(second);
     sender.join().unwrap();
-    // If the sender worked for the first tenant until now, the second one got another slot: that is fine too.
-    static REUSED: OnceLock<()> = OnceLock::new();
+    // If the sender worked for the first tenant until then, the second one got another slot: that is fine too.
     if second.index() == first.index() {
-        let _ = REUSED.set(());
+        REUSED.store(true, Ordering::Relaxed);
     }
     world.terminate(second);
     world.check(4, 2);
@@ -193,6 +201,8 @@ fn stalled_sender() {
 #[test]
 fn a_stalled_sender_never_reaches_the_next_tenant() {
     model(stalled_sender);
+    assert!(REUSED.load(Ordering::Relaxed), "no interleaving reused the slot");
+    assert!(STALE.load(Ordering::Relaxed), "no interleaving had the sender stall");
 }
 
 #[test]
@@ -227,6 +237,39 @@ fn terminate_is_found_where_its_mark_is_seen() {
 fn with_the_mark_before_the_event_it_would_not_be() {
     let complaint = complaint("mark-after-event", terminate_races);
     assert!(complaint.contains("the mark came before its event"), "{complaint}");
+}
+
+/// One thread links while another ends the process. A bug: the link is made with a tenant that has moved out, and nobody is ever told; or it is told twice.
+fn link_races() {
+    let world = World::new();
+    let pid = world.spawn();
+    let linker = {
+        let world = Arc::clone(&world);
+        thread::spawn(move || match world.arena.slot(pid).lock_ties(pid) {
+            Some(mut ties) => {
+                ties.ties().linkers.insert(RawPid::new(1, 1));
+            }
+            // It has ended: the linker tells itself.
+            None => {
+                world.told.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    };
+    world.terminate(pid);
+    linker.join().unwrap();
+    assert_eq!(world.told.load(Ordering::Relaxed), 1, "not told exactly once");
+    world.check(1, 1);
+}
+
+#[test]
+fn a_link_that_races_with_the_end_is_told_once() {
+    model(link_races);
+}
+
+#[test]
+fn without_the_generation_under_the_lock_it_would_not_be() {
+    let complaint = complaint("ties-generation", link_races);
+    assert!(complaint.contains("not told exactly once"), "{complaint}");
 }
 
 /// One thread pops a slot while another pops two and gives the first back. A bug (ABA): the list's head is a slot that is in use, and the

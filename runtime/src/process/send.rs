@@ -1,11 +1,15 @@
 //! Delivering an event to a process.
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
 use super::arena::arena;
 use super::dead_letters::bury;
-use super::event::{EventBox, Message, MessageEvent};
+use super::event::{EventBox, MessageEvent};
 use super::slot::{Delivery, Slot};
 use super::upid::Route;
-use super::{RawPid, Recipient, current_manager, directory};
+use super::{RawPid, Recipient, Upid, directory};
 use crate::scheduler::{Scheduler, Worker};
 
 /// Delivers an event, in a worker's thread or any other. False if it became a dead letter.
@@ -32,7 +36,7 @@ pub(super) fn settle(pid: RawPid, delivery: Delivery<'_>) -> bool {
 
 /// As `deliver`, knowing the worker.
 #[inline]
-pub(super) fn deliver_from(worker: &Worker, pid: RawPid, event: EventBox) -> bool {
+pub(crate) fn deliver_from(worker: &Worker, pid: RawPid, event: EventBox) -> bool {
     match arena().slot(pid).push(pid, event) {
         Delivery::Queued => true,
         Delivery::Schedule(slot) => {
@@ -63,52 +67,45 @@ pub(super) fn schedule(slot: &Slot, worker: Option<&Worker>) {
     }
 }
 
-/// Sends a message to whoever `to` names. False if it became a dead letter.
-#[inline]
-pub(crate) fn send(to: impl Recipient, message: Message, worker: Option<&Worker>) -> bool {
-    to.with_route(|route| match route.0 {
-        Route::Local(pid) => {
-            let event = MessageEvent::allocate(message);
-            match worker {
-                Some(worker) => deliver_from(worker, pid, event),
-                None => deliver(pid, event),
-            }
-        }
-        Route::Nobody => send_to_nobody(&to.to_upid(), message),
-        Route::Addressed { .. } => match resolve(&to.to_upid()) {
-            Some(pid) => deliver(pid, MessageEvent::allocate(message)),
-            None => send_to_nobody(&to.to_upid(), message),
-        },
-    })
+/// Sends a message to whoever `to` names.
+#[inline(always)]
+pub(crate) fn send(
+    to: impl Recipient,
+    name: Cow<'static, str>,
+    from: Upid,
+    body: Bytes,
+    worker: Option<&Worker>,
+) {
+    let event = MessageEvent::allocate(name, from, body);
+    match (to.local_pid(), worker) {
+        (Some(pid), Some(worker)) => deliver_from(worker, pid.0, event),
+        (Some(pid), None) => deliver(pid.0, event),
+        (None, _) => send_elsewhere(&to.to_upid(), event),
+    };
 }
 
-/// The local process that an address names, if the address is the current runtime's.
-pub(crate) fn resolve(upid: &super::Upid) -> Option<RawPid> {
-    match upid.route() {
-        Route::Local(pid) => Some(pid),
-        Route::Nobody => None,
-        Route::Addressed { id, address } => current_manager(|manager| {
-            let find = |manager: &super::manager::ProcessManager| {
-                (manager.address() == address).then(|| directory::find(manager, id)).flatten()
-            };
-            match manager {
-                Some(manager) => find(manager),
-                None => find(crate::runtime::Runtime::default_runtime().manager()),
-            }
-        }),
+/// Sends a message to a text address: of this runtime, or one that cannot be reached, which makes it a dead letter.
+#[cold]
+#[inline(never)]
+pub(super) fn send_elsewhere(to: &Upid, event: EventBox) -> bool {
+    match resolve(to) {
+        Some(pid) => deliver(pid, event),
+        None => {
+            crate::runtime::with_current(|manager| {
+                manager.dead_letters().record(to.clone(), &event);
+            });
+            false
+        }
     }
 }
 
-/// A message to nobody, or to an address that this runtime cannot reach: a dead letter.
-#[cold]
-fn send_to_nobody(to: &super::Upid, message: Message) -> bool {
-    let event = MessageEvent::allocate(message);
-    current_manager(|manager| match manager {
-        Some(manager) => manager.dead_letters().record(to.clone(), &event),
-        None => crate::runtime::Runtime::default_runtime()
-            .manager()
-            .dead_letters()
-            .record(to.clone(), &event),
-    });
-    false
+/// The local process that an address names, if the address is the current runtime's.
+pub(crate) fn resolve(upid: &Upid) -> Option<RawPid> {
+    match upid.route() {
+        Route::Local(pid) => Some(pid),
+        Route::Nobody => None,
+        Route::Addressed { id, address } => crate::runtime::with_current(|manager| {
+            (manager.address() == address).then(|| directory::find(manager, id)).flatten()
+        }),
+    }
 }

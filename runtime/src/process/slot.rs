@@ -257,7 +257,7 @@ impl Slot {
     /// # Safety
     ///
     /// The caller holds the token, and is done with it if the answer is [`Next::Rested`].
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn next(&self, generation: u32) -> Next {
         loop {
             // Relaxed, then a fence on a hit: one plain load per event otherwise.
@@ -275,15 +275,31 @@ impl Slot {
                     Next::Stale(event)
                 };
             }
-            let batch = self.mailbox.take();
-            if batch.is_empty() {
-                match self.mailbox.rest() {
-                    Rest::Idle => return Next::Rested,
-                    Rest::Pending => continue,
-                }
+            // SAFETY: by the contract.
+            if !unsafe { self.refill() } {
+                return Next::Rested;
             }
-            // SAFETY: by the contract; the old batch is empty.
-            self.token.side.with_mut(|side| unsafe { (*side).batch = batch });
+        }
+    }
+
+    /// Takes what came meanwhile into the empty batch; or rests, and gives false, if nothing did.
+    ///
+    /// # Safety
+    ///
+    /// As `next`.
+    #[inline(never)]
+    unsafe fn refill(&self) -> bool {
+        loop {
+            let batch = self.mailbox.take();
+            if !batch.is_empty() {
+                // SAFETY: by the contract; the old batch is empty.
+                self.token.side.with_mut(|side| unsafe { (*side).batch = batch });
+                return true;
+            }
+            match self.mailbox.rest() {
+                Rest::Idle => return false,
+                Rest::Pending => {}
+            }
         }
     }
 
@@ -378,13 +394,15 @@ impl Slot {
     pub(crate) fn lock_ties(&self, pid: RawPid) -> Option<TiesGuard<'_>> {
         let guard = lock(&self.token.ties);
         // Relaxed: written under the same lock.
-        if self.generation.load(Ordering::Relaxed) != pid.generation() {
+        if self.generation.load(Ordering::Relaxed) != pid.generation() && !weakened("ties-generation") {
             return None;
         }
         // SAFETY: under the lock.
         let tenant = self.tenant.with(|tenant| unsafe { *tenant });
-        // Claimed, but its tenant has not moved in: a pid that was guessed.
-        tenant.table?;
+        if tenant.table.is_none() && !weakened("ties-generation") {
+            // Claimed, but its tenant has not moved in: a pid that was guessed.
+            return None;
+        }
         Some(TiesGuard { guard, tenant })
     }
 

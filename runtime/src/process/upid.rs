@@ -173,15 +173,15 @@ pub trait Recipient: sealed::Sealed {
     /// The untyped name.
     fn to_upid(&self) -> Upid;
     #[doc(hidden)]
-    fn with_route<R>(&self, f: impl FnOnce(sealed::Routed<'_>) -> R) -> R;
+    fn local_pid(&self) -> Option<sealed::LocalPid>;
 }
 
 pub(crate) mod sealed {
     /// Keeps `Recipient` to this crate.
     pub trait Sealed {}
-    /// A route, opaque outside.
+    /// A local process, opaque outside.
     #[allow(missing_debug_implementations)]
-    pub struct Routed<'a>(pub(crate) super::Route<'a>);
+    pub struct LocalPid(pub(crate) super::RawPid);
 }
 
 impl<P> sealed::Sealed for Pid<P> {}
@@ -190,8 +190,8 @@ impl<P> Recipient for Pid<P> {
         self.upid()
     }
     #[inline]
-    fn with_route<R>(&self, f: impl FnOnce(sealed::Routed<'_>) -> R) -> R {
-        f(sealed::Routed(Route::Local(self.raw())))
+    fn local_pid(&self) -> Option<sealed::LocalPid> {
+        Some(sealed::LocalPid(self.raw()))
     }
 }
 
@@ -201,8 +201,8 @@ impl Recipient for Upid {
         self.clone()
     }
     #[inline]
-    fn with_route<R>(&self, f: impl FnOnce(sealed::Routed<'_>) -> R) -> R {
-        f(sealed::Routed(self.route()))
+    fn local_pid(&self) -> Option<sealed::LocalPid> {
+        self.as_local().map(sealed::LocalPid)
     }
 }
 
@@ -212,8 +212,8 @@ impl<T: Recipient> Recipient for &T {
         (**self).to_upid()
     }
     #[inline]
-    fn with_route<R>(&self, f: impl FnOnce(sealed::Routed<'_>) -> R) -> R {
-        (**self).with_route(f)
+    fn local_pid(&self) -> Option<sealed::LocalPid> {
+        (**self).local_pid()
     }
 }
 

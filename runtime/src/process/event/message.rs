@@ -40,10 +40,17 @@ pub struct MessageEvent(ManuallyDrop<EventBox>);
 impl MessageEvent {
     const TABLE: &'static Table = &table_of::<Message>(EventKind::Message);
 
-    #[inline]
-    pub(crate) fn allocate(message: Message) -> EventBox {
-        // SAFETY: the table is the one of `Message`.
-        unsafe { EventBox::allocate(Self::TABLE, message) }
+    // Always inlined, so that the caller's stores go straight into the block.
+    #[inline(always)]
+    pub(crate) fn allocate(name: Cow<'static, str>, from: Upid, body: Bytes) -> EventBox {
+        // SAFETY: the table is the one of `Message`, and all of its fields are written.
+        unsafe {
+            EventBox::allocate_with(Self::TABLE, |message: *mut Message| {
+                (&raw mut (*message).name).write(name);
+                (&raw mut (*message).from).write(from);
+                (&raw mut (*message).body).write(body);
+            })
+        }
     }
 
     /// # Safety

@@ -1,0 +1,137 @@
+//! The one place that chooses between the real primitives and the model checker's.
+//!
+//! Ordinary builds get std and the kernel's futex and `sem_t`. Built with `--cfg libprocess_loom`,
+//! the same names are loom's, and the two kernel objects are made of loom's mutex and condition
+//! variable (`model`), so that the models in `tests/loom.rs` run the types that are shipped.
+//!
+//! A critical step may ask [`weakened`] for its name and then do the wrong thing. The models run
+//! once as shipped and once so weakened, and must fail then: a model that cannot fail proves
+//! nothing. In ordinary builds the answer is a constant `false`.
+
+#[cfg(not(libprocess_loom))]
+mod futex;
+#[cfg(libprocess_loom)]
+mod model;
+#[cfg(not(libprocess_loom))]
+mod posix_semaphore;
+#[cfg(not(libprocess_loom))]
+mod time;
+
+#[cfg(not(libprocess_loom))]
+pub(crate) use self::{futex::Futex, posix_semaphore::PosixSemaphore};
+#[cfg(libprocess_loom)]
+pub(crate) use loom::{
+    sync::{Mutex, MutexGuard},
+    thread_local,
+};
+#[cfg(libprocess_loom)]
+pub(crate) use model::{Futex, PosixSemaphore};
+#[cfg(not(libprocess_loom))]
+pub(crate) use std::{
+    sync::{Mutex, MutexGuard},
+    thread_local,
+};
+
+pub(crate) mod atomic {
+    #[cfg(libprocess_loom)]
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+    #[cfg(not(libprocess_loom))]
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+}
+
+use std::sync::PoisonError;
+
+/// How a sleep on a futex ended.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slept {
+    /// Woken, or the word had changed, or for no reason: look at the word.
+    Returned,
+    /// The deadline passed.
+    Deadline,
+}
+
+/// How a wait on a POSIX semaphore ended.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// The value was above zero and is now one less.
+    Taken,
+    /// The deadline passed; the value is untouched.
+    Deadline,
+}
+
+/// The value of a POSIX semaphore is at its maximum.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ValueOverflow;
+
+/// Locks, whether or not a thread panicked under the lock before.
+///
+/// What these mutexes guard is whole at every point where a panic is possible under them (the
+/// assertions come before the changes), so there is nothing that poisoning could warn of.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Spins on `done` at most `limit` times; `true` if it came about.
+///
+/// Models do not spin: to them each turn is another branch that leads nowhere new.
+pub(crate) fn spin_until(limit: u32, mut done: impl FnMut() -> bool) -> bool {
+    let limit = if cfg!(libprocess_loom) { 0 } else { limit };
+    for _ in 0..limit {
+        if done() {
+            return true;
+        }
+        std::hint::spin_loop();
+    }
+    done()
+}
+
+/// Whether primitives may still be used by a value that is dropped at this point.
+///
+/// When a model fails, loom unwinds the thread that noticed, and panics again (which aborts the
+/// process) if a destructor touches one of its primitives. Real ones have no such limit.
+pub(crate) fn usable_in_drop() -> bool {
+    !(cfg!(libprocess_loom) && std::thread::panicking())
+}
+
+/// Whether the step called `name` is to be done wrongly, to show that a model would notice.
+#[cfg(not(libprocess_loom))]
+#[inline(always)]
+pub(crate) const fn weakened(_name: &str) -> bool {
+    false
+}
+
+#[cfg(libprocess_loom)]
+pub(crate) use self::weakening::weakened;
+#[cfg(libprocess_loom)]
+pub use self::weakening::with_weakening;
+
+#[cfg(libprocess_loom)]
+mod weakening {
+    use std::cell::Cell;
+
+    // A plain thread-local value reaches all threads of a model: loom runs them on one thread of
+    // the system.
+    std::thread_local! {
+        static WEAKENED: Cell<Option<&'static str>> = const { Cell::new(None) };
+    }
+
+    /// Runs `model` with the step called `name` done wrongly.
+    pub fn with_weakening<R>(name: &'static str, model: impl FnOnce() -> R) -> R {
+        struct Restore;
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                WEAKENED.set(None);
+            }
+        }
+        let _restore = Restore;
+        WEAKENED.set(Some(name));
+        model()
+    }
+
+    pub(crate) fn weakened(name: &str) -> bool {
+        WEAKENED.get() == Some(name)
+    }
+}
