@@ -4,9 +4,9 @@
 
 mod common;
 
+use common::thread;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
 
 use common::{Books, Item, scaled, until_hit, with_seeds};
 use libprocess_queues::event::{

@@ -5,10 +5,10 @@
 
 mod common;
 
+use common::thread;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
-use std::thread;
 
 use common::{Books, InOrder, Item, scaled, until_hit};
 use libprocess_queues::event::{

@@ -3,10 +3,10 @@
 //! Under `--cfg libprocess_loom` the types below are loom's, so that the models in
 //! `tests/loom.rs` explore the shipped arena, slots and futures, not copies of them.
 
-#[cfg(not(libprocess_loom))]
-pub(crate) use plain::*;
 #[cfg(libprocess_loom)]
 pub(crate) use modelled::*;
+#[cfg(not(libprocess_loom))]
+pub(crate) use plain::*;
 
 #[cfg(not(libprocess_loom))]
 mod plain {
@@ -74,5 +74,20 @@ mod modelled {
 /// Locks a mutex whose critical sections never run foreign code, so that a poisoned one
 /// (a panic of the allocator, say) still holds consistent data.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    let guard = mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    #[cfg(libprocess_tsan)]
+    libprocess_semaphore::tell_sanitizer_locked(mutex);
+    guard
+}
+
+/// As `lock`, for what is never modelled: always std's mutex.
+pub(crate) fn lock_std<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    let guard = mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    #[cfg(libprocess_tsan)]
+    libprocess_semaphore::tell_sanitizer_locked(mutex);
+    guard
 }

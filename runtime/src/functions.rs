@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use crate::future::Future;
 use crate::process::{
-    self, Context, HttpEvent, Method, Pid, Process, ProcessHandle, Recipient, SpawnError,
-    Upid, WaitStatus, send,
+    self, Context, HttpEvent, HttpExchange, Method, Pid, Process, ProcessHandle, Recipient,
+    SpawnError, Upid, WaitStatus, send,
 };
 use crate::runtime::with_current;
 
@@ -158,14 +158,11 @@ pub fn post(to: impl Recipient, name: impl Into<Cow<'static, str>>, body: impl I
 /// assert_eq!(response.status(), 404);
 /// # Ok::<(), libprocess::FutureError>(())
 /// ```
-pub fn request(
-    to: impl Recipient,
-    request: http::Request<Bytes>,
-) -> Future<http::Response<Bytes>> {
+pub fn request(to: impl Recipient, request: http::Request<Bytes>) -> Future<http::Response<Bytes>> {
     let response = crate::Promise::new();
     let future = response.future();
     if let Some(pid) = send::resolve(&to.to_upid()) {
-        send::deliver(pid, HttpEvent { request, response }.allocate());
+        send::deliver(pid, HttpEvent::allocate(HttpExchange { request, response }));
     }
     future
 }

@@ -54,9 +54,9 @@ pub use functions::{
 pub use future::{Error as FutureError, Future, Promise, TooManyBlocked};
 pub use process::{
     Context, DeadLetter, DispatchEvent, DispatchIdentity, Event, EventCounts, EventKind,
-    ExitReason, ExitedEvent, HttpEvent, JoinError, Message, MessageEvent, Method,
-    ParseUpidError, Pid, Process, ProcessHandle, Recipient, SpawnError, Statistics,
-    TerminateEvent, Upid, WaitStatus,
+    ExitReason, ExitedEvent, HttpEvent, HttpExchange, JoinError, Message, MessageEvent, Method,
+    ParseUpidError, Pid, Process, ProcessHandle, Recipient, SpawnError, Statistics, TerminateEvent,
+    Upid, WaitStatus,
 };
 pub use runtime::{BuildError, Runtime, RuntimeBuilder};
 
@@ -69,7 +69,12 @@ pub use runtime::{BuildError, Runtime, RuntimeBuilder};
 /// ```
 pub const fn build_features() -> BuildFeatures {
     BuildFeatures {
-        run_queue: <scheduler::RunQueue as libprocess_queues::run::RunQueue<_>>::NAME,
+        // By the feature's name: which lock-free queue is behind it may change.
+        run_queue: if cfg!(feature = "lock-free-run-queue") {
+            "lock-free"
+        } else {
+            "locking"
+        },
         event_queue: <process::Mailbox as libprocess_queues::event::EventQueue<_>>::NAME,
         semaphore: <scheduler::Semaphore as libprocess_semaphore::Semaphore>::NAME,
     }

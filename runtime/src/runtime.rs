@@ -12,8 +12,8 @@ use crate::future::Future;
 use crate::process::manager::ProcessManager;
 use crate::process::spawn::{spawn, spawn_or_nobody};
 use crate::process::{
-    Method, Pid, Process, ProcessHandle, Recipient, SpawnError, Statistics, Upid,
-    WaitStatus, current_manager, directory, set_current_manager,
+    Method, Pid, Process, ProcessHandle, Recipient, SpawnError, Statistics, Upid, WaitStatus,
+    current_manager, directory, set_current_manager,
 };
 use crate::scheduler::{Configuration, Scheduler};
 
@@ -83,7 +83,9 @@ pub enum BuildError {
     #[error("an event budget of 0 serves nothing: ask for at least 1")]
     NoEventBudget,
     /// Pinning was asked for, and the cores of this machine cannot be told.
-    #[error("the workers cannot be pinned: the operating system does not tell which cores there are")]
+    #[error(
+        "the workers cannot be pinned: the operating system does not tell which cores there are"
+    )]
     NoCores,
     /// The operating system refused a thread.
     #[error("a worker thread could not be started")]
@@ -183,17 +185,21 @@ impl RuntimeBuilder {
         }));
         let manager = ProcessManager::new(scheduler, self.event_budget);
         let of_workers = Arc::clone(&manager);
-        manager
-            .scheduler()
-            .start(Arc::new(move || set_current_manager(Arc::as_ptr(&of_workers))))?;
+        manager.scheduler().start(Arc::new(move || {
+            set_current_manager(Arc::as_ptr(&of_workers))
+        }))?;
         Ok(Runtime { manager })
     }
 }
 
 /// As libprocess: 1 to 1,024; anything else is reported and ignored.
 fn default_workers() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MAX_WORKERS);
-    let Some(text) = std::env::var_os(NUM_WORKER_THREADS) else { return cores };
+    let cores = std::thread::available_parallelism()
+        .map_or(1, NonZeroUsize::get)
+        .min(MAX_WORKERS);
+    let Some(text) = std::env::var_os(NUM_WORKER_THREADS) else {
+        return cores;
+    };
     match text.to_str().and_then(|text| text.trim().parse().ok()) {
         Some(workers) if (1..=MAX_WORKERS).contains(&workers) => workers,
         _ => {
@@ -258,11 +264,7 @@ impl Runtime {
     /// # Errors
     ///
     /// See [`SpawnError`].
-    pub fn spawn_named<P: Process>(
-        &self,
-        name: &str,
-        process: P,
-    ) -> Result<Pid<P>, SpawnError<P>> {
+    pub fn spawn_named<P: Process>(&self, name: &str, process: P) -> Result<Pid<P>, SpawnError<P>> {
         spawn(&self.manager, process, Some(name), None)
     }
 
@@ -371,7 +373,9 @@ pub(crate) fn with_current<R>(f: impl FnOnce(&ProcessManager) -> R) -> R {
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runtime").field("workers", &self.workers()).finish_non_exhaustive()
+        f.debug_struct("Runtime")
+            .field("workers", &self.workers())
+            .finish_non_exhaustive()
     }
 }
 

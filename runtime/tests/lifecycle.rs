@@ -21,7 +21,14 @@ fn a_process_is_initialized_served_finalized_and_dropped_in_this_order() {
     assert_eq!(wait(pid), WaitStatus::Ended);
     assert_eq!(
         log.entries(),
-        ["initialize", "message one", "message two", "terminate", "finalize", "drop"]
+        [
+            "initialize",
+            "message one",
+            "message two",
+            "terminate",
+            "finalize",
+            "drop"
+        ]
     );
 }
 
@@ -43,7 +50,10 @@ fn terminate_overtakes_what_is_pending_also_in_a_batch_that_was_taken() {
     terminate(pid);
     door.open();
     assert!(wait(pid).has_ended());
-    assert_eq!(log.entries(), ["initialize", "terminate", "finalize", "drop"]);
+    assert_eq!(
+        log.entries(),
+        ["initialize", "terminate", "finalize", "drop"]
+    );
     assert_eq!(late.get(), Err(FutureError::Abandoned));
 }
 
@@ -60,7 +70,10 @@ fn a_process_terminated_before_it_ran_is_initialized_first() {
     terminate(pid);
     door.open();
     assert!(wait(pid).has_ended());
-    assert_eq!(log.entries(), ["initialize", "terminate", "finalize", "drop"]);
+    assert_eq!(
+        log.entries(),
+        ["initialize", "terminate", "finalize", "drop"]
+    );
 }
 
 #[test]
@@ -92,7 +105,13 @@ fn terminating_twice_ends_once() {
     }
     assert!(wait(pid).has_ended());
     assert_eq!(wait(pid), WaitStatus::AlreadyEnded);
-    assert_eq!(log.entries().iter().filter(|entry| *entry == "finalize").count(), 1);
+    assert_eq!(
+        log.entries()
+            .iter()
+            .filter(|entry| *entry == "finalize")
+            .count(),
+        1
+    );
     assert_eq!(runtime.stats().ended, 1);
 }
 
@@ -156,13 +175,17 @@ fn a_name_in_use_is_an_error_that_gives_the_process_back() {
     let runtime = runtime(1);
     let log = Log::default();
     let first = runtime.spawn_named("unique", Logging::new(&log)).unwrap();
-    let error = runtime.spawn_named("unique", Logging::new(&log)).unwrap_err();
+    let error = runtime
+        .spawn_named("unique", Logging::new(&log))
+        .unwrap_err();
     assert!(error.to_string().contains("`unique`"), "{error}");
     assert!(matches!(error, SpawnError::NameInUse { .. }));
     let back = error.into_process();
     terminate(first);
     assert!(wait(first).has_ended());
-    let second = runtime.spawn_named("unique", back).expect("the name is free again");
+    let second = runtime
+        .spawn_named("unique", back)
+        .expect("the name is free again");
     assert_ne!(first.upid(), second.upid());
 }
 
@@ -171,7 +194,10 @@ fn a_name_that_could_not_be_addressed_is_refused() {
     let runtime = runtime(1);
     for name in ["", "a/b", "a@b"] {
         let error = runtime.spawn_named(name, Idle).unwrap_err();
-        assert!(matches!(error, SpawnError::BadName { .. }), "{name}: {error}");
+        assert!(
+            matches!(error, SpawnError::BadName { .. }),
+            "{name}: {error}"
+        );
     }
 }
 

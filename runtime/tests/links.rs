@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{HANG, Idle, Log, Logging, runtime};
+use common::{HANG, Idle, Log, Logging, runtime, scale};
 use libprocess::{
     Context, ExitedEvent, MessageEvent, Process, Upid, dispatch_with, post, spawn_named, terminate,
     wait,
@@ -40,7 +40,10 @@ fn a_link_to_a_process_that_has_ended_tells_at_once() {
     dispatch_with(linker, |_, _| ()).get().unwrap();
     assert_eq!(
         log.entries(),
-        ["initialize", "exited  had ended before, for a reason unknown"]
+        [
+            "initialize",
+            "exited  had ended before, for a reason unknown"
+        ]
     );
 }
 
@@ -54,7 +57,10 @@ fn a_link_to_an_address_that_cannot_be_reached_tells_at_once() {
     dispatch_with(linker, |_, _| ()).get().unwrap();
     assert_eq!(
         log.entries(),
-        ["initialize", "exited someone had ended before, for a reason unknown"]
+        [
+            "initialize",
+            "exited someone had ended before, for a reason unknown"
+        ]
     );
 }
 
@@ -78,12 +84,18 @@ fn exited_comes_behind_what_the_dying_process_sent() {
         let log = Log::default();
         let linker = runtime.spawn(Logging::new(&log));
         let dying = runtime.spawn(Dying { to: linker.upid() });
-        dispatch_with(linker, move |_, cx| cx.link(dying)).get().unwrap();
+        dispatch_with(linker, move |_, cx| cx.link(dying))
+            .get()
+            .unwrap();
         terminate(dying);
         wait(dying);
         dispatch_with(linker, |_, _| ()).get().unwrap();
         let entries = log.entries();
-        assert!(entries.last().unwrap().starts_with("exited"), "{:?}", entries.last());
+        assert!(
+            entries.last().unwrap().starts_with("exited"),
+            "{:?}",
+            entries.last()
+        );
         assert_eq!(entries.len(), 103);
     }
 }
@@ -117,7 +129,9 @@ fn the_end_of_a_linker_ends_its_links() {
     let linkee = runtime.spawn(Idle);
     for _ in 0..100 {
         let linker = runtime.spawn(Idle);
-        dispatch_with(linker, move |_, cx| cx.link(linkee)).get().unwrap();
+        dispatch_with(linker, move |_, cx| cx.link(linkee))
+            .get()
+            .unwrap();
         terminate(linker);
         wait(linker);
     }
@@ -154,11 +168,11 @@ impl Process for Counting {
 
 #[test]
 fn a_link_that_races_with_the_end_gives_exactly_one_exited() {
-    const ROUNDS: usize = 4_000;
+    let rounds = 4_000 * scale();
     let runtime = runtime(2);
     let counting = runtime.spawn_owned(Counting::default());
     let pid = counting.pid();
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         let linkee = runtime.spawn(Idle);
         drop(dispatch_with(pid, move |_, cx| cx.link(linkee)));
         // Sometimes the end has a head start, sometimes the link.
@@ -178,10 +192,10 @@ fn a_link_that_races_with_the_end_gives_exactly_one_exited() {
     dispatch_with(pid, |_, _| ()).get().unwrap();
     counting.terminate_after_pending();
     let counting = counting.join().unwrap();
-    assert_eq!(counting.exits, ROUNDS);
+    assert_eq!(counting.exits, rounds);
     assert!(
-        counting.unknown > 0 && counting.unknown < ROUNDS,
-        "the race was not hit: {} of {ROUNDS} links came too late",
+        counting.unknown > 0 && counting.unknown < rounds,
+        "the race was not hit: {} of {rounds} links came too late",
         counting.unknown
     );
 }

@@ -85,7 +85,10 @@ fn handlers_are_shared_and_nothing_is_left_behind() {
     );
     assert!(plain <= 128, "{plain} bytes beside the slot of 128");
     for left in [plain_left, handling_left] {
-        assert!(left < 10_000, "{left} bytes left behind by 10,000 processes");
+        assert!(
+            left < 10_000,
+            "{left} bytes left behind by 10,000 processes"
+        );
     }
 
     let sender = runtime.spawn(Plain);

@@ -43,7 +43,11 @@ struct Asking {
 impl Process for Asking {
     fn consume_message(&mut self, event: MessageEvent, _cx: &mut Context<Self>) {
         let message = event.into_message();
-        self.answers.push((message.name.into_owned(), message.from, message.body.to_vec()));
+        self.answers.push((
+            message.name.into_owned(),
+            message.from,
+            message.body.to_vec(),
+        ));
     }
 }
 
@@ -71,7 +75,9 @@ fn an_answer_comes_from_the_one_who_was_asked() {
     asked.get().unwrap();
     // Behind the question; then behind the answer.
     dispatch(adder, Adder::sum, ()).get().unwrap();
-    let answers = dispatch_with(asking.pid(), |asking, _| asking.answers.clone()).get().unwrap();
+    let answers = dispatch_with(asking.pid(), |asking, _| asking.answers.clone())
+        .get()
+        .unwrap();
     assert_eq!(answers, [("sum".to_owned(), adder.upid(), b"5".to_vec())]);
 }
 
@@ -87,10 +93,14 @@ fn a_delegate_gets_the_message_with_its_original_sender() {
     let adder = runtime.spawn(Adder { sum: 9 });
     let front = runtime.spawn(Front(adder.upid()));
     let asking = runtime.spawn_owned(Asking::default());
-    dispatch_with(asking.pid(), move |_, cx| cx.send(front, "get", "")).get().unwrap();
+    dispatch_with(asking.pid(), move |_, cx| cx.send(front, "get", ""))
+        .get()
+        .unwrap();
     dispatch_with(front, |_, _| ()).get().unwrap();
     dispatch(adder, Adder::sum, ()).get().unwrap();
-    let answers = dispatch_with(asking.pid(), |asking, _| asking.answers.clone()).get().unwrap();
+    let answers = dispatch_with(asking.pid(), |asking, _| asking.answers.clone())
+        .get()
+        .unwrap();
     assert_eq!(answers, [("sum".to_owned(), adder.upid(), b"9".to_vec())]);
 }
 
@@ -100,13 +110,19 @@ fn a_handler_can_be_replaced_also_by_itself_while_it_runs() {
     impl Process for Changing {
         fn initialize(&mut self, cx: &mut Context<Self>) {
             let state = String::from("captured");
-            cx.install("say", move |changing: &mut Self, _event, cx: &mut Context<Self>| {
-                cx.install("say", |changing: &mut Self, _event, _cx: &mut Context<Self>| {
-                    changing.0.add("second");
-                });
-                // Still alive, though it was replaced.
-                changing.0.add(format!("first, {state}"));
-            });
+            cx.install(
+                "say",
+                move |changing: &mut Self, _event, cx: &mut Context<Self>| {
+                    cx.install(
+                        "say",
+                        |changing: &mut Self, _event, _cx: &mut Context<Self>| {
+                            changing.0.add("second");
+                        },
+                    );
+                    // Still alive, though it was replaced.
+                    changing.0.add(format!("first, {state}"));
+                },
+            );
         }
     }
     let runtime = runtime(1);
@@ -178,9 +194,15 @@ fn serve_and_consume_can_be_overridden() {
     overriding.terminate();
     let overriding = overriding.join().unwrap();
     use EventKind::{Dispatch, Http, Message, Terminate};
-    assert_eq!(overriding.kinds, [Message, Dispatch, Dispatch, Http, Terminate]);
+    assert_eq!(
+        overriding.kinds,
+        [Message, Dispatch, Dispatch, Http, Terminate]
+    );
     match overriding.identities[..] {
-        [DispatchIdentity::Method { name, .. }, DispatchIdentity::Closure { location }] => {
+        [
+            DispatchIdentity::Method { name, .. },
+            DispatchIdentity::Closure { location },
+        ] => {
             assert!(name.ends_with("Overriding::method"), "{name}");
             assert_eq!((location.file(), location.line()), (file!(), line));
         }
@@ -235,6 +257,12 @@ fn messages_between_runtimes_arrive() {
     .get()
     .unwrap();
     dispatch_with(to, |_, _| ()).get().unwrap();
-    assert_eq!(log.entries().iter().filter(|entry| *entry == "message over").count(), 100);
+    assert_eq!(
+        log.entries()
+            .iter()
+            .filter(|entry| *entry == "message over")
+            .count(),
+        100
+    );
     assert_eq!(two.stats().events.messages, 100);
 }

@@ -9,12 +9,25 @@ use std::process::Command;
 #[test]
 fn a_builder_refuses_what_cannot_work() {
     let build = |workers, slots| {
-        Runtime::builder().workers(workers).semaphore_slots(slots).build().unwrap_err()
+        Runtime::builder()
+            .workers(workers)
+            .semaphore_slots(slots)
+            .build()
+            .unwrap_err()
     };
     assert!(matches!(build(0, 128), BuildError::Workers { workers: 0 }));
-    assert!(matches!(build(1025, 2000), BuildError::Workers { workers: 1025 }));
+    assert!(matches!(
+        build(1025, 2000),
+        BuildError::Workers { workers: 1025 }
+    ));
     let error = build(129, 128);
-    assert!(matches!(error, BuildError::TooFewSemaphoreSlots { workers: 129, slots: 128 }));
+    assert!(matches!(
+        error,
+        BuildError::TooFewSemaphoreSlots {
+            workers: 129,
+            slots: 128
+        }
+    ));
     assert!(error.to_string().contains("129 workers") && error.to_string().contains("128 slots"));
     let error = Runtime::builder().event_budget(0).build().unwrap_err();
     assert!(matches!(error, BuildError::NoEventBudget));
@@ -30,7 +43,11 @@ fn more_workers_than_the_default_slots_get_the_slots_they_need() {
 
 #[test]
 fn pinned_workers_work() {
-    let runtime = Runtime::builder().workers(3).pin_workers(true).build().unwrap();
+    let runtime = Runtime::builder()
+        .workers(3)
+        .pin_workers(true)
+        .build()
+        .unwrap();
     let pid = runtime.spawn(Idle);
     assert_eq!(dispatch_with(pid, |_, _| 1).get(), Ok(1));
 }
@@ -72,12 +89,20 @@ fn the_environment_sets_the_workers_of_the_default_runtime() {
         ("", cores, true),
     ] {
         let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "print_default_workers", "--ignored", "--nocapture"])
+            .args([
+                "--exact",
+                "print_default_workers",
+                "--ignored",
+                "--nocapture",
+            ])
             .env("LIBPROCESS_NUM_WORKER_THREADS", value)
             .output()
             .unwrap();
         let printed = String::from_utf8_lossy(&output.stdout);
-        assert!(printed.contains(&format!("workers: {expected}\n")), "{value:?}: {printed}");
+        assert!(
+            printed.contains(&format!("workers: {expected}\n")),
+            "{value:?}: {printed}"
+        );
         let complaint = String::from_utf8_lossy(&output.stderr);
         let complained = complaint.contains("ignoring LIBPROCESS_NUM_WORKER_THREADS");
         assert_eq!(complained, complains, "{value:?}: {complaint}");

@@ -26,7 +26,11 @@ fn an_id_has_one_spelling_one_prefix_and_one_runtime() {
     let pid = one.spawn(Idle);
     let id = pid.upid().id().unwrap();
     let number = id.trim_start_matches("Idle(").trim_end_matches(')');
-    assert_eq!(other.find(&id), None, "found in a runtime that does not have it");
+    assert_eq!(
+        other.find(&id),
+        None,
+        "found in a runtime that does not have it"
+    );
     for wrong in [
         format!("Idle(0{number})"),
         format!("Idle(+{number})"),
@@ -85,7 +89,9 @@ fn a_message_to_an_address_that_cannot_be_reached_is_a_dead_letter() {
     let sender = runtime.spawn(Idle);
     let there: Upid = "someone@127.0.0.1:1".parse().unwrap();
     let to = there.clone();
-    dispatch_with(sender, move |_, cx| cx.send(&to, "hello", "")).get().unwrap();
+    dispatch_with(sender, move |_, cx| cx.send(&to, "hello", ""))
+        .get()
+        .unwrap();
     let statistics = runtime.stats();
     assert_eq!(statistics.dead_letters, 1);
     assert_eq!(statistics.last_dead_letters[0].to, there);
@@ -123,7 +129,11 @@ fn a_dead_letter_names_the_function_of_a_dispatch() {
     drop(libprocess::dispatch(pid, Named::method, ()));
     drop(dispatch_with(pid, |_, _| ()));
     let letters = runtime.stats().last_dead_letters;
-    assert!(letters[0].name.ends_with("Named::method"), "{}", letters[0].name);
+    assert!(
+        letters[0].name.ends_with("Named::method"),
+        "{}",
+        letters[0].name
+    );
     assert!(letters[1].name.contains(file!()), "{}", letters[1].name);
 }
 

@@ -2,11 +2,16 @@
 
 mod common;
 
-use common::runtime;
+use common::{runtime, scale};
 use libprocess::{Context, MessageEvent, Process, Upid, dispatch_with, post};
 
 const SENDERS: usize = 8;
-const MESSAGES: u64 = if cfg!(debug_assertions) { 20_000 } else { 100_000 };
+/// Per sender, times `scale()`.
+const MESSAGES: u64 = 100_000;
+
+fn messages() -> u64 {
+    MESSAGES * scale() as u64
+}
 
 #[derive(Default)]
 struct Receiving {
@@ -18,7 +23,11 @@ impl Process for Receiving {
         let (sender, number) = event.body.split_at(1);
         let number = u64::from_le_bytes(number.try_into().unwrap());
         let next = &mut self.next[usize::from(sender[0])];
-        assert_eq!(number, *next, "a message of sender {} overtook another", sender[0]);
+        assert_eq!(
+            number, *next,
+            "a message of sender {} overtook another",
+            sender[0]
+        );
         *next += 1;
     }
 }
@@ -43,7 +52,7 @@ impl Process for Sending {
 
     fn consume_message(&mut self, _event: MessageEvent, cx: &mut Context<Self>) {
         for _ in 0..100 {
-            if self.next == MESSAGES {
+            if self.next == messages() {
                 return;
             }
             let body = body(self.sender, self.next);
@@ -60,12 +69,16 @@ fn eight_senders_of_both_kinds_keep_their_order() {
     let receiver = runtime.spawn_owned(Receiving::default());
     let to = receiver.pid();
     for sender in 0..SENDERS / 2 {
-        runtime.spawn(Sending { sender, next: 0, to: to.upid() });
+        runtime.spawn(Sending {
+            sender,
+            next: 0,
+            to: to.upid(),
+        });
     }
     let threads: Vec<_> = (SENDERS / 2..SENDERS)
         .map(|sender| {
             std::thread::spawn(move || {
-                for number in 0..MESSAGES {
+                for number in 0..messages() {
                     post(to, "numbered", body(sender, number));
                 }
             })
@@ -77,7 +90,7 @@ fn eight_senders_of_both_kinds_keep_their_order() {
     loop {
         let next = dispatch_with(to, |receiving, _| receiving.next);
         let next = next.get().expect("the receiver saw every number in order");
-        if next == [MESSAGES; SENDERS] {
+        if next == [messages(); SENDERS] {
             break;
         }
     }

@@ -35,7 +35,15 @@ impl Drop for Panicking {
 fn a_panic_in_a_handler_ends_the_process_without_finalize_and_tells_why() {
     let runtime = runtime(1);
     let (log, exits) = (Log::default(), Log::default());
-    let pid = runtime.spawn_named("fragile", Panicking { at: "", log: log.clone() }).unwrap();
+    let pid = runtime
+        .spawn_named(
+            "fragile",
+            Panicking {
+                at: "",
+                log: log.clone(),
+            },
+        )
+        .unwrap();
     let linker = runtime.spawn(Logging::linked(&exits, pid));
     dispatch_with(linker, |_, _| ()).get().unwrap();
     post(pid, "panic", "");
@@ -44,7 +52,10 @@ fn a_panic_in_a_handler_ends_the_process_without_finalize_and_tells_why() {
     assert_eq!(log.entries(), ["drop"]);
     assert_eq!(
         exits.entries(),
-        ["initialize", "exited fragile panicked: in a message handler"]
+        [
+            "initialize",
+            "exited fragile panicked: in a message handler"
+        ]
     );
     let statistics = runtime.stats();
     assert_eq!((statistics.panicked, statistics.ended), (1, 1));
@@ -79,7 +90,15 @@ fn a_panic_at_any_stage_leaves_the_runtime_working() {
         let busy = runtime.spawn(Idle);
         drop(dispatch_with(busy, move |_, _| stop()));
         door.wait_until_reached();
-        let pid = runtime.spawn_named(at, Panicking { at, log: log.clone() }).unwrap();
+        let pid = runtime
+            .spawn_named(
+                at,
+                Panicking {
+                    at,
+                    log: log.clone(),
+                },
+            )
+            .unwrap();
         let linker = runtime.spawn(Logging::linked(&exits, pid));
         // The linker links while the process has not run.
         let linked = dispatch_with(linker, |_, _| ());
@@ -92,10 +111,19 @@ fn a_panic_at_any_stage_leaves_the_runtime_working() {
         wait(pid);
         dispatch_with(linker, |_, _| ()).get().unwrap();
         assert_eq!(log.entries(), entries, "{at}");
-        assert!(exits.entries().iter().any(|entry| entry.starts_with("exited")), "{at}");
+        assert!(
+            exits
+                .entries()
+                .iter()
+                .any(|entry| entry.starts_with("exited")),
+            "{at}"
+        );
         dispatch_with(busy, |_, _| ()).get().unwrap();
         assert_eq!(runtime.stats().panicked, u64::from(at != "drop"), "{at}");
-        assert!(runtime.spawn_named(at, Idle).is_ok(), "{at}: the name is not free");
+        assert!(
+            runtime.spawn_named(at, Idle).is_ok(),
+            "{at}: the name is not free"
+        );
     }
 }
 
@@ -143,7 +171,10 @@ fn a_panic_whose_payload_panics_when_dropped_is_contained() {
 #[test]
 fn joining_a_process_that_panicked_is_an_error() {
     let runtime = runtime(1);
-    let handle = runtime.spawn_owned(Panicking { at: "", log: Log::default() });
+    let handle = runtime.spawn_owned(Panicking {
+        at: "",
+        log: Log::default(),
+    });
     post(handle.pid(), "panic", "");
     match handle.join() {
         Err(JoinError::Panicked(message)) => assert_eq!(&*message, "in a message handler"),

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::runtime;
+use common::{lock, runtime, scale};
 use libprocess::{Context, MessageEvent, Pid, Process, post, terminate, wait};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -24,12 +24,15 @@ impl Process for Tenant {
     }
 }
 
+/// A pid, and the number of the process that it names.
+type Known = (Pid<Tenant>, u64);
+
 #[test]
 fn stale_pids_reach_nobody() {
-    const TENANTS: u64 = 3_000;
+    let tenants = 1_000 * scale() as u64;
     let runtime = runtime(2);
     let (foreign, served) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    let current: Arc<Mutex<Option<(Pid<Tenant>, u64)>>> = Arc::default();
+    let current: Arc<Mutex<Option<Known>>> = Arc::default();
     let stop = Arc::new(AtomicBool::new(false));
     let posters: Vec<_> = (0..2)
         .map(|_| {
@@ -40,7 +43,7 @@ fn stale_pids_reach_nobody() {
                 while !stop.load(Ordering::Relaxed) {
                     // A pid that was read now and then is stale for most of its posts.
                     if posted % 16 == 0 {
-                        known = *current.lock().unwrap();
+                        known = *lock(&current);
                     }
                     if let Some((pid, number)) = known {
                         post(pid, "numbered", number.to_le_bytes().to_vec());
@@ -50,11 +53,14 @@ fn stale_pids_reach_nobody() {
             })
         })
         .collect();
-    for number in 0..TENANTS {
-        let tenant =
-            Tenant { number, foreign: Arc::clone(&foreign), served: Arc::clone(&served) };
+    for number in 0..tenants {
+        let tenant = Tenant {
+            number,
+            foreign: Arc::clone(&foreign),
+            served: Arc::clone(&served),
+        };
         let pid = runtime.spawn(tenant);
-        *current.lock().unwrap() = Some((pid, number));
+        *lock(&current) = Some((pid, number));
         terminate(pid);
         wait(pid);
     }
@@ -62,6 +68,13 @@ fn stale_pids_reach_nobody() {
     for poster in posters {
         poster.join().unwrap();
     }
-    assert_eq!(foreign.load(Ordering::Relaxed), 0, "a message reached a later tenant");
-    assert!(runtime.stats().dead_letters > 0, "no pid was stale: the race was not hit");
+    assert_eq!(
+        foreign.load(Ordering::Relaxed),
+        0,
+        "a message reached a later tenant"
+    );
+    assert!(
+        runtime.stats().dead_letters > 0,
+        "no pid was stale: the race was not hit"
+    );
 }

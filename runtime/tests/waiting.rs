@@ -14,7 +14,10 @@ fn a_wait_can_time_out_and_be_repeated() {
     let runtime = runtime(1);
     let pid = runtime.spawn(Idle);
     for _ in 0..100 {
-        assert_eq!(wait_timeout(pid, Duration::from_micros(10)), WaitStatus::TimedOut);
+        assert_eq!(
+            wait_timeout(pid, Duration::from_micros(10)),
+            WaitStatus::TimedOut
+        );
     }
     assert!(!WaitStatus::TimedOut.has_ended());
     terminate(pid);
@@ -26,7 +29,9 @@ fn a_wait_can_time_out_and_be_repeated() {
 fn waiting_for_oneself_is_refused_at_once() {
     let runtime = runtime(1);
     let pid = runtime.spawn(Idle);
-    let status = dispatch_with(pid, |_, cx| (wait(cx.pid()), wait_timeout(cx.pid(), common::HANG)));
+    let status = dispatch_with(pid, |_, cx| {
+        (wait(cx.pid()), wait_timeout(cx.pid(), common::HANG))
+    });
     assert_eq!(status.get(), Ok((WaitStatus::Itself, WaitStatus::Itself)));
 }
 
@@ -43,7 +48,9 @@ fn waiting_for_oneself_while_ending_is_refused() {
     let runtime = runtime(1);
     let (send, status) = std::sync::mpsc::channel();
     let pid = runtime.spawn(Ending(None, send));
-    dispatch_with(pid, |ending, cx| ending.0 = Some(cx.pid())).get().unwrap();
+    dispatch_with(pid, |ending, cx| ending.0 = Some(cx.pid()))
+        .get()
+        .unwrap();
     terminate(pid);
     assert_eq!(status.recv_timeout(common::HANG), Ok(WaitStatus::Itself));
     assert!(wait(pid).has_ended());
@@ -78,7 +85,9 @@ fn a_handler_can_get_a_future_that_another_process_completes_on_the_same_worker(
     let runtime = runtime(1);
     let asking = runtime.spawn(Idle);
     let answering = runtime.spawn(Idle);
-    let answer = dispatch_with(asking, move |_, _| dispatch_with(answering, |_, _| 42).get());
+    let answer = dispatch_with(asking, move |_, _| {
+        dispatch_with(answering, |_, _| 42).get()
+    });
     assert_eq!(answer.get(), Ok(Ok(42)));
 }
 
@@ -97,13 +106,19 @@ fn a_handler_s_get_can_time_out() {
 fn a_process_can_spawn_own_and_drop_another_in_a_handler() {
     let runtime = runtime(1);
     let pid = runtime.spawn(Idle);
-    dispatch_with(pid, |_, _| drop(spawn_owned(Idle))).get().unwrap();
+    dispatch_with(pid, |_, _| drop(spawn_owned(Idle)))
+        .get()
+        .unwrap();
     assert_eq!(runtime.stats().ended, 1);
 }
 
 #[test]
 fn at_the_cap_a_wait_is_refused_instead_of_a_deadlock() {
-    let runtime = Runtime::builder().workers(1).max_blocked_threads(2).build().unwrap();
+    let runtime = Runtime::builder()
+        .workers(1)
+        .max_blocked_threads(2)
+        .build()
+        .unwrap();
     let (target, free) = (runtime.spawn(Idle), runtime.spawn(Idle));
     let mut blocked = Vec::new();
     let mut doors = Vec::new();
@@ -126,7 +141,10 @@ fn at_the_cap_a_wait_is_refused_instead_of_a_deadlock() {
         let promise = Promise::<()>::new();
         promise.future().get()
     });
-    assert_eq!(refused.get(), Ok(Err(FutureError::TooManyBlocked(TooManyBlocked))));
+    assert_eq!(
+        refused.get(),
+        Ok(Err(FutureError::TooManyBlocked(TooManyBlocked)))
+    );
     terminate(target);
     for wait in blocked {
         assert!(wait.get().unwrap().has_ended());
@@ -171,8 +189,15 @@ fn never_more_processes_run_at_a_time_than_there_are_workers() {
     for result in results {
         assert_eq!(result.get(), Ok(7));
     }
-    assert!(most.load(Ordering::SeqCst) <= 2, "{} ran at a time", most.load(Ordering::SeqCst));
-    assert!(runtime.stats().blocked > 0, "nobody was blocked: the race was not hit");
+    assert!(
+        most.load(Ordering::SeqCst) <= 2,
+        "{} ran at a time",
+        most.load(Ordering::SeqCst)
+    );
+    assert!(
+        runtime.stats().blocked > 0,
+        "nobody was blocked: the race was not hit"
+    );
 }
 
 #[test]
@@ -184,7 +209,11 @@ fn threads_that_stood_in_end_when_nobody_needs_them() {
         .collect();
     let deadline = std::time::Instant::now() + common::HANG;
     while runtime.stats().blocked < 10 {
-        assert!(std::time::Instant::now() < deadline, "{} blocked", runtime.stats().blocked);
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{} blocked",
+            runtime.stats().blocked
+        );
         std::thread::yield_now();
     }
     assert!(runtime.stats().threads > 10);
@@ -193,7 +222,11 @@ fn threads_that_stood_in_end_when_nobody_needs_them() {
         assert_eq!(wait.get(), Ok(WaitStatus::Ended));
     }
     while runtime.stats().threads > 1 {
-        assert!(std::time::Instant::now() < deadline, "{} threads", runtime.stats().threads);
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{} threads",
+            runtime.stats().threads
+        );
         std::thread::yield_now();
     }
     // And the runtime still works.

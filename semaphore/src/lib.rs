@@ -92,3 +92,6 @@ pub use kernel::KernelSemaphore;
 pub use last_in_first_out::LifoFixedSizeSemaphore;
 pub use parker::{FutexParker, Parked, Parker};
 pub use semaphore::{Semaphore, TooManyWaiters, Wakeup};
+#[cfg(libprocess_tsan)]
+#[doc(hidden)]
+pub use sync::tell_sanitizer_locked;

@@ -6,8 +6,8 @@ mod support;
 use libprocess_semaphore::{FutexParker, Parked, Parker};
 use std::panic::catch_unwind;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
+use support::thread;
 use support::{Random, Watched, rounds, within_reason};
 
 fn soon() -> Option<Instant> {

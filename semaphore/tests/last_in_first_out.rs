@@ -8,8 +8,8 @@ use libprocess_semaphore::{
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Barrier, OnceLock, Weak, mpsc};
-use std::thread;
 use std::time::{Duration, Instant};
+use support::thread;
 use support::{InterruptibleParker, drain, rounds, until, within_reason};
 
 #[test]

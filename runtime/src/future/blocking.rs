@@ -55,7 +55,9 @@ pub(crate) fn install(blocking: &dyn Blocking) -> Installed<'_> {
     // pointer can be found in the thread-local, and neither leaves this thread.
     let pointer: *const (dyn Blocking + 'static) = unsafe { std::mem::transmute(pointer) };
     BLOCKING.with(|cell| cell.set(Some(pointer)));
-    Installed { _blocking: PhantomData }
+    Installed {
+        _blocking: PhantomData,
+    }
 }
 
 /// Uninstalls on drop. Not `Send`: it concerns the thread that made it.

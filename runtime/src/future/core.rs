@@ -130,7 +130,10 @@ impl<T> Core<T> {
 
     /// Completes the future and runs what waited for it. Gives the completion back if it was
     /// completed before.
-    pub(crate) fn complete(self: &Arc<Self>, completion: Completion<T>) -> Result<(), Completion<T>> {
+    pub(crate) fn complete(
+        self: &Arc<Self>,
+        completion: Completion<T>,
+    ) -> Result<(), Completion<T>> {
         let mut inner = lock(&self.inner);
         if inner.state != State::Pending {
             return Err(completion);
@@ -232,7 +235,9 @@ impl<T> Core<T> {
                 if let Some(clone) = clone {
                     // SAFETY: the value is present and not moved: that takes a count of one, and
                     // there are at least two handles, or callbacks are still running.
-                    let value = self.value.with(|slot| unsafe { (*slot).as_ref().map(clone) });
+                    let value = self
+                        .value
+                        .with(|slot| unsafe { (*slot).as_ref().map(clone) });
                     return Taken::Value(value.ok_or(Error::Taken));
                 }
                 inner = lock(&self.inner);
@@ -242,10 +247,10 @@ impl<T> Core<T> {
                 }
             }
         }
-        if let Some(waker) = waker {
-            if !inner.wakers.iter().any(|known| known.will_wake(waker)) {
-                inner.wakers.push(waker.clone());
-            }
+        if let Some(waker) = waker
+            && !inner.wakers.iter().any(|known| known.will_wake(waker))
+        {
+            inner.wakers.push(waker.clone());
         }
         Taken::NotYet
     }

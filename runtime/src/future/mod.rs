@@ -83,7 +83,10 @@ pub struct Future<T> {
 impl<T> Future<T> {
     fn from_core(core: Arc<Core<T>>) -> Self {
         core.add_handle(None);
-        Self { core, value: PhantomData }
+        Self {
+            core,
+            value: PhantomData,
+        }
     }
 
     /// A future that is ready.
@@ -216,19 +219,22 @@ impl<T> Future<T> {
         let future = promise.future();
         let core = Arc::clone(&self.core);
         let this = self;
-        core.on_finished(true, Box::new(move |_| match this.core.take(None, true) {
-            Taken::Value(Ok(value)) => {
-                promise.set(f(value));
-            }
-            Taken::Value(Err(Error::Failed(message))) => {
-                promise.fail(message);
-            }
-            Taken::Value(Err(Error::Discarded)) => {
-                promise.discard();
-            }
-            // Abandoned: dropping the promise says so to the next one.
-            Taken::Value(Err(_)) | Taken::NotYet => {}
-        }));
+        core.on_finished(
+            true,
+            Box::new(move |_| match this.core.take(None, true) {
+                Taken::Value(Ok(value)) => {
+                    promise.set(f(value));
+                }
+                Taken::Value(Err(Error::Failed(message))) => {
+                    promise.fail(message);
+                }
+                Taken::Value(Err(Error::Discarded)) => {
+                    promise.discard();
+                }
+                // Abandoned: dropping the promise says so to the next one.
+                Taken::Value(Err(_)) | Taken::NotYet => {}
+            }),
+        );
         future
     }
 
@@ -247,14 +253,17 @@ impl<T> Future<T> {
         T: Send + 'static,
         F: FnOnce(Result<&T, Error>) + Send + 'static,
     {
-        self.core.on_finished(false, Box::new(move |core| match core.state() {
-            State::Ready | State::Settled => {
-                core.observe(|value| f(value.ok_or(Error::Taken)));
-            }
-            State::Failed(message) => f(Err(Error::Failed(message))),
-            State::Discarded => f(Err(Error::Discarded)),
-            State::Pending => f(Err(Error::Abandoned)),
-        }));
+        self.core.on_finished(
+            false,
+            Box::new(move |core| match core.state() {
+                State::Ready | State::Settled => {
+                    core.observe(|value| f(value.ok_or(Error::Taken)));
+                }
+                State::Failed(message) => f(Err(Error::Failed(message))),
+                State::Discarded => f(Err(Error::Discarded)),
+                State::Pending => f(Err(Error::Abandoned)),
+            }),
+        );
     }
 }
 
@@ -263,7 +272,10 @@ impl<T: Clone + Sync> Clone for Future<T> {
     /// threads at a time.
     fn clone(&self) -> Self {
         self.core.add_handle(Some(T::clone));
-        Self { core: Arc::clone(&self.core), value: PhantomData }
+        Self {
+            core: Arc::clone(&self.core),
+            value: PhantomData,
+        }
     }
 }
 

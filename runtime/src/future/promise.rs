@@ -23,7 +23,10 @@ pub struct Promise<T> {
 impl<T> Promise<T> {
     /// A promise that is pending. One allocation.
     pub fn new() -> Self {
-        Self { core: Core::new(), given: std::sync::atomic::AtomicBool::new(false) }
+        Self {
+            core: Core::new(),
+            given: std::sync::atomic::AtomicBool::new(false),
+        }
     }
 
     /// The future of this promise.
@@ -35,7 +38,10 @@ impl<T> Promise<T> {
     pub fn future(&self) -> Future<T> {
         // Relaxed: a flag between callers of one `&self`; the swap alone decides.
         let given = self.given.swap(true, std::sync::atomic::Ordering::Relaxed);
-        assert!(!given, "`Promise::future` was called before: clone the future it gave instead");
+        assert!(
+            !given,
+            "`Promise::future` was called before: clone the future it gave instead"
+        );
         Future::from_core(Arc::clone(&self.core))
     }
 
@@ -53,7 +59,9 @@ impl<T> Promise<T> {
 
     /// Makes the future fail with `message`. False if it was completed before.
     pub fn fail(&self, message: impl Into<Arc<str>>) -> bool {
-        self.core.complete(Completion::Failed(message.into())).is_ok()
+        self.core
+            .complete(Completion::Failed(message.into()))
+            .is_ok()
     }
 
     /// Makes the future discarded. False if it was completed before.

@@ -63,13 +63,17 @@ pub(crate) struct FreeList {
 impl FreeList {
     #[cfg(not(libprocess_loom))]
     pub(crate) const fn new() -> Self {
-        Self { head: AtomicU64::new(0) }
+        Self {
+            head: AtomicU64::new(0),
+        }
     }
 
     /// Not `const`, because loom's types are not.
     #[cfg(libprocess_loom)]
     pub(crate) fn new() -> Self {
-        Self { head: AtomicU64::new(0) }
+        Self {
+            head: AtomicU64::new(0),
+        }
     }
 
     fn pop<'a>(&self, arena: &'a Arena) -> Option<&'a Slot> {
@@ -96,7 +100,8 @@ impl FreeList {
         let mut head = FreeHead(self.head.load(Ordering::Relaxed));
         loop {
             // Relaxed: published by the exchange.
-            slot.next_free().store(head.index().map_or(0, |index| index + 1), Ordering::Relaxed);
+            slot.next_free()
+                .store(head.index().map_or(0, |index| index + 1), Ordering::Relaxed);
             match self.head.compare_exchange_weak(
                 head.0,
                 head.with_index(Some(slot.index())).0,
@@ -192,8 +197,9 @@ impl Arena {
         }
         // Relaxed: written under this lock.
         if self.chunks[place].load(Ordering::Relaxed).is_null() {
-            let slots: Box<[Slot]> =
-                (0..CHUNK as u32).map(|n| Slot::new(index + n, super::resume::never)).collect();
+            let slots: Box<[Slot]> = (0..CHUNK as u32)
+                .map(|n| Slot::new(index + n, super::resume::never))
+                .collect();
             // Release: pairs with the Acquire in `slot`.
             self.chunks[place].store(Box::into_raw(slots).cast(), Ordering::Release);
         }
@@ -207,7 +213,11 @@ impl Arena {
     /// # Safety
     ///
     /// As [`Slot::vacate`].
-    pub(crate) unsafe fn vacate(&self, own: &FreeList, slot: &Slot) -> Option<Box<super::slot::Ties>> {
+    pub(crate) unsafe fn vacate(
+        &self,
+        own: &FreeList,
+        slot: &Slot,
+    ) -> Option<Box<super::slot::Ties>> {
         // SAFETY: by the contract.
         let (ties, vacated) = unsafe { slot.vacate(self.limit) };
         if vacated == Vacated::Free {
@@ -305,26 +315,34 @@ mod tests {
 
     #[test]
     fn the_free_list_gives_each_slot_to_one_claimer() {
+        use std::sync::Arc;
         use std::sync::atomic::{AtomicBool, Ordering};
-        let arena = Arena::new(u32::MAX);
-        let own = FreeList::new();
-        let taken: Vec<AtomicBool> = (0..64).map(|_| AtomicBool::new(false)).collect();
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
+        let arena = Arc::new((Arena::new(u32::MAX), FreeList::new()));
+        let held: Arc<[AtomicBool]> = (0..64).map(|_| AtomicBool::new(false)).collect();
+        let claimers: Vec<_> = (0..4)
+            .map(|_| {
+                let (arena, held) = (Arc::clone(&arena), Arc::clone(&held));
+                std::thread::spawn(move || {
+                    let (arena, own) = &*arena;
                     for round in 0..20_000 {
-                        let slot = arena.claim(&own).unwrap();
-                        let held = &taken[slot.index() as usize];
-                        assert!(!held.swap(true, Ordering::AcqRel), "claimed twice in round {round}");
+                        let slot = arena.claim(own).unwrap();
+                        let held = &held[slot.index() as usize];
+                        assert!(
+                            !held.swap(true, Ordering::AcqRel),
+                            "claimed twice in round {round}"
+                        );
                         held.store(false, Ordering::Release);
                         // SAFETY: claimed and never opened.
-                        unsafe { arena.vacate(&own, slot) };
+                        unsafe { arena.vacate(own, slot) };
                     }
-                });
-            }
-        });
+                })
+            })
+            .collect();
+        for claimer in claimers {
+            claimer.join().unwrap();
+        }
         let mut used = 0;
-        arena.for_each_used(|_| used += 1);
+        arena.0.for_each_used(|_| used += 1);
         assert!(used <= 4, "{used} slots for four claimers at a time");
     }
 }

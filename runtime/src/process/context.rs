@@ -39,7 +39,12 @@ impl<P: Process> Context<P> {
         worker: &Worker,
         extra: *mut Extra<P>,
     ) -> Self {
-        Self { slot, pid, worker: NonNull::from(worker), extra }
+        Self {
+            slot,
+            pid,
+            worker: NonNull::from(worker),
+            extra,
+        }
     }
 
     #[inline]
@@ -76,7 +81,13 @@ impl<P: Process> Context<P> {
         name: impl Into<Cow<'static, str>>,
         body: impl Into<Bytes>,
     ) {
-        send::send(to, name.into(), Upid::local(self.pid), body.into(), Some(self.worker()));
+        send::send(
+            to,
+            name.into(),
+            Upid::local(self.pid),
+            body.into(),
+            Some(self.worker()),
+        );
     }
 
     /// Has messages of this name served by `handler`; a handler or delegate that was there is replaced.
@@ -161,6 +172,8 @@ impl<P: Process> Context<P> {
 
 impl<P> std::fmt::Debug for Context<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("pid", &Upid::local(self.pid)).finish_non_exhaustive()
+        f.debug_struct("Context")
+            .field("pid", &Upid::local(self.pid))
+            .finish_non_exhaustive()
     }
 }

@@ -1,10 +1,11 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::event::{self, EventBox, EventKind, Message};
 use super::{RawPid, Upid};
+use crate::facade::lock_std;
 
 /// How many dead letters a runtime remembers; all are counted.
 const REMEMBERED: usize = 100;
@@ -44,7 +45,12 @@ impl DeadLetter {
                 (Upid::nobody(), Cow::Borrowed(""))
             }
         };
-        Self { to, from, kind, name }
+        Self {
+            to,
+            from,
+            kind,
+            name,
+        }
     }
 }
 
@@ -60,8 +66,12 @@ impl DeadLetters {
         // Relaxed: a statistic.
         self.count.fetch_add(1, Ordering::Relaxed);
         let letter = DeadLetter::new(to, event);
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let forgotten = if last.len() == REMEMBERED { last.pop_front() } else { None };
+        let mut last = lock_std(&self.last);
+        let forgotten = if last.len() == REMEMBERED {
+            last.pop_front()
+        } else {
+            None
+        };
         last.push_back(letter);
         drop(last);
         drop(forgotten);
@@ -72,7 +82,7 @@ impl DeadLetters {
     }
 
     pub(super) fn last(&self) -> Vec<DeadLetter> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        lock_std(&self.last).iter().cloned().collect()
     }
 }
 

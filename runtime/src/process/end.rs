@@ -80,8 +80,7 @@ pub(super) unsafe fn end<P: Process>(
     }
     if let Some(ties) = ties {
         if !ties.linkers.is_empty() {
-            let id: Arc<str> =
-                name.unwrap_or_else(|| directory::unnamed(P::prefix(), pid).into());
+            let id: Arc<str> = name.unwrap_or_else(|| directory::unnamed(P::prefix(), pid).into());
             for linker in &ties.linkers {
                 let exited = ExitedEvent {
                     pid: Upid::local(pid),

@@ -51,7 +51,9 @@ pub(super) fn watch(pid: RawPid) -> Option<Future<ExitReason>> {
     let waiters = &mut ties.ties().waiters;
     let given_up = if waiters.len() >= WAITERS_KEPT && waiters.len() == waiters.capacity() {
         // Timed waits that gave up would pile up otherwise.
-        waiters.extract_if(.., |waiter| waiter.is_unwatched()).collect()
+        waiters
+            .extract_if(.., |waiter| waiter.is_unwatched())
+            .collect()
     } else {
         Vec::new()
     };
@@ -67,11 +69,15 @@ pub(super) fn watch(pid: RawPid) -> Option<Future<ExitReason>> {
 /// Blocks until a process has ended.
 pub(crate) fn wait(pid: &Upid, timeout: Option<Duration>) -> WaitStatus {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let Some(pid) = send::resolve(pid) else { return WaitStatus::AlreadyEnded };
+    let Some(pid) = send::resolve(pid) else {
+        return WaitStatus::AlreadyEnded;
+    };
     if current::is_mine(pid) {
         return WaitStatus::Itself;
     }
-    let Some(future) = watch(pid) else { return WaitStatus::AlreadyEnded };
+    let Some(future) = watch(pid) else {
+        return WaitStatus::AlreadyEnded;
+    };
     match future.get_until(deadline) {
         Err(Error::TimedOut) => WaitStatus::TimedOut,
         Err(Error::TooManyBlocked(_)) => WaitStatus::TooManyBlocked,
@@ -97,7 +103,11 @@ pub(super) fn link(linker: RawPid, to: &Upid) -> Option<RawPid> {
         Some(_) => Arc::from(""),
         None => to.id().unwrap_or_default().into(),
     };
-    let exited = ExitedEvent { pid: to.clone(), id, reason: ExitReason::Unknown };
+    let exited = ExitedEvent {
+        pid: to.clone(),
+        id,
+        reason: ExitReason::Unknown,
+    };
     send::deliver(linker, exited.allocate());
     None
 }

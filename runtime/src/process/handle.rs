@@ -1,7 +1,8 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::{Pid, Process, Upid, WaitStatus, exits};
+use crate::facade::lock_std;
 
 /// Where the value of an owned process goes when it ends.
 pub(crate) struct Owner<P> {
@@ -10,16 +11,18 @@ pub(crate) struct Owner<P> {
 
 /// Where a process that is about to be spawned will leave its value.
 pub(crate) fn new_owner<P>() -> Arc<Owner<P>> {
-    Arc::new(Owner { outcome: Mutex::new(None) })
+    Arc::new(Owner {
+        outcome: Mutex::new(None),
+    })
 }
 
 impl<P> Owner<P> {
     pub(super) fn put(&self, outcome: Result<P, Arc<str>>) {
-        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        *lock_std(&self.outcome) = Some(outcome);
     }
 
     fn take(&self) -> Option<Result<P, Arc<str>>> {
-        self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock_std(&self.outcome).take()
     }
 }
 
@@ -73,7 +76,11 @@ pub enum JoinError {
 
 impl<P: Process> ProcessHandle<P> {
     pub(crate) fn new(pid: Pid<P>, owner: Arc<Owner<P>>) -> Self {
-        Self { pid, owner, joined: false }
+        Self {
+            pid,
+            owner,
+            joined: false,
+        }
     }
 
     /// The pid.

@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use super::{Context, MessageEvent, Process, Upid};
+use crate::facade::lock_std;
 
 /// Shapes that a type may have. Installing the same handlers in many different orders would otherwise grow memory without bound.
 const SHAPES: usize = 256;
@@ -42,7 +43,11 @@ struct Entry<P: 'static> {
 
 impl<P> Clone for Entry<P> {
     fn clone(&self) -> Self {
-        Self { name: self.name, function: self.function, identity: self.identity }
+        Self {
+            name: self.name,
+            function: self.function,
+            identity: self.identity,
+        }
     }
 }
 
@@ -82,7 +87,12 @@ impl<P: Process> Shape<P> {
     fn with_entries(entries: Vec<Entry<P>>, root: Option<&'static Self>) -> Self {
         let mut by_name = HashMap::new();
         if entries.len() >= HASHED_FROM {
-            by_name.extend(entries.iter().enumerate().map(|(place, entry)| (entry.name, place)));
+            by_name.extend(
+                entries
+                    .iter()
+                    .enumerate()
+                    .map(|(place, entry)| (entry.name, place)),
+            );
         }
         Self {
             entries,
@@ -97,13 +107,16 @@ impl<P: Process> Shape<P> {
     /// The shape that has one handler more, or another one under the name; `None` if the type has too many shapes.
     fn with(&'static self, entry: Entry<P>) -> Option<&'static Self> {
         let follows = |shape: &'static Self| {
-            let last = shape.entries.last().expect("every shape but the root has a last entry");
+            let last = shape
+                .entries
+                .last()
+                .expect("every shape but the root has a last entry");
             last.name == entry.name && last.identity == entry.identity
         };
         if let Some(usual) = self.usual.get().copied().filter(|usual| follows(usual)) {
             return Some(usual);
         }
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut others = lock_std(&self.others);
         if let Some(other) = others.iter().copied().find(|other| follows(other)) {
             return Some(other);
         }
@@ -113,8 +126,12 @@ impl<P: Process> Shape<P> {
             return None;
         }
         // The newest goes last, so that `follows` need look at one entry only.
-        let mut entries: Vec<_> =
-            self.entries.iter().filter(|known| known.name != entry.name).cloned().collect();
+        let mut entries: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|known| known.name != entry.name)
+            .cloned()
+            .collect();
         entries.push(entry);
         let shape: &'static Self = Box::leak(Box::new(Self::with_entries(entries, Some(root))));
         others.push(shape);
@@ -124,13 +141,19 @@ impl<P: Process> Shape<P> {
 
     fn find(&self, name: &str) -> Option<Function<P>> {
         if !self.by_name.is_empty() {
-            return self.by_name.get(name).map(|place| self.entries[*place].function);
+            return self
+                .by_name
+                .get(name)
+                .map(|place| self.entries[*place].function);
         }
         // By address first: a name that is the same literal is found without reading the text.
         let same = |entry: &&Entry<P>| std::ptr::eq(entry.name, name);
         let equal = |entry: &&Entry<P>| entry.name == name;
-        let found =
-            self.entries.iter().find(same).or_else(|| self.entries.iter().find(equal));
+        let found = self
+            .entries
+            .iter()
+            .find(same)
+            .or_else(|| self.entries.iter().find(equal));
         found.map(|entry| entry.function)
     }
 }
@@ -145,6 +168,10 @@ enum Own<P: 'static> {
 /// The handlers of one process: two words.
 pub(crate) struct Handlers<P: 'static> {
     shape: Option<&'static Shape<P>>,
+    #[allow(
+        clippy::box_collection,
+        reason = "one word in the many processes that have none"
+    )]
     own: Option<Box<HashMap<Cow<'static, str>, Own<P>>>>,
 }
 
@@ -159,7 +186,10 @@ pub(crate) enum Action<P: 'static> {
 
 impl<P: Process> Handlers<P> {
     pub(crate) const fn new() -> Self {
-        Self { shape: None, own: None }
+        Self {
+            shape: None,
+            own: None,
+        }
     }
 
     pub(crate) fn install<F>(&mut self, name: Cow<'static, str>, handler: F)
@@ -172,7 +202,11 @@ impl<P: Process> Handlers<P> {
             && !std::mem::needs_drop::<F>()
             && !own_has_it
         {
-            let entry = Entry { name, function: call::<P, F>, identity: TypeId::of::<F>() };
+            let entry = Entry {
+                name,
+                function: call::<P, F>,
+                identity: TypeId::of::<F>(),
+            };
             let shape = self.shape.unwrap_or_else(Shape::root);
             if let Some(shape) = shape.with(entry) {
                 // A value of `F` must exist for ever, as `call` makes references to one.

@@ -11,13 +11,17 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use std::sync::{Arc, Mutex, Weak};
+
+use libprocess_semaphore::{FutexParker, Parker as _};
 
 use super::arena::{FreeList, arena};
 use super::dead_letters::DeadLetters;
 use super::statistics::{ENDED, FIRST_EVENT, PANICKED, UNHANDLED};
 use super::{EventCounts, RawPid, Statistics, Upid};
+use crate::facade::lock_std;
 use crate::scheduler::{Scheduler, counters};
 
 pub(crate) struct ProcessManager {
@@ -44,7 +48,7 @@ impl ProcessManager {
             population: Population::default(),
             dead_letters: DeadLetters::default(),
         });
-        let mut runtimes = RUNTIMES.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut runtimes = lock_std(&RUNTIMES);
         runtimes.retain(|(_, manager)| manager.strong_count() > 0);
         runtimes.push((manager.id, Arc::downgrade(&manager)));
         manager
@@ -101,7 +105,7 @@ impl ProcessManager {
     }
 
     fn names(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, RawPid>> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+        lock_std(&self.names)
     }
 
     /// Ends all processes and waits for that, then ends the threads. Must not be called on a thread of this runtime.
@@ -151,11 +155,16 @@ static RUNTIMES: Mutex<Vec<(u64, Weak<ProcessManager>)>> = Mutex::new(Vec::new()
 
 /// Calls `f` with the runtime that last had a process in the pid's slot, if it has not ended.
 pub(super) fn with_runtime_of(pid: RawPid, f: impl FnOnce(&ProcessManager)) {
-    let Some(slot) = arena().find(pid) else { return };
+    let Some(slot) = arena().find(pid) else {
+        return;
+    };
     let id = slot.last_runtime();
     let manager = {
-        let runtimes = RUNTIMES.lock().unwrap_or_else(PoisonError::into_inner);
-        runtimes.iter().find(|(known, _)| *known == id).and_then(|(_, manager)| manager.upgrade())
+        let runtimes = lock_std(&RUNTIMES);
+        runtimes
+            .iter()
+            .find(|(known, _)| *known == id)
+            .and_then(|(_, manager)| manager.upgrade())
     };
     if let Some(manager) = manager {
         f(&manager);
@@ -171,8 +180,9 @@ pub(super) fn with_runtime_of(pid: RawPid, f: impl FnOnce(&ProcessManager)) {
 #[derive(Debug, Default)]
 pub(super) struct Population {
     word: AtomicU64,
-    empty: Mutex<bool>,
-    emptied: Condvar,
+    empty: AtomicBool,
+    /// Where the one who closes sleeps.
+    closer: FutexParker,
 }
 
 const CLOSING: u64 = 1 << 63;
@@ -198,8 +208,10 @@ impl Population {
     }
 
     fn tell_empty(&self) {
-        *self.empty.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.emptied.notify_all();
+        // Release: pairs with the Acquire in `wait_until_empty`. The runtime is not freed before this thread, if it is a worker, is
+        // joined; a foreign one, that spawned too late, has the runtime in its hands.
+        self.empty.store(true, Ordering::Release);
+        self.closer.unpark();
     }
 
     /// Whether the runtime is closing. To be asked after a slot was opened: see the module.
@@ -216,9 +228,9 @@ impl Population {
     }
 
     fn wait_until_empty(&self) {
-        let mut empty = self.empty.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*empty {
-            empty = self.emptied.wait(empty).unwrap_or_else(PoisonError::into_inner);
+        // Acquire: pairs with the Release in `tell_empty`.
+        while !self.empty.load(Ordering::Acquire) {
+            let _looked_at_again = self.closer.park(None);
         }
     }
 

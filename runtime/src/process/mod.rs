@@ -28,8 +28,8 @@ pub(crate) use current::current_manager;
 pub(crate) use current::set_current_manager;
 pub use dead_letters::DeadLetter;
 pub use event::{
-    DispatchEvent, DispatchIdentity, Event, EventKind, ExitReason, ExitedEvent, HttpEvent, Message,
-    MessageEvent, TerminateEvent,
+    DispatchEvent, DispatchIdentity, Event, EventKind, ExitReason, ExitedEvent, HttpEvent,
+    HttpExchange, Message, MessageEvent, TerminateEvent,
 };
 pub use exits::WaitStatus;
 pub use handle::{JoinError, ProcessHandle};
@@ -40,7 +40,9 @@ pub use spawn::SpawnError;
 pub use statistics::{EventCounts, Statistics};
 pub use upid::{ParseUpidError, Recipient, Upid};
 
-pub(crate) use event::dispatch::{of_closure as dispatch_of_closure, of_method as dispatch_of_method};
+pub(crate) use event::dispatch::{
+    of_closure as dispatch_of_closure, of_method as dispatch_of_method,
+};
 pub(crate) use exits::{terminate, wait};
 pub(crate) use handle::{new_owner, sender};
 

@@ -58,7 +58,9 @@ impl World {
     fn spawn(&self) -> RawPid {
         let slot = self.arena.claim(&self.own).expect("a free slot");
         let pid = slot.pid();
-        let tenant = Box::into_raw(Box::new(Tenant { served: UnsafeCell::new(0) }));
+        let tenant = Box::into_raw(Box::new(Tenant {
+            served: UnsafeCell::new(0),
+        }));
         // SAFETY: claimed; the cell is a `Tenant`, which `work` takes it for; nobody runs the header or reads the manager.
         unsafe {
             slot.open(
@@ -80,7 +82,9 @@ impl World {
         let tenant = unsafe { slot.cell() }.cast::<Tenant>();
         let touch = || {
             // SAFETY: the token holder alone touches the tenant; loom checks just that.
-            unsafe { &*tenant }.served.with_mut(|served| unsafe { *served += 1 });
+            unsafe { &*tenant }
+                .served
+                .with_mut(|served| unsafe { *served += 1 });
         };
         touch();
         loop {
@@ -111,7 +115,11 @@ impl World {
 
     fn serve(&self, generation: u32, event: EventBox) {
         self.served.fetch_add(1, Ordering::Relaxed);
-        assert_eq!(event.generation(), generation, "an event reached another tenant");
+        assert_eq!(
+            event.generation(),
+            generation,
+            "an event reached another tenant"
+        );
         drop(event);
     }
 
@@ -131,7 +139,8 @@ impl World {
         drop(unsafe { Box::from_raw(tenant) });
         // SAFETY: as above, once.
         if let Some(ties) = unsafe { self.arena.vacate(&self.own, slot) } {
-            self.told.fetch_add(ties.linkers.len() as u32, Ordering::Relaxed);
+            self.told
+                .fetch_add(ties.linkers.len() as u32, Ordering::Relaxed);
         }
     }
 
@@ -149,7 +158,10 @@ impl World {
     }
 
     fn terminate(&self, pid: RawPid) {
-        let event = TerminateEvent { from: Upid::nobody() }.allocate();
+        let event = TerminateEvent {
+            from: Upid::nobody(),
+        }
+        .allocate();
         self.settle(self.arena.slot(pid).push_terminate(pid, event));
     }
 
@@ -157,7 +169,11 @@ impl World {
     fn check(&self, events: u32, ended: u32) {
         let accounted = self.served.load(Ordering::Relaxed) + self.dead.load(Ordering::Relaxed);
         assert_eq!(accounted, events, "an event was lost, or served twice");
-        assert_eq!(self.ended.load(Ordering::Relaxed), ended, "a tenant ended twice, or never");
+        assert_eq!(
+            self.ended.load(Ordering::Relaxed),
+            ended,
+            "a tenant ended twice, or never"
+        );
     }
 }
 
@@ -173,7 +189,11 @@ fn complaint(name: &'static str, f: impl Fn() + Send + Sync + 'static) -> String
     payload
         .downcast_ref::<String>()
         .cloned()
-        .or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .or_else(|| {
+            payload
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+        })
         .unwrap_or_default()
 }
 
@@ -201,14 +221,23 @@ fn stalled_sender() {
 #[test]
 fn a_stalled_sender_never_reaches_the_next_tenant() {
     model(stalled_sender);
-    assert!(REUSED.load(Ordering::Relaxed), "no interleaving reused the slot");
-    assert!(STALE.load(Ordering::Relaxed), "no interleaving had the sender stall");
+    assert!(
+        REUSED.load(Ordering::Relaxed),
+        "no interleaving reused the slot"
+    );
+    assert!(
+        STALE.load(Ordering::Relaxed),
+        "no interleaving had the sender stall"
+    );
 }
 
 #[test]
 fn without_the_generation_in_the_event_it_would() {
     let complaint = complaint("generation", stalled_sender);
-    assert!(complaint.contains("an event reached another tenant"), "{complaint}");
+    assert!(
+        complaint.contains("an event reached another tenant"),
+        "{complaint}"
+    );
 }
 
 /// Two threads send and terminate at a time. A bug: the mark is seen before its event is there, a tenant ends twice, or an event
@@ -236,7 +265,10 @@ fn terminate_is_found_where_its_mark_is_seen() {
 #[test]
 fn with_the_mark_before_the_event_it_would_not_be() {
     let complaint = complaint("mark-after-event", terminate_races);
-    assert!(complaint.contains("the mark came before its event"), "{complaint}");
+    assert!(
+        complaint.contains("the mark came before its event"),
+        "{complaint}"
+    );
 }
 
 /// One thread links while another ends the process. A bug: the link is made with a tenant that has moved out, and nobody is ever told; or it is told twice.
@@ -257,7 +289,11 @@ fn link_races() {
     };
     world.terminate(pid);
     linker.join().unwrap();
-    assert_eq!(world.told.load(Ordering::Relaxed), 1, "not told exactly once");
+    assert_eq!(
+        world.told.load(Ordering::Relaxed),
+        1,
+        "not told exactly once"
+    );
     world.check(1, 1);
 }
 
@@ -317,5 +353,8 @@ fn the_free_list_is_safe_from_aba() {
 #[test]
 fn without_the_tag_it_would_not_be() {
     let complaint = complaint("free-tag", free_list);
-    assert!(complaint.contains("a slot was claimed twice"), "{complaint}");
+    assert!(
+        complaint.contains("a slot was claimed twice"),
+        "{complaint}"
+    );
 }

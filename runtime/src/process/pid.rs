@@ -88,7 +88,10 @@ pub struct Pid<P> {
 
 impl<P> Pid<P> {
     pub(crate) const fn from_raw(raw: RawPid) -> Self {
-        Self { raw, process: PhantomData }
+        Self {
+            raw,
+            process: PhantomData,
+        }
     }
 
     #[inline]

@@ -1,6 +1,7 @@
 //! Running a process: what a worker does with its token.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -22,7 +23,11 @@ pub(super) struct Cell<P: 'static> {
 pub(super) struct Extra<P: 'static> {
     pub(super) handlers: Handlers<P>,
     /// Whom it linked: to be told when this one ends, that it need not be told any more.
-    pub(super) links: Option<Box<std::collections::BTreeSet<super::RawPid>>>,
+    #[allow(
+        clippy::box_collection,
+        reason = "one word in the many processes that have none"
+    )]
+    pub(super) links: Option<Box<BTreeSet<super::RawPid>>>,
     /// Who gets the value in the end.
     pub(super) owner: Option<Arc<Owner<P>>>,
     pub(super) initialized: bool,
@@ -53,7 +58,12 @@ pub(super) unsafe fn resume<P: Process>(header: NonNull<Header>, worker: &Worker
     let slot: &'static Slot = unsafe { header.cast::<Slot>().as_ref() };
     let pid = slot.pid();
     // SAFETY: the token is ours, and the tenant is a `P`, so this is its cell and we alone use it.
-    let (cell, budget) = unsafe { (slot.cell().cast::<Cell<P>>(), (*slot.manager()).event_budget()) };
+    let (cell, budget) = unsafe {
+        (
+            slot.cell().cast::<Cell<P>>(),
+            (*slot.manager()).event_budget(),
+        )
+    };
     // SAFETY: as above; the context's part of the cell and the process are different fields.
     let mut cx = unsafe { Context::new(slot, pid, worker, &raw mut (*cell).extra) };
     current::set_running(Some(pid));
@@ -154,7 +164,10 @@ pub(super) fn guarded(what: &str, f: impl FnOnce()) -> Option<Arc<str>> {
 
 /// The text of a panic. The payload is dropped with care: its drop is foreign code too.
 fn panic_message(payload: Box<dyn Any + Send>) -> Arc<str> {
-    let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+    let message = match (
+        payload.downcast_ref::<&str>(),
+        payload.downcast_ref::<String>(),
+    ) {
         (Some(text), _) => Arc::from(*text),
         (None, Some(text)) => Arc::from(text.as_str()),
         (None, None) => Arc::from("(a panic without a message)"),

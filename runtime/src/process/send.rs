@@ -56,8 +56,12 @@ pub(super) fn schedule(slot: &Slot, worker: Option<&Worker>) {
     // SAFETY: every slot that is scheduled is the static arena's, so it lives for ever; the caller holds the token.
     let slot: &'static Slot = unsafe { &*std::ptr::from_ref(slot) };
     // SAFETY: the caller holds the token; until it is enqueued the tenant cannot end, so its runtime is there.
-    let (runnable, scheduler) =
-        unsafe { (slot.runnable(), std::ptr::from_ref::<Scheduler>((*slot.manager()).scheduler())) };
+    let (runnable, scheduler) = unsafe {
+        (
+            slot.runnable(),
+            std::ptr::from_ref::<Scheduler>((*slot.manager()).scheduler()),
+        )
+    };
     match worker {
         Some(worker) if std::ptr::eq(&raw const **worker.scheduler(), scheduler) => {
             worker.enqueue(runnable);
@@ -105,7 +109,9 @@ pub(crate) fn resolve(upid: &Upid) -> Option<RawPid> {
         Route::Local(pid) => Some(pid),
         Route::Nobody => None,
         Route::Addressed { id, address } => crate::runtime::with_current(|manager| {
-            (manager.address() == address).then(|| directory::find(manager, id)).flatten()
+            (manager.address() == address)
+                .then(|| directory::find(manager, id))
+                .flatten()
         }),
     }
 }

@@ -35,7 +35,7 @@ use super::event::{EventBox, EventKind, ExitReason};
 use super::manager::ProcessManager;
 use super::vtable::ProcessTable;
 use super::{Mailbox, RawPid};
-use crate::facade::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::facade::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::facade::{Mutex, MutexGuard, UnsafeCell, lock, weakened};
 use crate::future::Promise;
 use crate::scheduler::{Header, Runnable};
@@ -48,8 +48,6 @@ pub(crate) struct Slot {
     index: u32,
     generation: AtomicU32,
     tenant: UnsafeCell<Tenant>,
-    /// The runtime of the tenant, or of the last one: its id, not the runtime.
-    last_runtime: AtomicU64,
     token: TokenLine,
 }
 
@@ -63,6 +61,8 @@ struct Tenant {
 /// On a cache line of its own: senders write the mailbox, the token holder reads and writes this.
 #[repr(C, align(64))]
 struct TokenLine {
+    /// The runtime of the tenant, or of the last one: its id, not the runtime.
+    last_runtime: AtomicU64,
     terminate: AtomicU32,
     pub(crate) next_free: AtomicU32,
     side: UnsafeCell<TokenSide>,
@@ -121,9 +121,12 @@ impl Slot {
             mailbox: Mailbox::closed(),
             index,
             generation: AtomicU32::new(1),
-            tenant: UnsafeCell::new(Tenant { manager: std::ptr::null(), table: None }),
-            last_runtime: AtomicU64::new(0),
+            tenant: UnsafeCell::new(Tenant {
+                manager: std::ptr::null(),
+                table: None,
+            }),
             token: TokenLine {
+                last_runtime: AtomicU64::new(0),
                 terminate: AtomicU32::new(0),
                 next_free: AtomicU32::new(0),
                 side: UnsafeCell::new(TokenSide {
@@ -167,16 +170,26 @@ impl Slot {
         name: Option<Arc<str>>,
     ) {
         // Relaxed: a hint, for whom to tell of dead letters.
-        self.last_runtime.store(runtime, Ordering::Relaxed);
+        self.token.last_runtime.store(runtime, Ordering::Relaxed);
         // SAFETY: claimed and not open: no token exists, so nobody else reads the header or the token side.
         unsafe {
             *self.header.get() = Header::new(run);
             self.token.side.with_mut(|side| (*side).cell = cell);
         }
         let mut ties = lock(&self.token.ties);
-        *ties = name.map(|name| Box::new(Ties { name: Some(name), ..Ties::default() }));
+        *ties = name.map(|name| {
+            Box::new(Ties {
+                name: Some(name),
+                ..Ties::default()
+            })
+        });
         // SAFETY: under the `ties` lock, and no token exists.
-        self.tenant.with_mut(|tenant| unsafe { *tenant = Tenant { manager, table: Some(table) } });
+        self.tenant.with_mut(|tenant| unsafe {
+            *tenant = Tenant {
+                manager,
+                table: Some(table),
+            }
+        });
         drop(ties);
         self.mailbox.open();
     }
@@ -223,9 +236,11 @@ impl Slot {
     }
 
     fn mark_terminate(&self, pid: RawPid) {
-        // Release: pairs with the Acquire fence in `next`: whoever sees the mark finds the event.
+        // Release: pairs with the Acquire in `next`: whoever sees the mark finds the event.
         // `fetch_max`: a late mark for an earlier tenant must not wipe out a later tenant's.
-        self.token.terminate.fetch_max(pid.generation(), Ordering::Release);
+        self.token
+            .terminate
+            .fetch_max(pid.generation(), Ordering::Release);
     }
 
     // ---- the token holder ----
@@ -260,14 +275,18 @@ impl Slot {
     #[inline(always)]
     pub(crate) unsafe fn next(&self, generation: u32) -> Next {
         loop {
-            // Relaxed, then a fence on a hit: one plain load per event otherwise.
-            if self.token.terminate.load(Ordering::Relaxed) == generation {
-                // Acquire: pairs with the Release in `raise_terminate`.
-                fence(Ordering::Acquire);
+            // Relaxed: one plain load per event. A hit is looked at again with Acquire, which pairs with the
+            // Release in `mark_terminate`, as it reads that mark or a later one.
+            if self.token.terminate.load(Ordering::Relaxed) == generation
+                && self.token.terminate.load(Ordering::Acquire) == generation
+            {
                 return Next::Terminate;
             }
             // SAFETY: by the contract; the borrow ends with the call.
-            let event = self.token.side.with_mut(|side| unsafe { (*side).batch.pop_front() });
+            let event = self
+                .token
+                .side
+                .with_mut(|side| unsafe { (*side).batch.pop_front() });
             if let Some(event) = event {
                 return if event.generation() == generation || weakened("generation") {
                     Next::Event(event)
@@ -293,7 +312,9 @@ impl Slot {
             let batch = self.mailbox.take();
             if !batch.is_empty() {
                 // SAFETY: by the contract; the old batch is empty.
-                self.token.side.with_mut(|side| unsafe { (*side).batch = batch });
+                self.token
+                    .side
+                    .with_mut(|side| unsafe { (*side).batch = batch });
                 return true;
             }
             match self.mailbox.rest() {
@@ -323,7 +344,9 @@ impl Slot {
             }
         }
         // SAFETY: by the contract; `pending` left an empty batch there.
-        self.token.side.with_mut(|side| unsafe { (*side).batch = kept });
+        self.token
+            .side
+            .with_mut(|side| unsafe { (*side).batch = kept });
         found
     }
 
@@ -334,9 +357,14 @@ impl Slot {
     /// The caller holds the token.
     pub(crate) unsafe fn count_pending(&self, generation: u32, kind: EventKind) -> usize {
         let pending = self.pending();
-        let count = pending.iter().filter(|header| header.kind_for() == (kind, generation)).count();
+        let count = pending
+            .iter()
+            .filter(|header| header.kind_for() == (kind, generation))
+            .count();
         // SAFETY: by the contract; `pending` left an empty batch there.
-        self.token.side.with_mut(|side| unsafe { (*side).batch = pending });
+        self.token
+            .side
+            .with_mut(|side| unsafe { (*side).batch = pending });
         count
     }
 
@@ -372,7 +400,10 @@ impl Slot {
         let taken = ties.take();
         // SAFETY: under the `ties` lock; the token is gone.
         self.tenant.with_mut(|tenant| unsafe {
-            *tenant = Tenant { manager: std::ptr::null(), table: None };
+            *tenant = Tenant {
+                manager: std::ptr::null(),
+                table: None,
+            };
         });
         // Relaxed: written by one thread, under the lock; the others' reads are shortcuts or under the lock.
         let generation = self.generation.load(Ordering::Relaxed);
@@ -394,7 +425,9 @@ impl Slot {
     pub(crate) fn lock_ties(&self, pid: RawPid) -> Option<TiesGuard<'_>> {
         let guard = lock(&self.token.ties);
         // Relaxed: written under the same lock.
-        if self.generation.load(Ordering::Relaxed) != pid.generation() && !weakened("ties-generation") {
+        if self.generation.load(Ordering::Relaxed) != pid.generation()
+            && !weakened("ties-generation")
+        {
             return None;
         }
         // SAFETY: under the lock.
@@ -417,7 +450,7 @@ impl Slot {
 
     /// The id of the runtime that last had a process here.
     pub(crate) fn last_runtime(&self) -> u64 {
-        self.last_runtime.load(Ordering::Relaxed)
+        self.token.last_runtime.load(Ordering::Relaxed)
     }
 }
 

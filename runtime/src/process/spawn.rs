@@ -59,7 +59,10 @@ impl<P> fmt::Display for SpawnError<P> {
                 "a process named `{name}` is alive: terminate it and wait for it, or choose another name"
             ),
             Self::BadName { name, .. } => {
-                write!(f, "`{name}` cannot name a process: not empty, and without `/` and `@`")
+                write!(
+                    f,
+                    "`{name}` cannot name a process: not empty, and without `/` and `@`"
+                )
             }
             Self::ShuttingDown { .. } => f.write_str("the runtime is being shut down"),
             Self::TooManyProcesses { .. } => {
@@ -87,7 +90,10 @@ pub(crate) fn spawn<P: Process>(
     if let Some(name) = name
         && (name.is_empty() || name.contains(['/', '@']))
     {
-        return Err(SpawnError::BadName { name: name.to_owned(), process });
+        return Err(SpawnError::BadName {
+            name: name.to_owned(),
+            process,
+        });
     }
     if !manager.population().enter() {
         return Err(SpawnError::ShuttingDown { process });
@@ -104,9 +110,17 @@ pub(crate) fn spawn<P: Process>(
         // SAFETY: claimed and never opened: there is no token.
         let _nobody = unsafe { arena().vacate(manager.free_slots(), slot) };
         manager.population().leave();
-        return Err(SpawnError::NameInUse { name: name.to_string(), process });
+        return Err(SpawnError::NameInUse {
+            name: name.to_string(),
+            process,
+        });
     }
-    let extra = Extra { handlers: Handlers::new(), links: None, owner, initialized: false };
+    let extra = Extra {
+        handlers: Handlers::new(),
+        links: None,
+        owner,
+        initialized: false,
+    };
     let cell = Box::into_raw(Box::new(Cell { process, extra }));
     // SAFETY: we claimed the slot; cell and run function are those of a `P`; the manager is there until
     // this process, which was counted in, is counted out.

@@ -61,7 +61,10 @@ impl Upid {
 
     /// The name of the process with this id at this address.
     pub fn new(id: impl Into<String>, address: SocketAddr) -> Self {
-        Self(Kind::Addressed(Arc::new(Addressed { id: id.into(), address })))
+        Self(Kind::Addressed(Arc::new(Addressed {
+            id: id.into(),
+            address,
+        })))
     }
 
     /// Whether this names nobody.
@@ -81,9 +84,10 @@ impl Upid {
         match &self.0 {
             Kind::Nobody => Route::Nobody,
             Kind::Local(raw) => Route::Local(*raw),
-            Kind::Addressed(addressed) => {
-                Route::Addressed { id: &addressed.id, address: addressed.address }
-            }
+            Kind::Addressed(addressed) => Route::Addressed {
+                id: &addressed.id,
+                address: addressed.address,
+            },
         }
     }
 
@@ -150,7 +154,9 @@ impl FromStr for Upid {
         text.rsplit_once('@')
             .filter(|(id, _)| !id.is_empty())
             .and_then(|(id, address)| Some(Self::new(id, address.parse().ok()?)))
-            .ok_or_else(|| ParseUpidError { text: text.to_owned() })
+            .ok_or_else(|| ParseUpidError {
+                text: text.to_owned(),
+            })
     }
 }
 
@@ -231,7 +237,15 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_name() {
-        for text in ["", "@", "@127.0.0.1:1", "a@127.0.0.1", "a@:80", "a@127.0.0.1:70000", "a"] {
+        for text in [
+            "",
+            "@",
+            "@127.0.0.1:1",
+            "a@127.0.0.1",
+            "a@:80",
+            "a@127.0.0.1:70000",
+            "a",
+        ] {
             let error = text.parse::<Upid>().unwrap_err();
             assert!(error.to_string().contains("id@ip:port"), "{error}");
         }

@@ -12,7 +12,12 @@ pub(crate) struct ProcessTable {
 
 impl ProcessTable {
     pub(crate) const fn of<P: Process>() -> &'static Self {
-        const { &ProcessTable { type_id: TypeId::of::<P>, prefix: P::prefix } }
+        const {
+            &ProcessTable {
+                type_id: TypeId::of::<P>,
+                prefix: P::prefix,
+            }
+        }
     }
 }
 

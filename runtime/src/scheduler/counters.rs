@@ -23,7 +23,10 @@ impl Counters {
     pub(crate) fn add(&self, counter: usize, count: u64) {
         let value = &self.0[counter];
         // Relaxed: a statistic; nothing is published with it.
-        value.store(value.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+        value.store(
+            value.load(Ordering::Relaxed).wrapping_add(count),
+            Ordering::Relaxed,
+        );
     }
 
     pub(crate) fn read(&self) -> [u64; COUNT] {

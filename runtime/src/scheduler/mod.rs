@@ -24,8 +24,8 @@ mod waiter;
 mod worker;
 
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use libprocess_queues::run::RunQueue as _;
@@ -34,6 +34,7 @@ use libprocess_semaphore::Semaphore as _;
 pub(crate) use runnable::{Header, Run, Runnable};
 pub(crate) use worker::Worker;
 
+use crate::facade::lock_std;
 use counters::Counters;
 use waiter::SeatWaiter;
 use worker::Stopped;
@@ -131,7 +132,10 @@ impl Scheduler {
     ) -> std::io::Result<()> {
         self.threads().on_start = Some(on_start);
         for index in 0..self.configuration.workers {
-            let seat = Seat { index, local: self.run_queue.local(index) };
+            let seat = Seat {
+                index,
+                local: self.run_queue.local(index),
+            };
             if let Err((_, error)) = self.start_thread(&mut self.threads(), seat) {
                 self.stop();
                 return Err(error);
@@ -142,7 +146,7 @@ impl Scheduler {
 
     fn threads(&self) -> std::sync::MutexGuard<'_, Threads> {
         // Foreign code never runs under this lock, so a poisoned one is still consistent.
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+        lock_std(&self.threads)
     }
 
     fn start_thread(
@@ -164,15 +168,17 @@ impl Scheduler {
         let seat = Arc::new(Mutex::new(Some(seat)));
         let given = Arc::clone(&seat);
         let of_thread = Arc::clone(&counters);
-        let spawned = std::thread::Builder::new().name(thread_name).spawn(move || {
-            let seat = given.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(on_start) = on_start {
-                on_start();
-            }
-            if let Some(seat) = seat {
-                scheduler.run_thread(of_thread, seat);
-            }
-        });
+        let spawned = std::thread::Builder::new()
+            .name(thread_name)
+            .spawn(move || {
+                let seat = lock_std(&given).take();
+                if let Some(on_start) = on_start {
+                    on_start();
+                }
+                if let Some(seat) = seat {
+                    scheduler.run_thread(of_thread, seat);
+                }
+            });
         match spawned {
             Ok(handle) => {
                 threads.handles.push(handle);
@@ -182,7 +188,7 @@ impl Scheduler {
                 Ok(())
             }
             Err(error) => {
-                let seat = seat.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let seat = lock_std(&seat).take();
                 Err((seat, error))
             }
         }
@@ -203,7 +209,9 @@ impl Scheduler {
         });
         let mut threads = self.threads();
         threads.alive -= 1;
-        threads.counters.retain(|known| !Arc::ptr_eq(known, &counters));
+        threads
+            .counters
+            .retain(|known| !Arc::ptr_eq(known, &counters));
         for (sum, count) in threads.ended.iter_mut().zip(counters.read()) {
             *sum += count;
         }

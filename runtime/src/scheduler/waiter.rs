@@ -18,13 +18,14 @@
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use libprocess_semaphore::{FutexParker, Parker as _};
 
 use super::{Header, Runnable, Scheduler, Seat, Worker};
+use crate::facade::lock_std;
 
 /// How long a spare waits before it ends. Long enough that a process which blocks every few
 /// milliseconds does not start a thread each time.
@@ -136,11 +137,11 @@ impl SeatWaiter {
     }
 
     fn take(&self) -> Option<Seat> {
-        self.given.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock_std(&self.given).take()
     }
 
     pub(super) fn give(&self, seat: Seat) {
-        *self.given.lock().unwrap_or_else(PoisonError::into_inner) = Some(seat);
+        *lock_std(&self.given) = Some(seat);
         self.parker.unpark();
     }
 
@@ -173,6 +174,8 @@ unsafe fn run_resumed(header: NonNull<Header>, worker: &Worker) {
         Arc::increment_strong_count(pointer);
         Arc::from_raw(pointer)
     };
-    let seat = worker.give_up_seat().expect("only a worker with a seat takes from the run queue");
+    let seat = worker
+        .give_up_seat()
+        .expect("only a worker with a seat takes from the run queue");
     waiter.give(seat);
 }

@@ -9,8 +9,8 @@ use libprocess_queues::run::RunQueue as _;
 use libprocess_semaphore::{FutexParker, Semaphore as _};
 
 use super::counters::Counters;
-use super::{LocalRunQueue, Runnable, Scheduler, Seat};
 use super::waiter::SeatWaiter;
+use super::{LocalRunQueue, Runnable, Scheduler, Seat};
 use crate::future::blocking::{Blocking, Registered, TooManyBlocked};
 
 thread_local! {
@@ -104,7 +104,10 @@ impl Worker {
     pub(crate) fn enqueue(&self, runnable: Runnable) {
         // SAFETY: as in `take_seat`: the run queue does not call back.
         match unsafe { (*self.seat.get()).as_mut() } {
-            Some(seat) => self.scheduler.run_queue.enqueue_local(seat.local(), runnable),
+            Some(seat) => self
+                .scheduler
+                .run_queue
+                .enqueue_local(seat.local(), runnable),
             // Between giving the seat away and coming back from the run.
             None => self.scheduler.run_queue.enqueue(runnable),
         }
@@ -141,7 +144,9 @@ impl Blocking for Worker {
         register: &mut dyn FnMut(&Waker) -> Registered,
         deadline: Option<Instant>,
     ) -> Result<(), TooManyBlocked> {
-        let seat = self.give_up_seat().expect("a handler runs in a thread with a seat");
+        let seat = self
+            .give_up_seat()
+            .expect("a handler runs in a thread with a seat");
         if let Err(seat) = Scheduler::hand_over(&self.scheduler, seat) {
             self.take_seat(seat);
             return Err(TooManyBlocked);

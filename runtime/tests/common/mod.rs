@@ -1,6 +1,10 @@
 //! What the behaviour tests share.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses its own part"
+)]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -12,8 +16,28 @@ use libprocess::{Context, ExitedEvent, MessageEvent, Process, Runtime, Terminate
 /// How long a test waits for what must happen: only a hang reaches it.
 pub const HANG: Duration = Duration::from_secs(60);
 
+/// Locks without std's slow path, which ThreadSanitizer does not see where std is not instrumented.
+pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    loop {
+        match mutex.try_lock() {
+            Ok(guard) => return guard,
+            Err(_) => std::thread::yield_now(),
+        }
+    }
+}
+
+/// How many times as long a stress test runs as usual: `LIBPROCESS_TEST_SCALE`, set by `scripts/verify`.
+pub fn scale() -> usize {
+    std::env::var("LIBPROCESS_TEST_SCALE").map_or(1, |scale| {
+        scale.parse().expect("LIBPROCESS_TEST_SCALE is a number")
+    })
+}
+
 pub fn runtime(workers: usize) -> Runtime {
-    Runtime::builder().workers(workers).build().expect("a runtime")
+    Runtime::builder()
+        .workers(workers)
+        .build()
+        .expect("a runtime")
 }
 
 /// What happened, in order, from any thread.
@@ -22,11 +46,11 @@ pub struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
     pub fn add(&self, entry: impl Into<String>) {
-        self.0.lock().unwrap().push(entry.into());
+        lock(&self.0).push(entry.into());
     }
 
     pub fn entries(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
+        lock(&self.0).clone()
     }
 }
 
@@ -38,11 +62,17 @@ pub struct Logging {
 
 impl Logging {
     pub fn new(log: &Log) -> Self {
-        Self { log: log.clone(), link_to: None }
+        Self {
+            log: log.clone(),
+            link_to: None,
+        }
     }
 
     pub fn linked(log: &Log, to: impl Into<Upid>) -> Self {
-        Self { log: log.clone(), link_to: Some(to.into()) }
+        Self {
+            log: log.clone(),
+            link_to: Some(to.into()),
+        }
     }
 }
 
@@ -63,7 +93,8 @@ impl Process for Logging {
     }
 
     fn consume_exited(&mut self, event: ExitedEvent, _cx: &mut Context<Self>) {
-        self.log.add(format!("exited {} {}", event.id, event.reason));
+        self.log
+            .add(format!("exited {} {}", event.id, event.reason));
     }
 
     fn consume_terminate(&mut self, _event: TerminateEvent, _cx: &mut Context<Self>) {
@@ -94,7 +125,9 @@ pub fn gate() -> (Gate, impl FnOnce() + Send + 'static) {
     let (reach, reached) = channel();
     let stop = move || {
         reach.send(()).expect("the test waits");
-        wait_for_open.recv_timeout(HANG).expect("the gate is opened");
+        wait_for_open
+            .recv_timeout(HANG)
+            .expect("the gate is opened");
     };
     (Gate { open, reached }, stop)
 }
@@ -102,7 +135,9 @@ pub fn gate() -> (Gate, impl FnOnce() + Send + 'static) {
 impl Gate {
     /// Returns when a handler stands at the gate.
     pub fn wait_until_reached(&self) {
-        self.reached.recv_timeout(HANG).expect("a handler reaches the gate");
+        self.reached
+            .recv_timeout(HANG)
+            .expect("a handler reaches the gate");
     }
 
     pub fn open(&self) {

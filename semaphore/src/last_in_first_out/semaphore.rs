@@ -8,7 +8,7 @@ use crate::parker::{self, Parked, Parker};
 use crate::semaphore::{Semaphore, TooManyWaiters, Wakeup};
 use crate::sync::{Mutex, MutexGuard, lock};
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Keeps what different threads write on different cache lines: 64 bytes on the machines this runs
@@ -340,11 +340,21 @@ impl Semaphore for LifoFixedSizeSemaphore {
 /// Asked once: to count the cores takes microseconds, as the limits of the control group are read
 /// from files.
 fn default_spin() -> u32 {
-    static SPIN: LazyLock<u32> = LazyLock::new(|| match std::thread::available_parallelism() {
-        Ok(cores) if cores.get() > 1 => LifoFixedSizeSemaphore::DEFAULT_SPIN,
-        _ => 0,
-    });
-    *SPIN
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static SPIN: AtomicU32 = AtomicU32::new(UNKNOWN);
+    const UNKNOWN: u32 = u32::MAX;
+    // Relaxed: a number that does not change; two threads that ask at a time get the same.
+    match SPIN.load(Ordering::Relaxed) {
+        UNKNOWN => {
+            let spin = match std::thread::available_parallelism() {
+                Ok(cores) if cores.get() > 1 => LifoFixedSizeSemaphore::DEFAULT_SPIN,
+                _ => 0,
+            };
+            SPIN.store(spin, Ordering::Relaxed);
+            spin
+        }
+        known => known,
+    }
 }
 
 impl Default for LifoFixedSizeSemaphore {

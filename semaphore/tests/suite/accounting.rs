@@ -1,11 +1,11 @@
 //! Signals given = signals used + signals kept, whatever cuts into the waits.
 
+use crate::support::thread;
 use crate::support::{InterruptibleParker, Random, drain, rounds, until};
 use libprocess_semaphore::{FutexParker, Semaphore, Wakeup};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::thread;
 use std::time::{Duration, Instant};
 
 const WAITERS: usize = 4;

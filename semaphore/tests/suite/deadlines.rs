@@ -1,9 +1,9 @@
 //! Waits that end by themselves.
 
+use crate::support::thread;
 use crate::support::{Watched, drain};
 use libprocess_semaphore::{FutexParker, Semaphore, Wakeup};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) fn never_end_a_wait_early<S: Semaphore>() {

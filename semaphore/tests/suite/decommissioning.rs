@@ -1,9 +1,9 @@
 //! The end of service, for those who wait and those who come later.
 
+use crate::support::thread;
 use crate::support::{Random, Watched, rounds};
 use libprocess_semaphore::{FutexParker, Semaphore, Wakeup};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) fn sends_every_waiter_home<S: Semaphore>() {

@@ -1,9 +1,9 @@
 //! A thread that waits uses no processor time.
 
 use crate::support::processor_time;
+use crate::support::thread;
 use libprocess_semaphore::{FutexParker, Semaphore, Wakeup};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 const WAIT: Duration = Duration::from_millis(100);

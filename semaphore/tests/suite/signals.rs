@@ -1,9 +1,9 @@
 //! One signal, one wait.
 
+use crate::support::thread;
 use crate::support::{Watched, drain, rounds, until};
 use libprocess_semaphore::{Semaphore, Wakeup};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 pub(crate) fn kept_signals_are_used_one_by_one<S: Semaphore>() {
     let semaphore = S::with_capacity(1);

@@ -3,12 +3,13 @@
 // Each test file is a crate of its own and uses its part of this.
 #![allow(dead_code, reason = "not every test file uses everything")]
 
+pub mod thread;
+
 use libprocess_semaphore::{FutexParker, Parked, Parker, Semaphore, Wakeup};
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// Long enough that only a hang takes it, also on a busy machine.

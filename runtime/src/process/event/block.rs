@@ -28,8 +28,13 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds.
-    pub const ALL: [EventKind; 5] =
-        [Self::Message, Self::Dispatch, Self::Http, Self::Exited, Self::Terminate];
+    pub const ALL: [EventKind; 5] = [
+        Self::Message,
+        Self::Dispatch,
+        Self::Http,
+        Self::Exited,
+        Self::Terminate,
+    ];
 }
 
 /// What is known of a block without knowing its payload's type.
@@ -63,14 +68,22 @@ unsafe impl Send for EventBox {}
 
 /// The table of a payload type that is no dispatch.
 pub(crate) const fn table_of<T: Send + 'static>(kind: EventKind) -> Table {
-    Table { kind, free: free::<T>, dispatch: None }
+    Table {
+        kind,
+        free: free::<T>,
+        dispatch: None,
+    }
 }
 
 /// The table of a dispatch.
 pub(crate) const fn dispatch_table_of<T: Send + 'static>(
     dispatch: super::dispatch::DispatchTable,
 ) -> Table {
-    Table { kind: EventKind::Dispatch, free: free::<T>, dispatch: Some(dispatch) }
+    Table {
+        kind: EventKind::Dispatch,
+        free: free::<T>,
+        dispatch: Some(dispatch),
+    }
 }
 
 /// # Safety
@@ -107,7 +120,11 @@ impl EventBox {
         let block: *mut Block<T> = Box::into_raw(Box::<Block<T>>::new_uninit()).cast();
         // SAFETY: the block was just allocated, and is written in full before anybody reads it; a box is not null.
         unsafe {
-            (&raw mut (*block).header).write(Header { link: Link::new(), table, generation: 0 });
+            (&raw mut (*block).header).write(Header {
+                link: Link::new(),
+                table,
+                generation: 0,
+            });
             write(&raw mut (*block).payload);
             Self(NonNull::new_unchecked(block).cast())
         }

@@ -69,7 +69,10 @@ impl<P: Process> DispatchEvent<P> {
     /// The block is a dispatch to a `P`.
     #[inline]
     pub(crate) unsafe fn from_box(event: EventBox) -> Self {
-        Self { event, process: PhantomData }
+        Self {
+            event,
+            process: PhantomData,
+        }
     }
 
     fn table(&self) -> &'static DispatchTable {
@@ -111,7 +114,11 @@ fn identity_of(event: &EventBox, table: &DispatchTable) -> DispatchIdentity {
 
 /// Which function a dispatch of unknown process type calls; `None` for other kinds of event.
 pub(crate) fn identity(event: &EventBox) -> Option<DispatchIdentity> {
-    event.table().dispatch.as_ref().map(|table| identity_of(event, table))
+    event
+        .table()
+        .dispatch
+        .as_ref()
+        .map(|table| identity_of(event, table))
 }
 
 /// The payload of `dispatch`.
@@ -140,9 +147,14 @@ where
         // SAFETY: the caller gives up a block whose payload is a `Self`, and passes a `P` that is
         // exclusively its own (contract of `DispatchTable::call`, kept by `DispatchEvent::run`).
         let (Block { payload, .. }, process) = unsafe {
-            (*Box::from_raw(header.cast::<Block<Self>>().as_ptr()), &mut *process.cast::<P>())
+            (
+                *Box::from_raw(header.cast::<Block<Self>>().as_ptr()),
+                &mut *process.cast::<P>(),
+            )
         };
-        payload.promise.set(payload.method.call(process, payload.arguments));
+        payload
+            .promise
+            .set(payload.method.call(process, payload.arguments));
     }
 }
 
@@ -156,7 +168,12 @@ where
 {
     let promise = Promise::new();
     let future = promise.future();
-    let call = MethodCall { method, arguments, promise, process: PhantomData::<fn(P)> };
+    let call = MethodCall {
+        method,
+        arguments,
+        promise,
+        process: PhantomData::<fn(P)>,
+    };
     // SAFETY: the table is the one of this payload type.
     let event = unsafe { EventBox::allocate(MethodCall::<P, M, A, M::Output>::TABLE, call) };
     (event, future)
@@ -213,7 +230,12 @@ where
 {
     let promise = Promise::new();
     let future = promise.future();
-    let call = ClosureCall { closure, promise, location, process: PhantomData::<fn(P)> };
+    let call = ClosureCall {
+        closure,
+        promise,
+        location,
+        process: PhantomData::<fn(P)>,
+    };
     // SAFETY: the table is the one of this payload type.
     let event = unsafe { EventBox::allocate(ClosureCall::<P, F, R>::TABLE, call) };
     (event, future)

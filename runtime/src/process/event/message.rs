@@ -1,11 +1,11 @@
 use std::borrow::Cow;
 use std::fmt;
-use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 
 use bytes::Bytes;
 
 use super::block::{EventBox, EventKind, Table, table_of};
+use super::pointer::BlockOf;
 use crate::process::Upid;
 
 /// A named message: what [`Context::send`](crate::Context::send) and [`post`](crate::post) deliver.
@@ -35,7 +35,7 @@ pub struct Message {
 ///     }
 /// }
 /// ```
-pub struct MessageEvent(ManuallyDrop<EventBox>);
+pub struct MessageEvent(BlockOf<Message>);
 
 impl MessageEvent {
     const TABLE: &'static Table = &table_of::<Message>(EventKind::Message);
@@ -58,21 +58,19 @@ impl MessageEvent {
     /// The block's payload is a `Message`.
     #[inline]
     pub(crate) unsafe fn from_box(event: EventBox) -> Self {
-        Self(ManuallyDrop::new(event))
+        // SAFETY: by the contract.
+        Self(unsafe { BlockOf::from_box(event) })
     }
 
     #[inline]
     pub(crate) fn into_box(self) -> EventBox {
-        let mut event = ManuallyDrop::new(self);
-        // SAFETY: `self` is never used nor dropped again, so the box is moved out once.
-        unsafe { ManuallyDrop::take(&mut event.0) }
+        self.0.into_box()
     }
 
     /// The message by value; frees the block.
     #[inline]
     pub fn into_message(self) -> Message {
-        // SAFETY: a `MessageEvent` is only made of a block with a `Message` in it.
-        unsafe { self.into_box().into_payload() }
+        self.0.into_payload()
     }
 }
 
@@ -81,26 +79,14 @@ impl Deref for MessageEvent {
 
     #[inline]
     fn deref(&self) -> &Message {
-        // SAFETY: a `MessageEvent` is only made of a block with a `Message` in it.
-        unsafe { self.0.payload() }
+        &self.0
     }
 }
 
 impl DerefMut for MessageEvent {
     #[inline]
     fn deref_mut(&mut self) -> &mut Message {
-        // SAFETY: a `MessageEvent` is only made of a block with a `Message` in it.
-        unsafe { self.0.payload_mut() }
-    }
-}
-
-impl Drop for MessageEvent {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: the event is being dropped, so the box is moved out once.
-        let event = unsafe { ManuallyDrop::take(&mut self.0) };
-        // SAFETY: as `deref`.
-        unsafe { event.free_as::<Message>() };
+        &mut self.0
     }
 }
 

@@ -2,14 +2,17 @@
 
 pub(crate) mod block;
 pub(crate) mod dispatch;
+mod http;
 mod message;
+mod pointer;
 mod simple;
 
 pub(crate) use block::EventBox;
 pub use block::EventKind;
 pub use dispatch::{DispatchEvent, DispatchIdentity};
+pub use http::{HttpEvent, HttpExchange};
 pub use message::{Message, MessageEvent};
-pub use simple::{ExitReason, ExitedEvent, HttpEvent, TerminateEvent};
+pub use simple::{ExitReason, ExitedEvent, TerminateEvent};
 
 use super::Process;
 

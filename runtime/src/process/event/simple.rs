@@ -3,10 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::block::{EventBox, EventKind, Table, table_of};
-use crate::future::Promise;
 use crate::process::Upid;
 
 /// Why a process ended.
@@ -49,15 +46,6 @@ pub struct TerminateEvent {
     pub from: Upid,
 }
 
-/// An HTTP request for the process, and where its answer goes.
-#[derive(Debug)]
-pub struct HttpEvent {
-    /// The request.
-    pub request: http::Request<Bytes>,
-    /// Completed with the response. Dropping it tells the client that there is none.
-    pub response: Promise<http::Response<Bytes>>,
-}
-
 macro_rules! simple_event {
     ($event:ty, $kind:expr) => {
         impl $event {
@@ -81,4 +69,3 @@ macro_rules! simple_event {
 
 simple_event!(ExitedEvent, EventKind::Exited);
 simple_event!(TerminateEvent, EventKind::Terminate);
-simple_event!(HttpEvent, EventKind::Http);
