@@ -7,13 +7,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use libprocess_semaphore::LifoFixedSizeSemaphore;
 
 use crate::future::Future;
 use crate::process::manager::ProcessManager;
 use crate::process::spawn::{spawn, spawn_or_nobody};
 use crate::process::{
-    Method, Pid, Process, ProcessHandle, Recipient, SpawnError, Statistics, Upid, WaitStatus,
-    current_manager, directory, set_current_manager,
+    MessageEvent, Method, Pid, Process, ProcessHandle, Recipient, SpawnError, Statistics, Upid,
+    WaitStatus, current_manager, directory, send, set_current_manager,
 };
 use crate::scheduler::{Configuration, Scheduler};
 
@@ -78,6 +79,20 @@ pub enum BuildError {
         workers: usize,
         /// How many slots were asked for.
         slots: usize,
+    },
+    /// A semaphore has at most so many slots.
+    #[error("{slots} semaphore slots: ask for at most {most}")]
+    TooManySemaphoreSlots {
+        /// How many were asked for.
+        slots: usize,
+        /// How many there can be.
+        most: usize,
+    },
+    /// A thread's name cannot contain a zero byte.
+    #[error("the name {name:?} contains a zero byte, which a thread's name cannot")]
+    Name {
+        /// The name.
+        name: String,
     },
     /// An event budget of zero would never serve an event.
     #[error("an event budget of 0 serves nothing: ask for at least 1")]
@@ -160,11 +175,18 @@ impl RuntimeBuilder {
         if workers == 0 || workers > MAX_WORKERS {
             return Err(BuildError::Workers { workers });
         }
-        let slots = self.semaphore_slots.unwrap_or_else(|| {
-            workers.max(libprocess_semaphore::LifoFixedSizeSemaphore::DEFAULT_CAPACITY)
-        });
+        let slots = self
+            .semaphore_slots
+            .unwrap_or_else(|| workers.max(LifoFixedSizeSemaphore::DEFAULT_CAPACITY));
         if slots < workers {
             return Err(BuildError::TooFewSemaphoreSlots { workers, slots });
+        }
+        let most = LifoFixedSizeSemaphore::MAXIMUM_CAPACITY;
+        if slots > most {
+            return Err(BuildError::TooManySemaphoreSlots { slots, most });
+        }
+        if self.name.contains('\0') {
+            return Err(BuildError::Name { name: self.name });
         }
         if self.event_budget == 0 {
             return Err(BuildError::NoEventBudget);
@@ -221,6 +243,8 @@ fn report(message: &str) {
     }
 }
 
+static DEFAULT: OnceLock<Runtime> = OnceLock::new();
+
 impl Runtime {
     /// A builder with the defaults.
     pub fn builder() -> RuntimeBuilder {
@@ -233,7 +257,6 @@ impl Runtime {
     ///
     /// If the operating system refuses the threads.
     pub fn default_runtime() -> &'static Runtime {
-        static DEFAULT: OnceLock<Runtime> = OnceLock::new();
         DEFAULT.get_or_init(|| match Self::builder().build() {
             Ok(runtime) => runtime,
             Err(error) => panic!("the default runtime could not be started: {error}"),
@@ -289,6 +312,11 @@ impl Runtime {
         directory::find(&self.manager, id).map(Upid::local)
     }
 
+    /// The local process that a name means here: an address is this runtime's, or nobody's.
+    fn resolve(&self, to: &impl Recipient) -> Option<Upid> {
+        send::resolve_in(&self.manager, &to.to_upid()).map(Upid::local)
+    }
+
     /// See [`dispatch`](crate::dispatch).
     pub fn dispatch<P, A, M>(&self, pid: Pid<P>, method: M, arguments: A) -> Future<M::Output>
     where
@@ -317,7 +345,13 @@ impl Runtime {
         name: impl Into<Cow<'static, str>>,
         body: impl Into<Bytes>,
     ) {
-        crate::post(to, name, body);
+        match self.resolve(&to) {
+            Some(to) => crate::post(to, name, body),
+            None => {
+                let event = MessageEvent::allocate(name.into(), Upid::nobody(), body.into());
+                self.manager.dead_letters().record(to.to_upid(), &event);
+            }
+        }
     }
 
     /// See [`request`](crate::request).
@@ -326,27 +360,32 @@ impl Runtime {
         to: impl Recipient,
         request: http::Request<Bytes>,
     ) -> Future<http::Response<Bytes>> {
-        crate::request(to, request)
+        crate::request(self.resolve(&to).unwrap_or_default(), request)
     }
 
     /// See [`terminate`](crate::terminate).
     pub fn terminate(&self, pid: impl Recipient) {
-        crate::terminate(pid);
+        self.terminate_with(pid, true);
     }
 
     /// See [`terminate_with`](crate::terminate_with).
     pub fn terminate_with(&self, pid: impl Recipient, inject: bool) {
-        crate::terminate_with(pid, inject);
+        if let Some(pid) = self.resolve(&pid) {
+            crate::terminate_with(pid, inject);
+        }
     }
 
     /// See [`wait`](crate::wait).
     pub fn wait(&self, pid: impl Recipient) -> WaitStatus {
-        crate::wait(pid)
+        self.resolve(&pid)
+            .map_or(WaitStatus::AlreadyEnded, crate::wait)
     }
 
     /// See [`wait_timeout`](crate::wait_timeout).
     pub fn wait_timeout(&self, pid: impl Recipient, timeout: Duration) -> WaitStatus {
-        crate::wait_timeout(pid, timeout)
+        self.resolve(&pid).map_or(WaitStatus::AlreadyEnded, |pid| {
+            crate::wait_timeout(pid, timeout)
+        })
     }
 
     /// Shuts the runtime down, as dropping it does: terminates its processes, waits for their ends, and joins its threads.
@@ -361,6 +400,14 @@ pub(crate) fn owned<P: Process>(manager: &ProcessManager, process: P) -> Process
     let owner = crate::process::new_owner();
     let pid = spawn_or_nobody(manager, process, Some(Arc::clone(&owner)));
     ProcessHandle::new(pid, owner)
+}
+
+/// As `with_current`, but does not start the default runtime.
+pub(crate) fn with_current_if_started<R>(f: impl FnOnce(Option<&ProcessManager>) -> R) -> R {
+    current_manager(|manager| match manager {
+        Some(manager) => f(Some(manager)),
+        None => f(DEFAULT.get().map(Runtime::manager)),
+    })
 }
 
 /// Calls `f` with the current runtime: the worker's own, else the default one.
@@ -384,17 +431,34 @@ impl Drop for Runtime {
         let own_thread = current_manager(|manager| {
             manager.is_some_and(|manager| std::ptr::eq(manager, &*self.manager))
         });
-        if !own_thread {
-            self.manager.shut_down();
-            return;
+        let ended = self.manager.close();
+        if own_thread {
+            // A worker cannot join itself.
+            return self.stop_in_background(ended);
         }
-        // A worker cannot join itself.
+        // In a worker of another runtime this hands the seat over, as any `get` does.
+        let all_ended = ended.clone();
+        match all_ended.get() {
+            Ok(()) => self.manager.stop(),
+            Err(error) => {
+                tracing::error!(%error, "a runtime is shut down in the background");
+                self.stop_in_background(ended);
+            }
+        }
+    }
+}
+
+impl Runtime {
+    fn stop_in_background(&self, ended: Future<()>) {
         let manager = Arc::clone(&self.manager);
         let started = std::thread::Builder::new()
             .name("libprocess-shutdown".to_owned())
-            .spawn(move || manager.shut_down());
+            .spawn(move || {
+                let _completed = ended.get();
+                manager.stop();
+            });
         if let Err(error) = started {
-            tracing::error!(%error, "a runtime dropped by its own process could not be shut down, and runs on");
+            tracing::error!(%error, "the threads of a runtime could not be ended: they sleep on");
             std::mem::forget(Arc::clone(&self.manager));
         }
     }

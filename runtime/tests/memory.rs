@@ -91,6 +91,27 @@ fn handlers_are_shared_and_nothing_is_left_behind() {
         );
     }
 
+    let supervisor = runtime.spawn(Plain);
+    let supervise = |children: usize| {
+        for _ in 0..children {
+            let child = runtime.spawn(Plain);
+            dispatch_with(supervisor, move |_, cx| cx.link(child))
+                .get()
+                .unwrap();
+            terminate(child);
+            wait(child);
+        }
+        dispatch_with(supervisor, |_, _| ()).get().unwrap();
+    };
+    supervise(100);
+    let before = BYTES.load(Ordering::Relaxed);
+    supervise(5_000);
+    let grown = BYTES.load(Ordering::Relaxed).saturating_sub(before);
+    assert!(
+        grown < 5_000,
+        "5,000 links to processes that have ended keep {grown} bytes"
+    );
+
     let sender = runtime.spawn(Plain);
     let to = runtime.spawn(Plain);
     let calls = dispatch_with(sender, move |_, cx| {

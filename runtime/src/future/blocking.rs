@@ -81,7 +81,14 @@ pub(crate) fn sleep(
         // (see `install`), and that guard lives further down on this thread's stack.
         Some(pointer) => unsafe { &*pointer }.sleep(register, deadline),
         None => {
-            let sleeper = Arc::new(Sleeper(FutexParker::new()));
+            // One per thread, so that a future that is asked again and again keeps one waker of it.
+            thread_local! {
+                static SLEEPER: Arc<Sleeper> = Arc::new(Sleeper(FutexParker::new()));
+            }
+            let sleeper = SLEEPER
+                .try_with(Arc::clone)
+                // In a destructor of this thread, after that of the sleeper.
+                .unwrap_or_else(|_| Arc::new(Sleeper(FutexParker::new())));
             if register(&Waker::from(Arc::clone(&sleeper))) == Registered::Waiting {
                 let _looked_at_again = sleeper.0.park(deadline);
             }

@@ -28,14 +28,16 @@
 //! others is appended, and the completer finds it in its next round: exactly once, and never beside a callback of another thread,
 //! so that a `T` that is not `Sync` is never seen by two threads at a time.
 
+use std::any::Any;
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::task::Waker;
 
 use super::Error;
 use super::blocking::Registered;
 use crate::facade::atomic::{AtomicUsize, Ordering};
-use crate::facade::{Mutex, UnsafeCell, lock};
+use crate::facade::{Mutex, MutexGuard, UnsafeCell, lock};
 
 /// Runs when the future is completed or abandoned, in the completing thread.
 pub(crate) type Callback<T> = Box<dyn FnOnce(&Arc<Core<T>>) + Send>;
@@ -59,6 +61,19 @@ struct Inner<T> {
     wakers: Vec<Waker>,
     /// How to clone the value; set before a second handle exists.
     clone: Option<fn(&T) -> T>,
+}
+
+impl<T> Inner<T> {
+    /// Keeps a waker, unless it is known: then it is left for the caller to drop, after the lock.
+    fn keep(&mut self, waker: Option<Waker>) -> Option<Waker> {
+        if let Some(waker) = waker {
+            if self.wakers.iter().any(|known| known.will_wake(&waker)) {
+                return Some(waker);
+            }
+            self.wakers.push(waker);
+        }
+        None
+    }
 }
 
 pub(crate) struct Core<T> {
@@ -117,7 +132,11 @@ impl<T> Core<T> {
     pub(crate) fn drop_handle(&self) {
         // Release: pairs with the Acquire in `take`, so that this handle's reads of the value
         // happen before the move.
-        self.handles.fetch_sub(1, Ordering::Release);
+        if self.handles.fetch_sub(1, Ordering::Release) == 1 {
+            // Nobody is left to be woken.
+            let wakers = std::mem::take(&mut lock(&self.inner).wakers);
+            drop(wakers);
+        }
     }
 
     pub(crate) fn state(&self) -> State {
@@ -130,6 +149,8 @@ impl<T> Core<T> {
 
     /// Completes the future and runs what waited for it. Gives the completion back if it was
     /// completed before.
+    ///
+    /// A panic in a callback goes on here, after all the others have run.
     pub(crate) fn complete(
         self: &Arc<Self>,
         completion: Completion<T>,
@@ -147,35 +168,51 @@ impl<T> Core<T> {
             Completion::Failed(message) => State::Failed(message),
             Completion::Discarded => State::Discarded,
         };
-        drop(inner);
-        self.run_callbacks();
+        if let Some(payload) = self.run_callbacks(inner) {
+            resume_unwind(payload);
+        }
         Ok(())
     }
 
     /// Marks the future abandoned, if it is still pending, and runs what waited for it.
+    ///
+    /// This happens in the drop of a promise, perhaps while a panic unwinds, so a panic in a callback ends here.
     pub(crate) fn abandon(self: &Arc<Self>) {
         let mut inner = lock(&self.inner);
         if inner.state != State::Pending || inner.abandoned {
             return;
         }
         inner.abandoned = true;
-        drop(inner);
-        self.run_callbacks();
+        if let Some(payload) = self.run_callbacks(inner) {
+            tracing::error!("panic in a callback of an abandoned future");
+            // Its drop is foreign code too, and may panic.
+            std::mem::forget(payload);
+        }
     }
 
-    /// Runs callbacks in rounds until there are none, then settles and wakes.
-    fn run_callbacks(self: &Arc<Self>) {
+    /// Runs callbacks in rounds until there are none, then settles and wakes. Gives the first panic of a callback.
+    fn run_callbacks<'a>(
+        self: &'a Arc<Self>,
+        mut inner: MutexGuard<'a, Inner<T>>,
+    ) -> Option<Box<dyn Any + Send>> {
+        let mut panic = None;
+        let mut run = |callback: Callback<T>| {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| callback(self))) {
+                match panic {
+                    None => panic = Some(payload),
+                    // One goes on. Dropping the others could panic again.
+                    Some(_) => std::mem::forget(payload),
+                }
+            }
+        };
         loop {
-            let mut inner = lock(&self.inner);
             if !inner.observers.is_empty() {
                 let round = std::mem::take(&mut inner.observers);
                 drop(inner);
-                for observer in round {
-                    observer(self);
-                }
+                round.into_iter().for_each(&mut run);
             } else if let Some(consumer) = inner.consumers.pop_front() {
                 drop(inner);
-                consumer(self);
+                run(consumer);
             } else {
                 if inner.state == State::Ready {
                     inner.state = State::Settled;
@@ -185,8 +222,9 @@ impl<T> Core<T> {
                 for waker in wakers {
                     waker.wake();
                 }
-                return;
+                return panic;
             }
+            inner = lock(&self.inner);
         }
     }
 
@@ -215,6 +253,8 @@ impl<T> Core<T> {
     ///
     /// If it is not there yet, `waker` is kept.
     pub(crate) fn take(&self, waker: Option<&Waker>, consuming: bool) -> Taken<T> {
+        // Before the lock: cloning a waker is foreign code.
+        let kept = waker.cloned();
         let mut inner = lock(&self.inner);
         match &inner.state {
             State::Pending if inner.abandoned => return Taken::Value(Err(Error::Abandoned)),
@@ -247,16 +287,16 @@ impl<T> Core<T> {
                 }
             }
         }
-        if let Some(waker) = waker
-            && !inner.wakers.iter().any(|known| known.will_wake(waker))
-        {
-            inner.wakers.push(waker.clone());
-        }
+        let known = inner.keep(kept);
+        drop(inner);
+        drop(known);
         Taken::NotYet
     }
 
     /// Keeps `waker`, unless `take` would give an answer now.
     pub(crate) fn register(&self, waker: &Waker) -> Registered {
+        // Before the lock: cloning a waker is foreign code.
+        let kept = Some(waker.clone());
         let mut inner = lock(&self.inner);
         let waiting = match inner.state {
             State::Pending => !inner.abandoned,
@@ -267,9 +307,9 @@ impl<T> Core<T> {
         if !waiting {
             return Registered::Done;
         }
-        if !inner.wakers.iter().any(|known| known.will_wake(waker)) {
-            inner.wakers.push(waker.clone());
-        }
+        let known = inner.keep(kept);
+        drop(inner);
+        drop(known);
         Registered::Waiting
     }
 

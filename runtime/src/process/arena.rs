@@ -122,7 +122,7 @@ pub(crate) struct Arena {
     /// How many slots have ever been used: those below may be walked. Written under the lock.
     used: AtomicU32,
     grow: Mutex<()>,
-    /// The last generation that a slot may have; `u32::MAX` but in tests.
+    /// The last generation that a slot's tenant may have; few in tests.
     limit: u32,
 }
 
@@ -264,7 +264,7 @@ impl Drop for Arena {
 #[cfg(not(libprocess_loom))]
 #[inline(always)]
 pub(crate) fn arena() -> &'static Arena {
-    static ARENA: Arena = Arena::new(u32::MAX);
+    static ARENA: Arena = Arena::new(super::pid::LAST_GENERATION);
     &ARENA
 }
 

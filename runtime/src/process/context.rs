@@ -3,7 +3,7 @@ use std::ptr::NonNull;
 
 use bytes::Bytes;
 
-use super::event::{EventKind, MessageEvent};
+use super::event::{EventBox, EventKind, ExitedEvent, MessageEvent};
 use super::handlers::Action;
 use super::resume::Extra;
 use super::slot::Slot;
@@ -136,6 +136,16 @@ impl<P: Process> Context<P> {
         }
     }
 
+    /// The end of a linked process has come: there is nothing to unlink any more.
+    #[cold]
+    pub(super) fn forget_link(&mut self, event: &EventBox) {
+        // SAFETY: called with events of kind Exited only.
+        let exited: &ExitedEvent = unsafe { event.payload() };
+        if let (Some(links), Some(pid)) = (&mut self.extra().links, exited.pid.as_local()) {
+            links.remove(&pid);
+        }
+    }
+
     fn forward(&mut self, to: &Upid, event: MessageEvent) {
         match to.as_local() {
             Some(pid) => {
@@ -147,10 +157,10 @@ impl<P: Process> Context<P> {
         }
     }
 
-    /// Links to another process: when that one ends, this one gets [`exited`](Process::exited), exactly once, after everything
+    /// Links to another process: when that one ends, this one gets [`exited`](Process::exited), exactly once, behind everything
     /// that it was sent by it. If it has ended already, or cannot be reached, that comes at once, as an event.
     ///
-    /// Linking twice is linking once. A link to oneself does nothing.
+    /// Linking twice to a process that is alive is linking once; each link to one that has ended tells so. A link to oneself does nothing.
     pub fn link(&mut self, to: impl Recipient) {
         if let Some(linkee) = exits::link(self.pid, &to.to_upid()) {
             self.extra().links.get_or_insert_default().insert(linkee);

@@ -56,13 +56,13 @@ impl DeadLetter {
 
 /// A runtime's dead letters: a count, and the last hundred.
 #[derive(Debug, Default)]
-pub(super) struct DeadLetters {
+pub(crate) struct DeadLetters {
     count: AtomicU64,
     last: Mutex<VecDeque<DeadLetter>>,
 }
 
 impl DeadLetters {
-    pub(super) fn record(&self, to: Upid, event: &EventBox) {
+    pub(crate) fn record(&self, to: Upid, event: &EventBox) {
         // Relaxed: a statistic.
         self.count.fetch_add(1, Ordering::Relaxed);
         let letter = DeadLetter::new(to, event);
@@ -91,6 +91,10 @@ impl DeadLetters {
 #[cold]
 #[inline(never)]
 pub(super) fn bury(pid: RawPid, event: EventBox) {
+    if event.kind() == EventKind::Terminate {
+        // Who asks a process to end that has ended has lost nothing.
+        return;
+    }
     super::current_manager(|manager| match manager {
         Some(manager) => manager.dead_letters().record(Upid::local(pid), &event),
         None => super::manager::with_runtime_of(pid, |manager| {

@@ -5,28 +5,50 @@
 
 use std::any::TypeId;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::arena::arena;
 use super::manager::ProcessManager;
 use super::slot::TiesGuard;
 use super::{Process, RawPid};
 
-/// The id of a process that has not ended, and its runtime's address.
-pub(crate) fn id_of(pid: RawPid) -> Option<(String, SocketAddr)> {
-    let slot = arena().find(pid)?;
-    let ties = slot.lock_ties(pid)?;
-    Some((id_under(&ties, pid), ties.manager().address()))
+/// What a process is called, as far as its slot knows.
+enum Called {
+    Named(Arc<str>),
+    /// The prefix is asked of the type, that is of foreign code, and so not under the slot's lock.
+    Unnamed(fn() -> &'static str),
 }
 
-fn id_under(ties: &TiesGuard<'_>, pid: RawPid) -> String {
-    match ties.name() {
-        Some(name) => name.to_string(),
-        None => unnamed((ties.table().prefix)(), pid),
+impl Called {
+    fn of(ties: &TiesGuard<'_>) -> Self {
+        match ties.name() {
+            Some(name) => Self::Named(name),
+            None => Self::Unnamed(ties.table().prefix),
+        }
     }
 }
 
-pub(super) fn unnamed(prefix: &str, pid: RawPid) -> String {
+/// The id of a process that has not ended, and its runtime's address.
+pub(crate) fn id_of(pid: RawPid) -> Option<(String, SocketAddr)> {
+    let ties = arena().find(pid)?.lock_ties(pid)?;
+    let (called, address) = (Called::of(&ties), ties.manager().address());
+    drop(ties);
+    let id = match called {
+        Called::Named(name) => name.to_string(),
+        Called::Unnamed(prefix) => with_number(prefix(), pid),
+    };
+    Some((id, address))
+}
+
+fn with_number(prefix: &str, pid: RawPid) -> String {
     format!("{prefix}({})", pid.number())
+}
+
+/// The id of an unnamed process that ends, also if its type's prefix panics.
+pub(super) fn unnamed<P: Process>(pid: RawPid) -> String {
+    let mut prefix = super::vtable::short_type_name::<P>();
+    let _reported = super::resume::guarded("the prefix of a process", || prefix = P::prefix());
+    with_number(prefix, pid)
 }
 
 pub(super) fn is_of_type<P: Process>(pid: RawPid) -> bool {
@@ -44,10 +66,16 @@ pub(crate) fn find(manager: &ProcessManager, id: &str) -> Option<RawPid> {
     let (prefix, number) = id.strip_suffix(')')?.rsplit_once('(')?;
     let pid = RawPid::from_number(number.parse().ok()?)?;
     let ties = arena().find(pid)?.lock_ties(pid)?;
-    let right = std::ptr::eq(ties.manager(), manager)
-        && ties.name().is_none()
-        && (ties.table().prefix)() == prefix
+    let mine = std::ptr::eq(ties.manager(), manager);
+    let called = Called::of(&ties);
+    drop(ties);
+    match called {
         // A number has one spelling: no `+1`, no `007`.
-        && id_under(&ties, pid) == id;
-    right.then_some(pid)
+        Called::Unnamed(of_type)
+            if mine && of_type() == prefix && with_number(prefix, pid) == id =>
+        {
+            Some(pid)
+        }
+        _ => None,
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::arena::arena;
 use super::event::{EventBox, ExitReason, ExitedEvent};
 use super::resume::{Cell, guarded};
-use super::slot::Slot;
+use super::slot::{Slot, Ties};
 use super::{Context, Process, Upid, current, directory, send, statistics};
 use crate::scheduler::Worker;
 
@@ -55,6 +55,8 @@ pub(super) unsafe fn end<P: Process>(
             }
         }
     }
+    // If the handle is gone, this is the drop of the process.
+    let _reported = guarded("the drop of a process", || drop(owner));
     let _reported = guarded("the drop of a message handler", || drop(extra.handlers));
     for linkee in extra.links.iter().flat_map(|links| links.iter()) {
         if let Some(mut ties) = arena().slot(*linkee).lock_ties(*linkee) {
@@ -62,12 +64,16 @@ pub(super) unsafe fn end<P: Process>(
         }
     }
 
-    let name = slot.lock_ties(pid).and_then(|ties| ties.name());
+    // SAFETY: we held the token when we closed the mailbox, and come here once.
+    let ties = unsafe { arena().vacate(manager.free_slots(), slot) };
+    let Ties {
+        name,
+        linkers,
+        waiters,
+    } = ties.map_or_else(Ties::default, |ties| *ties);
     if let Some(name) = &name {
         manager.free_name(name);
     }
-    // SAFETY: we held the token when we closed the mailbox, and come here once.
-    let ties = unsafe { arena().vacate(manager.free_slots(), slot) };
 
     let reason = match panicked {
         Some(message) => ExitReason::Panicked(message),
@@ -78,42 +84,29 @@ pub(super) unsafe fn end<P: Process>(
     if reason != ExitReason::Terminated {
         counters.add(statistics::PANICKED, 1);
     }
-    if let Some(ties) = ties {
-        if !ties.linkers.is_empty() {
-            let id: Arc<str> = name.unwrap_or_else(|| directory::unnamed(P::prefix(), pid).into());
-            for linker in &ties.linkers {
-                let exited = ExitedEvent {
-                    pid: Upid::local(pid),
-                    id: Arc::clone(&id),
-                    reason: reason.clone(),
-                };
-                send::deliver(*linker, exited.allocate());
-            }
+    if !linkers.is_empty() {
+        let id: Arc<str> = name.unwrap_or_else(|| directory::unnamed::<P>(pid).into());
+        for linker in linkers {
+            let exited = ExitedEvent {
+                pid: Upid::local(pid),
+                id: Arc::clone(&id),
+                reason: reason.clone(),
+            };
+            send::deliver(linker, exited.allocate());
         }
-        // A waiter may ask for the statistics at once, so the process is counted out before it wakes. The
-        // runtime waits for this thread in any case.
-        manager.population().leave();
-        current::set_ending(None);
-        for waiter in ties.waiters {
-            let reason = reason.clone();
-            let _reported = guarded("a callback of a waiter", move || {
-                waiter.set(reason);
-            });
-        }
-    } else {
-        manager.population().leave();
-        current::set_ending(None);
+    }
+    // A waiter may ask for the statistics at once, so the process is counted out before it wakes. The
+    // runtime waits for this thread in any case.
+    manager.population().leave();
+    current::set_ending(None);
+    for waiter in waiters {
+        waiter.set(reason.clone());
     }
 }
 
 /// Drops an event that was pending at the end: a dead letter like one that came later. Its drop may run callbacks of an abandoned future.
 fn drop_unserved(pid: super::RawPid, event: EventBox) {
     let _reported = guarded("the drop of a pending event", || {
-        if event.kind() == super::EventKind::Terminate {
-            // Asking twice is no loss.
-            drop(event);
-        } else {
-            super::dead_letters::bury(pid, event);
-        }
+        super::dead_letters::bury(pid, event);
     });
 }

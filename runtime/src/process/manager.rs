@@ -11,17 +11,16 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use std::sync::{Arc, Mutex, Weak};
-
-use libprocess_semaphore::{FutexParker, Parker as _};
 
 use super::arena::{FreeList, arena};
 use super::dead_letters::DeadLetters;
 use super::statistics::{ENDED, FIRST_EVENT, PANICKED, UNHANDLED};
 use super::{EventCounts, RawPid, Statistics, Upid};
 use crate::facade::lock_std;
+use crate::future::{Future, Promise};
 use crate::scheduler::{Scheduler, counters};
 
 pub(crate) struct ProcessManager {
@@ -29,7 +28,8 @@ pub(crate) struct ProcessManager {
     scheduler: Arc<Scheduler>,
     event_budget: u32,
     free_slots: FreeList,
-    names: Mutex<HashMap<Arc<str>, RawPid>>,
+    /// A name whose process is about to move in has no pid yet.
+    names: Mutex<HashMap<Arc<str>, Option<RawPid>>>,
     population: Population,
     dead_letters: DeadLetters,
 }
@@ -81,22 +81,29 @@ impl ProcessManager {
         &self.population
     }
 
-    pub(super) fn dead_letters(&self) -> &DeadLetters {
+    pub(crate) fn dead_letters(&self) -> &DeadLetters {
         &self.dead_letters
     }
 
     pub(super) fn named(&self, name: &str) -> Option<RawPid> {
-        self.names().get(name).copied()
+        self.names().get(name).copied().flatten()
     }
 
-    /// Reserves a name. False if it is in use.
-    pub(super) fn reserve_name(&self, name: &Arc<str>, pid: RawPid) -> bool {
+    /// Reserves a name. False if it is in use. Nobody is found under it before `publish_name`.
+    pub(super) fn reserve_name(&self, name: &Arc<str>) -> bool {
         match self.names().entry(Arc::clone(name)) {
             Entry::Occupied(_) => false,
             Entry::Vacant(vacant) => {
-                vacant.insert(pid);
+                vacant.insert(None);
                 true
             }
+        }
+    }
+
+    /// Lets a process that has moved in be found under its name.
+    pub(super) fn publish_name(&self, name: &str, pid: RawPid) {
+        if let Some(reserved) = self.names().get_mut(name) {
+            *reserved = Some(pid);
         }
     }
 
@@ -104,12 +111,12 @@ impl ProcessManager {
         self.names().remove(name);
     }
 
-    fn names(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, RawPid>> {
+    fn names(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, Option<RawPid>>> {
         lock_std(&self.names)
     }
 
-    /// Ends all processes and waits for that, then ends the threads. Must not be called on a thread of this runtime.
-    pub(crate) fn shut_down(&self) {
+    /// Refuses further spawns and asks all processes to end. Gives a future of their end. To be called once.
+    pub(crate) fn close(&self) -> Future<()> {
         self.population.close();
         arena().for_each_used(|slot| {
             let mine = slot
@@ -120,7 +127,11 @@ impl ProcessManager {
                 super::terminate(&Upid::local(pid), true, Upid::nobody());
             }
         });
-        self.population.wait_until_empty();
+        self.population.empty.future()
+    }
+
+    /// Joins the threads, after all processes have ended. Must not be called on a thread of this runtime.
+    pub(crate) fn stop(&self) {
         self.scheduler.stop();
         arena().give_back(&self.free_slots);
     }
@@ -139,7 +150,7 @@ impl ProcessManager {
             unhandled: counts[UNHANDLED],
             dead_letters: self.dead_letters.count(),
             last_dead_letters: self.dead_letters.last(),
-            spawned: counts[ENDED] + alive,
+            spawned: self.population.spawned.load(Ordering::Relaxed),
             ended: counts[ENDED],
             panicked: counts[PANICKED],
             alive,
@@ -177,12 +188,12 @@ pub(super) fn with_runtime_of(pid: RawPid, f: impl FnOnce(&ProcessManager)) {
 /// |---|---|
 /// | 0..63 | processes that have not ended |
 /// | 63 | closing |
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Population {
     word: AtomicU64,
-    empty: AtomicBool,
-    /// Where the one who closes sleeps.
-    closer: FutexParker,
+    /// How many there ever were.
+    spawned: AtomicU64,
+    empty: Promise<()>,
 }
 
 const CLOSING: u64 = 1 << 63;
@@ -193,6 +204,8 @@ impl Population {
     pub(super) fn enter(&self) -> bool {
         // Relaxed: the process is published by its slot; the last one's leaving is what the closer acquires.
         if self.word.fetch_add(1, Ordering::Relaxed) & CLOSING == 0 {
+            // Relaxed: a statistic.
+            self.spawned.fetch_add(1, Ordering::Relaxed);
             return true;
         }
         self.leave();
@@ -208,10 +221,7 @@ impl Population {
     }
 
     fn tell_empty(&self) {
-        // Release: pairs with the Acquire in `wait_until_empty`. The runtime is not freed before this thread, if it is a worker, is
-        // joined; a foreign one, that spawned too late, has the runtime in its hands.
-        self.empty.store(true, Ordering::Release);
-        self.closer.unpark();
+        self.empty.set(());
     }
 
     /// Whether the runtime is closing. To be asked after a slot was opened: see the module.
@@ -224,13 +234,6 @@ impl Population {
         // AcqRel: as in `leave`, for the case that nobody is left.
         if self.word.fetch_or(CLOSING, Ordering::AcqRel) & !CLOSING == 0 {
             self.tell_empty();
-        }
-    }
-
-    fn wait_until_empty(&self) {
-        // Acquire: pairs with the Release in `tell_empty`.
-        while !self.empty.load(Ordering::Acquire) {
-            let _looked_at_again = self.closer.park(None);
         }
     }
 

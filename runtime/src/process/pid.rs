@@ -10,6 +10,11 @@ use super::Upid;
 /// How many bits of a pid name the slot: 67,108,864 slots.
 pub(crate) const INDEX_BITS: u32 = 26;
 
+/// The last generation that a slot's tenant may have.
+pub(crate) const LAST_GENERATION: u32 = u32::MAX - 1;
+
+const _: () = assert!(RawPid::NOBODY.generation() > LAST_GENERATION);
+
 /// A slot's index (low half) and a generation (high half, never zero).
 ///
 /// | bits | what |
@@ -21,7 +26,7 @@ pub(crate) const INDEX_BITS: u32 = 26;
 pub(crate) struct RawPid(NonZeroU64);
 
 impl RawPid {
-    /// The pid of no process: its generation is one that no tenant ever has.
+    /// The pid of no process: its generation is one that no tenant ever has (see [`LAST_GENERATION`]).
     pub(crate) const NOBODY: RawPid = RawPid::new(0, u32::MAX);
 
     pub(crate) const fn new(index: u32, generation: u32) -> Self {
@@ -81,9 +86,23 @@ impl fmt::Debug for RawPid {
 /// terminate(pid);
 /// wait(copy);
 /// ```
+///
+/// Its type is exact, also in lifetimes:
+///
+/// ```compile_fail
+/// use libprocess::{Pid, Process};
+///
+/// struct Holding<F: 'static + Send>(F);
+/// impl<F: 'static + Send> Process for Holding<F> {}
+///
+/// fn shorter(pid: Pid<Holding<fn(&'static str)>>) -> Pid<Holding<for<'a> fn(&'a str)>> {
+///     pid
+/// }
+/// ```
 pub struct Pid<P> {
     raw: RawPid,
-    process: PhantomData<fn(P)>,
+    /// Invariant in `P`: a pid that could change its type, if only by a lifetime, would hand out the process as what it is not.
+    process: PhantomData<fn(P) -> P>,
 }
 
 impl<P> Pid<P> {

@@ -110,6 +110,9 @@ unsafe fn serve_events<P: Process>(
         match unsafe { slot.next(generation) } {
             Next::Event(event) => {
                 let kind = event.kind();
+                if kind == EventKind::Exited {
+                    cx.forget_link(&event);
+                }
                 counters.add(statistics::FIRST_EVENT + kind as usize, 1);
                 // SAFETY: the event was sent to this pid, whose type is `P`; so a dispatch is to a `P`.
                 process.serve(unsafe { Event::from_box(event) }, cx);
@@ -152,7 +155,11 @@ fn serve_terminate<P: Process>(
 /// An event of an earlier tenant, pushed by a sender that stalled.
 #[cold]
 fn bury_stale(slot: &'static Slot, event: EventBox) {
-    dead_letters::bury(super::RawPid::new(slot.index(), event.generation()), event);
+    let pid = super::RawPid::new(slot.index(), event.generation());
+    // Its drop may run callbacks, which are no affair of the process that is running.
+    guarded("the drop of a dead letter", || {
+        dead_letters::bury(pid, event)
+    });
 }
 
 /// Runs foreign code whose panic must not stop what we are in the middle of.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::arena::arena;
 use super::dead_letters::bury;
 use super::event::{EventBox, MessageEvent};
+use super::manager::ProcessManager;
 use super::slot::{Delivery, Slot};
 use super::upid::Route;
 use super::{RawPid, Recipient, Upid, directory};
@@ -95,8 +96,10 @@ pub(super) fn send_elsewhere(to: &Upid, event: EventBox) -> bool {
     match resolve(to) {
         Some(pid) => deliver(pid, event),
         None => {
-            crate::runtime::with_current(|manager| {
-                manager.dead_letters().record(to.clone(), &event);
+            crate::runtime::with_current_if_started(|manager| {
+                if let Some(manager) = manager {
+                    manager.dead_letters().record(to.clone(), &event);
+                }
             });
             false
         }
@@ -105,13 +108,19 @@ pub(super) fn send_elsewhere(to: &Upid, event: EventBox) -> bool {
 
 /// The local process that an address names, if the address is the current runtime's.
 pub(crate) fn resolve(upid: &Upid) -> Option<RawPid> {
+    match upid.as_local() {
+        Some(pid) => Some(pid),
+        None => crate::runtime::with_current_if_started(|manager| resolve_in(manager?, upid)),
+    }
+}
+
+/// The local process that an address names, if the address is that runtime's.
+pub(crate) fn resolve_in(manager: &ProcessManager, upid: &Upid) -> Option<RawPid> {
     match upid.route() {
         Route::Local(pid) => Some(pid),
-        Route::Nobody => None,
-        Route::Addressed { id, address } => crate::runtime::with_current(|manager| {
-            (manager.address() == address)
-                .then(|| directory::find(manager, id))
-                .flatten()
-        }),
+        Route::Addressed { id, address } if manager.address() == address => {
+            directory::find(manager, id)
+        }
+        Route::Nobody | Route::Addressed { .. } => None,
     }
 }

@@ -105,7 +105,7 @@ pub(crate) fn spawn<P: Process>(
     let pid = slot.pid();
     let name: Option<Arc<str>> = name.map(Arc::from);
     if let Some(name) = &name
-        && !manager.reserve_name(name, pid)
+        && !manager.reserve_name(name)
     {
         // SAFETY: claimed and never opened: there is no token.
         let _nobody = unsafe { arena().vacate(manager.free_slots(), slot) };
@@ -130,8 +130,12 @@ pub(crate) fn spawn<P: Process>(
             (manager, manager.id()),
             ProcessTable::of::<P>(),
             cell.cast(),
-            name,
+            name.clone(),
         );
+    }
+    if let Some(name) = &name {
+        // Before the first token is passed on: the process cannot end, and free its name, before.
+        manager.publish_name(name, pid);
     }
     if manager.population().is_closing() {
         // The walk that terminates all may have missed this one.

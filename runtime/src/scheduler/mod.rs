@@ -86,6 +86,8 @@ pub(crate) struct Scheduler {
 struct Threads {
     /// Threads alive, the ones about to start included.
     alive: usize,
+    /// Threads that gave their seat away because a handler blocked, and have none yet.
+    blocked: usize,
     spares: Vec<Arc<SeatWaiter>>,
     counters: Vec<Arc<Counters>>,
     /// The sums of the threads that ended.
@@ -106,6 +108,7 @@ impl Scheduler {
             configuration,
             threads: Mutex::new(Threads {
                 alive: 0,
+                blocked: 0,
                 spares: Vec::new(),
                 counters: Vec::new(),
                 ended: [0; counters::COUNT],
@@ -136,7 +139,9 @@ impl Scheduler {
                 index,
                 local: self.run_queue.local(index),
             };
-            if let Err((_, error)) = self.start_thread(&mut self.threads(), seat) {
+            // Not in the condition: the lock would be held while `stop` takes it.
+            let started = self.start_thread(&mut self.threads(), seat);
+            if let Err((_, error)) = started {
                 self.stop();
                 return Err(error);
             }
@@ -154,11 +159,6 @@ impl Scheduler {
         threads: &mut Threads,
         seat: Seat,
     ) -> Result<(), (Option<Seat>, std::io::Error)> {
-        let (finished, running) = threads.handles.drain(..).partition(JoinHandle::is_finished);
-        threads.handles = running;
-        let finished: Vec<JoinHandle<()>> = finished;
-        finished.into_iter().for_each(join);
-
         let scheduler = Arc::clone(self);
         let thread_name = format!("{}-{}", self.configuration.name, threads.started);
         let counters = Arc::new(Counters::default());
@@ -224,18 +224,29 @@ impl Scheduler {
         }
     }
 
-    /// Gives a seat to a spare, or to a new thread. Gives it back if there can be none.
+    /// Gives the seat of a thread that blocks to a spare, or to a new thread. Gives it back if there can be none. To be undone by `unblocked`.
     fn hand_over(self: &Arc<Self>, seat: Seat) -> Result<(), Seat> {
         let mut threads = self.threads();
+        if threads.blocked >= self.configuration.max_blocked_threads {
+            return Err(seat);
+        }
         if let Some(spare) = threads.spares.pop() {
+            threads.blocked += 1;
             drop(threads);
             spare.give(seat);
             return Ok(());
         }
-        if threads.alive >= self.configuration.workers + self.configuration.max_blocked_threads {
-            return Err(seat);
+        let (ended, running) = threads.handles.drain(..).partition(JoinHandle::is_finished);
+        threads.handles = running;
+        let started = self.start_thread(&mut threads, seat);
+        if started.is_ok() {
+            threads.blocked += 1;
         }
-        match self.start_thread(&mut threads, seat) {
+        drop(threads);
+        let ended: Vec<JoinHandle<()>> = ended;
+        // Not under the lock: a thread's last destructors may be foreign code.
+        ended.into_iter().for_each(join);
+        match started {
             Ok(()) => Ok(()),
             Err((Some(seat), error)) => {
                 tracing::warn!(%error, "no thread could be started to stand in for a blocked worker");
@@ -244,6 +255,11 @@ impl Scheduler {
             // The closure of a thread that was refused never ran, so the seat is still in its cell.
             Err((None, _)) => unreachable!("a thread that did not start took a seat"),
         }
+    }
+
+    /// A thread that was blocked has a seat again.
+    fn unblocked(&self) {
+        self.threads().blocked -= 1;
     }
 
     /// Enqueues from a thread that keeps the scheduler alive.

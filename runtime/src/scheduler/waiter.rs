@@ -94,7 +94,10 @@ impl SeatWaiter {
         }
         // SAFETY: the waiter outlives the token, because its thread waits for it; the exchange
         // makes one token.
-        let token = unsafe { Runnable::new(NonNull::from(&**self).cast()) };
+        let token = unsafe {
+            // Of the `Arc` itself, not of a reference: `run_resumed` makes an `Arc` of it.
+            Runnable::new(NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()).cast())
+        };
         Worker::with_current(|worker| match worker {
             Some(worker) if Arc::ptr_eq(worker.scheduler(), &self.scheduler) => {
                 worker.enqueue(token);
@@ -104,22 +107,19 @@ impl SeatWaiter {
         });
     }
 
-    /// Waits on the scheduler's list of spares. `None`: nobody needed this thread, or the scheduler stops.
+    /// Puts the thread on the list of spares. It may be given a seat from here on.
+    fn enlist(self: &Arc<Self>) {
+        self.scheduler.threads().spares.push(Arc::clone(self));
+    }
+
+    /// Waits, enlisted, for a seat. `None`: nobody needed this thread, or the scheduler stops.
     pub(super) fn wait_as_spare(self: &Arc<Self>) -> Option<Seat> {
-        {
-            let mut threads = self.scheduler.threads();
-            if threads.stopping {
-                return None;
-            }
-            threads.spares.push(Arc::clone(self));
+        if let Some(seat) = self.take() {
+            return Some(seat);
         }
         let patience = Instant::now() + PATIENCE;
         let mut deadline = Some(patience);
         loop {
-            let _looked_at_again = self.parker.park(deadline);
-            if let Some(seat) = self.take() {
-                return Some(seat);
-            }
             let mut threads = self.scheduler.threads();
             if threads.stopping {
                 return None;
@@ -132,6 +132,11 @@ impl SeatWaiter {
                 }
                 // Somebody took this spare off the list, and is about to give it a seat.
                 deadline = None;
+            }
+            drop(threads);
+            let _looked_at_again = self.parker.park(deadline);
+            if let Some(seat) = self.take() {
+                return Some(seat);
             }
         }
     }
@@ -177,5 +182,7 @@ unsafe fn run_resumed(header: NonNull<Header>, worker: &Worker) {
     let seat = worker
         .give_up_seat()
         .expect("only a worker with a seat takes from the run queue");
+    // A spare before the other thread goes on, so that it finds this one if it blocks again at once.
+    worker.waiter().enlist();
     waiter.give(seat);
 }

@@ -1,6 +1,7 @@
 //! A worker: what one thread of the scheduler knows about itself.
 
 use std::cell::{Cell, UnsafeCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
@@ -131,7 +132,14 @@ impl Worker {
             }
             if let Some(runnable) = self.dequeue() {
                 self.counters.add(super::counters::RESUMES, 1);
-                runnable.run(self);
+                // Whoever runs catches what foreign code panics with. A panic that comes through is a defect of
+                // ours; the seat must outlive it.
+                let run = AssertUnwindSafe(|| runnable.run(self));
+                if catch_unwind(run).is_err() {
+                    tracing::error!(
+                        "a worker caught a panic of the runtime itself: this is a defect"
+                    );
+                }
             }
         }
         Stopped::SeatLost
@@ -160,6 +168,7 @@ impl Blocking for Worker {
             waker.wake();
         }
         let seat = self.waiter.wait_until_resumed(deadline);
+        self.scheduler.unblocked();
         self.scheduler.pin(&seat);
         self.take_seat(seat);
         Ok(())

@@ -1,11 +1,12 @@
 use std::any::TypeId;
 use std::fmt;
 use std::marker::PhantomData;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 
 use super::block::{Block, EventBox, Header, Table, dispatch_table_of};
 use crate::future::{Future, Promise};
+use crate::process::resume::guarded;
 use crate::process::{Context, Method, Process};
 
 /// What is needed to run a dispatch, beside its closure.
@@ -121,6 +122,25 @@ pub(crate) fn identity(event: &EventBox) -> Option<DispatchIdentity> {
         .map(|table| identity_of(event, table))
 }
 
+/// Completes a dispatch's future with what the function returns.
+///
+/// The callbacks of the future are its caller's, so a panic in one of them is not this process's. If the function itself panics, the future is
+/// abandoned only after its stack is unwound: a callback that panicked in the middle of that would abort the OS process.
+#[inline]
+fn answer<R>(promise: Promise<R>, function: impl FnOnce() -> R) {
+    match catch_unwind(AssertUnwindSafe(function)) {
+        Ok(value) => {
+            guarded("a callback of a dispatch's future", || {
+                promise.set(value);
+            });
+        }
+        Err(payload) => {
+            drop(promise);
+            resume_unwind(payload);
+        }
+    }
+}
+
 /// The payload of `dispatch`.
 struct MethodCall<P, M, A, R> {
     method: M,
@@ -213,7 +233,10 @@ where
                 &mut *cx.cast::<Context<P>>(),
             )
         };
-        payload.promise.set((payload.closure)(process, cx));
+        let ClosureCall {
+            closure, promise, ..
+        } = payload;
+        answer(promise, || closure(process, cx));
     }
 }
 
