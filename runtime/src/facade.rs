@@ -1,7 +1,7 @@
 //! One door to everything that the loom model checker replaces.
 //!
 //! Under `--cfg libprocess_loom` the types below are loom's, so that the models in
-//! `tests/loom.rs` explore the shipped arena, slots and futures, not copies of them.
+//! `process/models.rs` explore the shipped arena, slots and futures, not copies of them.
 
 #[cfg(libprocess_loom)]
 pub(crate) use modelled::*;

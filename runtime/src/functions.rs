@@ -197,6 +197,8 @@ pub fn terminate_with(pid: impl Recipient, inject: bool) {
 
 /// Blocks until a process has ended. Inside a handler, another thread takes over the worker's seat meanwhile.
 ///
+/// As with [`Future::get`], do not hold a lock across this in a handler.
+///
 /// Does not ask it to end. Waiting for oneself returns [`WaitStatus::Itself`] at once.
 ///
 /// ```

@@ -60,6 +60,11 @@ pub use process::{
 };
 pub use runtime::{BuildError, Runtime, RuntimeBuilder};
 
+/// The README's example, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
+
 /// Which queues and which semaphore this library was built with.
 ///
 /// ```

@@ -10,8 +10,8 @@
 //! |---|---|
 //! | `header` | written by the claimer before the mailbox opens; read by the worker that runs the token |
 //! | `mailbox` | pushed to by anyone; taken from, rested and closed by the token holder; opened by the claimer |
-//! | `generation` | read by anyone; written in `release`, under the `ties` lock |
-//! | `tenant.manager` | written by the claimer, and cleared in `release`, both under the `ties` lock; read under that lock, or by the token holder |
+//! | `generation` | read by anyone; written in `vacate`, under the `ties` lock |
+//! | `tenant.manager` | written by the claimer, and cleared in `vacate`, both under the `ties` lock; read under that lock, or by the token holder |
 //! | `terminate` | raised by anyone; read by the token holder |
 //! | `token` | the token holder alone |
 //! | `last_runtime` | written by the claimer; read by anyone, as a hint |

@@ -1,0 +1,5 @@
+//! The benchmarks, a file for each area.
+
+pub(crate) mod dispatch;
+pub(crate) mod spawn;
+pub(crate) mod throughput;

@@ -1,0 +1,48 @@
+//! Why a session did not end well.
+
+use std::io;
+use std::process::ExitStatus;
+
+use crate::Outcome;
+use crate::checks::WrongResult;
+use crate::parameters::BadParameters;
+use crate::registry::NoMatch;
+use crate::save::SaveError;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    NoMatch(#[from] NoMatch),
+    #[error(transparent)]
+    BadParameters(#[from] BadParameters),
+    #[error("the runtime does not start: {0}")]
+    Build(#[from] libprocess::BuildError),
+    #[error(transparent)]
+    WrongResult(#[from] WrongResult),
+    #[error("a result did not come: {0}")]
+    NoResult(#[from] libprocess::FutureError),
+    #[error("a process did not give its value back: {0}")]
+    NoValue(#[from] libprocess::JoinError),
+    #[error("{0} is told by neither /proc nor the kernel, so there is nothing to measure")]
+    Unmeasurable(&'static str),
+    #[error("the harness cannot start itself for a run in a process of its own: {0}")]
+    CannotIsolate(io::Error),
+    #[error("a run in a process of its own failed: {status}")]
+    IsolatedRun { status: ExitStatus },
+    #[error("a run in a process of its own said what is no result: {0}")]
+    IsolatedResult(serde_json::Error),
+    #[error(transparent)]
+    Save(#[from] SaveError),
+    #[error("the report cannot be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    /// Whether the user asked for what cannot be, or something went wrong.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::NoMatch(_) | Self::BadParameters(_) => Outcome::Misused,
+            _ => Outcome::Failed,
+        }
+    }
+}

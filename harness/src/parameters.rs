@@ -1,0 +1,149 @@
+//! What a benchmark is run with: what the user asked for, and its own defaults for the rest.
+
+use libprocess::{BuildError, Runtime};
+use serde::Serialize;
+
+/// A benchmark's own defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Defaults {
+    pub(crate) repeat: u64,
+    /// Whether it has pairs: as many as workers, unless told.
+    pub(crate) pairs: bool,
+    /// `None` if it has no window.
+    pub(crate) window: Option<u64>,
+}
+
+/// What the user asked for; the same for all benchmarks of a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Overrides {
+    pub(crate) workers: Option<usize>,
+    pub(crate) pairs: Option<u64>,
+    pub(crate) repeat: Option<u64>,
+    pub(crate) window: Option<u64>,
+    pub(crate) pin: bool,
+}
+
+/// What a benchmark is run with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Parameters {
+    pub(crate) workers: usize,
+    pub(crate) pin: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pairs: Option<u64>,
+    pub(crate) repeat: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) window: Option<u64>,
+    /// Runs before the ones that count.
+    pub(crate) warmup: usize,
+}
+
+/// Parameters that make no sense together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadParameters {
+    #[error(
+        "{repeat} repeats among {pairs} pairs leave a pair without any: ask for --repeat {pairs} or more"
+    )]
+    TooFewRepeats { repeat: u64, pairs: u64 },
+}
+
+impl Overrides {
+    /// Starts a runtime as the user asked for.
+    pub(crate) fn build_runtime(&self) -> Result<Runtime, BuildError> {
+        let mut builder = Runtime::builder().name("harness").pin_workers(self.pin);
+        if let Some(workers) = self.workers {
+            builder = builder.workers(workers);
+        }
+        builder.build()
+    }
+
+    /// What a benchmark with these defaults is run with, on a runtime with so many workers.
+    pub(crate) fn resolve(
+        &self,
+        defaults: Defaults,
+        workers: usize,
+        warmup: usize,
+    ) -> Result<Parameters, BadParameters> {
+        let repeat = self.repeat.unwrap_or(defaults.repeat);
+        let pairs = defaults.pairs.then(|| self.pairs.unwrap_or(workers as u64));
+        if let Some(pairs) = pairs
+            && repeat < pairs
+        {
+            return Err(BadParameters::TooFewRepeats { repeat, pairs });
+        }
+        let window = defaults
+            .window
+            .map(|default| self.window.unwrap_or(default));
+        Ok(Parameters {
+            workers,
+            pin: self.pin,
+            pairs,
+            repeat,
+            window,
+            warmup,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAIRED: Defaults = Defaults {
+        repeat: 100,
+        pairs: true,
+        window: Some(10),
+    };
+    const PLAIN: Defaults = Defaults {
+        repeat: 50,
+        pairs: false,
+        window: None,
+    };
+
+    #[test]
+    fn there_are_as_many_pairs_as_workers() {
+        let parameters = Overrides::default().resolve(PAIRED, 3, 1).unwrap();
+        assert_eq!(parameters.pairs, Some(3));
+        assert_eq!((parameters.repeat, parameters.window), (100, Some(10)));
+    }
+
+    #[test]
+    fn what_the_user_asks_for_wins() {
+        let overrides = Overrides {
+            pairs: Some(1),
+            repeat: Some(7),
+            window: Some(2),
+            ..Overrides::default()
+        };
+        let parameters = overrides.resolve(PAIRED, 3, 1).unwrap();
+        assert_eq!(
+            (parameters.pairs, parameters.repeat, parameters.window),
+            (Some(1), 7, Some(2))
+        );
+    }
+
+    #[test]
+    fn what_a_benchmark_does_not_have_cannot_be_given_to_it() {
+        let overrides = Overrides {
+            pairs: Some(90),
+            window: Some(2),
+            ..Overrides::default()
+        };
+        let parameters = overrides.resolve(PLAIN, 3, 0).unwrap();
+        assert_eq!((parameters.pairs, parameters.window), (None, None));
+    }
+
+    #[test]
+    fn a_pair_without_a_repeat_would_never_end() {
+        let overrides = Overrides {
+            repeat: Some(2),
+            ..Overrides::default()
+        };
+        assert_eq!(
+            overrides.resolve(PAIRED, 3, 1),
+            Err(BadParameters::TooFewRepeats {
+                repeat: 2,
+                pairs: 3
+            })
+        );
+    }
+}

@@ -1,0 +1,248 @@
+//! What is kept of a benchmark's runs: one line of `--json`, and of a saved file.
+//!
+//! The keys are stable: results are kept, and compared with later ones.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::benchmark::{Benchmark, Sample};
+use crate::parameters::Parameters;
+use crate::series::Series;
+use crate::usage::ContextSwitches;
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Record {
+    pub(crate) benchmark: &'static str,
+    pub(crate) variant: Variant,
+    pub(crate) params: Parameters,
+    pub(crate) unit: &'static str,
+    pub(crate) median: f64,
+    pub(crate) runs: Series,
+    /// The median of what the original would have shown, for a benchmark that has an original; null where it would have shown nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) compat: Option<Option<f64>>,
+    /// Of all runs together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) latency_ns: Option<Latency>,
+    /// Further figures, by their units.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) also: BTreeMap<String, Figure>,
+    pub(crate) peak_rss_bytes: u64,
+    /// Of all runs that count, together.
+    pub(crate) context_switches: ContextSwitches,
+}
+
+/// What the runtime was built with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Variant {
+    run_queue: &'static str,
+    event_queue: &'static str,
+    semaphore: &'static str,
+}
+
+impl Variant {
+    /// What this binary has: asked of the library, as only it knows what it was built with.
+    pub(crate) fn built() -> Self {
+        let features = libprocess::build_features();
+        Self {
+            run_queue: features.run_queue,
+            event_queue: features.event_queue,
+            semaphore: features.semaphore,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Figure {
+    pub(crate) median: f64,
+    pub(crate) runs: Series,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Latency {
+    pub(crate) p50: u64,
+    pub(crate) p90: u64,
+    pub(crate) p99: u64,
+    pub(crate) p999: u64,
+    pub(crate) max: u64,
+}
+
+impl Latency {
+    fn of(histogram: &Histogram<u64>) -> Self {
+        Self {
+            p50: histogram.value_at_quantile(0.5),
+            p90: histogram.value_at_quantile(0.9),
+            p99: histogram.value_at_quantile(0.99),
+            p999: histogram.value_at_quantile(0.999),
+            max: histogram.max(),
+        }
+    }
+}
+
+/// What the operating system says of all runs together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Usage {
+    pub(crate) peak_rss_bytes: u64,
+    pub(crate) context_switches: ContextSwitches,
+}
+
+impl Record {
+    /// # Panics
+    ///
+    /// If there is no sample.
+    pub(crate) fn new(
+        benchmark: &dyn Benchmark,
+        params: Parameters,
+        samples: &[Sample],
+        usage: Usage,
+    ) -> Self {
+        let series =
+            |figure: &dyn Fn(&Sample) -> f64| Series::new(samples.iter().map(figure).collect());
+        let runs = series(&|sample| sample.value);
+        let compat = benchmark.has_compat().then(|| {
+            let figures: Option<Vec<f64>> = samples.iter().map(|sample| sample.compat).collect();
+            figures.map(|figures| Series::new(figures).median())
+        });
+        let mut also: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        for (unit, value) in samples.iter().flat_map(|sample| &sample.also) {
+            also.entry(unit.clone()).or_default().push(*value);
+        }
+        let also = also.into_iter().map(|(unit, values)| {
+            let runs = Series::new(values);
+            (
+                unit,
+                Figure {
+                    median: runs.median(),
+                    runs,
+                },
+            )
+        });
+        Self {
+            benchmark: benchmark.name(),
+            variant: Variant::built(),
+            params,
+            unit: benchmark.unit(),
+            median: runs.median(),
+            runs,
+            compat,
+            latency_ns: merged(samples).as_ref().map(Latency::of),
+            also: also.collect(),
+            peak_rss_bytes: usage.peak_rss_bytes,
+            context_switches: usage.context_switches,
+        }
+    }
+}
+
+/// The latencies of all samples in one histogram; `None` if they have none.
+fn merged(samples: &[Sample]) -> Option<Histogram<u64>> {
+    let mut histograms = samples
+        .iter()
+        .filter_map(|sample| sample.latencies.as_ref());
+    let mut all = histograms.next()?.clone();
+    for histogram in histograms {
+        all.add(histogram)
+            .expect("a benchmark's histograms have the same bounds");
+    }
+    Some(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::benchmarks::dispatch::DispatchGet;
+    use crate::benchmarks::throughput::ThroughputPerformance;
+
+    fn parameters() -> Parameters {
+        Parameters {
+            workers: 2,
+            pin: false,
+            pairs: Some(2),
+            repeat: 10,
+            window: Some(3),
+            warmup: 1,
+        }
+    }
+
+    fn sample(value: f64) -> Sample {
+        Sample {
+            value,
+            seconds: 1.0,
+            compat: None,
+            also: Vec::new(),
+            latencies: None,
+            verified: String::new(),
+        }
+    }
+
+    fn json(benchmark: &dyn Benchmark, samples: &[Sample]) -> Value {
+        let usage = Usage {
+            peak_rss_bytes: 4096,
+            context_switches: ContextSwitches {
+                voluntary: 5,
+                involuntary: 6,
+            },
+        };
+        serde_json::to_value(Record::new(benchmark, parameters(), samples, usage)).unwrap()
+    }
+
+    #[test]
+    fn the_keys_are_stable() {
+        let samples = [1.0, 3.0].map(|value| Sample {
+            compat: Some(value * 2.0),
+            also: vec![("messages/s".to_owned(), value * 2.0)],
+            ..sample(value)
+        });
+        let mut json = json(&ThroughputPerformance, &samples);
+        let variant = json.as_object_mut().unwrap().remove("variant").unwrap();
+        assert_eq!(
+            json,
+            json!({
+                "benchmark": "ProcessTest.Process_BENCHMARK_ThroughputPerformance",
+                "params": {"workers": 2, "pin": false, "pairs": 2, "repeat": 10, "window": 3, "warmup": 1},
+                "unit": "repeats/s",
+                "median": 2.0,
+                "runs": [1.0, 3.0],
+                "compat": 4.0,
+                "also": {"messages/s": {"median": 4.0, "runs": [2.0, 6.0]}},
+                "peak_rss_bytes": 4096,
+                "context_switches": {"voluntary": 5, "involuntary": 6},
+            })
+        );
+        let keys: Vec<&String> = variant.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["event_queue", "run_queue", "semaphore"]);
+    }
+
+    #[test]
+    fn a_figure_that_the_original_would_not_have_is_null() {
+        let json = json(&ThroughputPerformance, &[sample(1.0)]);
+        assert_eq!(json.get("compat"), Some(&Value::Null));
+    }
+
+    #[test]
+    fn a_benchmark_without_an_original_has_no_such_key() {
+        let json = json(&DispatchGet, &[sample(1.0)]);
+        assert_eq!(json.get("compat"), None);
+        assert_eq!(json.get("also"), None);
+        assert_eq!(json.get("latency_ns"), None);
+    }
+
+    #[test]
+    fn latencies_are_of_all_runs() {
+        let samples = [1..=500, 501..=1000].map(|values| {
+            let mut histogram = Histogram::new_with_bounds(1, 10_000, 3).unwrap();
+            values.for_each(|value| histogram.record(value).unwrap());
+            Sample {
+                latencies: Some(histogram),
+                ..sample(1.0)
+            }
+        });
+        assert_eq!(
+            json(&DispatchGet, &samples)["latency_ns"],
+            json!({"p50": 500, "p90": 900, "p99": 990, "p999": 999, "max": 1000})
+        );
+    }
+}

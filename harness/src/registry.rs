@@ -1,0 +1,130 @@
+//! The list of benchmarks.
+
+use crate::benchmark::Benchmark;
+use crate::benchmarks::dispatch::DispatchGet;
+use crate::benchmarks::spawn::{SpawnIdle, SpawnTerminate};
+use crate::benchmarks::throughput::{self, ThroughputPerformance};
+use crate::filter::Filter;
+
+/// All of them, in the order in which they run.
+pub(crate) static BENCHMARKS: [&dyn Benchmark; 4] = [
+    &ThroughputPerformance,
+    &SpawnIdle,
+    &SpawnTerminate,
+    &DispatchGet,
+];
+
+/// The one that runs without a filter.
+pub(crate) const DEFAULT: &str = throughput::NAME;
+
+/// No benchmark has a name that any of the filters lets through.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no benchmark matches {}; there are:{}", .filters.join(" or "), list())]
+pub(crate) struct NoMatch {
+    filters: Vec<String>,
+}
+
+impl NoMatch {
+    pub(crate) fn of(name: &str) -> Self {
+        Self {
+            filters: vec![format!("`{name}`")],
+        }
+    }
+}
+
+fn list() -> String {
+    BENCHMARKS
+        .iter()
+        .map(|benchmark| format!("\n  {}", benchmark.name()))
+        .collect()
+}
+
+/// Those that any of the filters lets through; without a filter, the default one.
+pub(crate) fn select(filters: &[Filter]) -> Result<Vec<&'static dyn Benchmark>, NoMatch> {
+    let selected: Vec<&dyn Benchmark> = BENCHMARKS
+        .into_iter()
+        .filter(|benchmark| match filters {
+            [] => benchmark.name() == DEFAULT,
+            filters => filters
+                .iter()
+                .any(|filter| filter.matches(benchmark.name())),
+        })
+        .collect();
+    if selected.is_empty() {
+        let filters = filters.iter().map(|filter| format!("`{filter}`")).collect();
+        return Err(NoMatch { filters });
+    }
+    Ok(selected)
+}
+
+/// The one of exactly this name.
+pub(crate) fn find(name: &str) -> Option<&'static dyn Benchmark> {
+    BENCHMARKS
+        .into_iter()
+        .find(|benchmark| benchmark.name() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn names(filters: &[&str]) -> Vec<&'static str> {
+        let filters: Vec<Filter> = filters
+            .iter()
+            .map(|filter| filter.parse().unwrap())
+            .collect();
+        select(&filters)
+            .unwrap()
+            .iter()
+            .map(|benchmark| benchmark.name())
+            .collect()
+    }
+
+    #[test]
+    fn each_name_is_there_once() {
+        let names: BTreeSet<&str> = BENCHMARKS
+            .iter()
+            .map(|benchmark| benchmark.name())
+            .collect();
+        assert_eq!(names.len(), BENCHMARKS.len());
+    }
+
+    #[test]
+    fn without_a_filter_the_main_job_runs() {
+        assert_eq!(
+            names(&[]),
+            ["ProcessTest.Process_BENCHMARK_ThroughputPerformance"]
+        );
+        assert_eq!(names(&["ProcessTest.*ThroughputPerformance"]), names(&[]));
+    }
+
+    #[test]
+    fn filters_add_up() {
+        assert_eq!(
+            names(&["Dispatch.*", "Spawn.*-*.Idle"]),
+            ["Spawn.Terminate", "Dispatch.Get"]
+        );
+    }
+
+    #[test]
+    fn nothing_selected_is_an_error_that_lists_what_there_is() {
+        let error = select(&["Nothing.*".parse().unwrap()])
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(error.contains("`Nothing.*`"), "{error}");
+        for benchmark in BENCHMARKS {
+            assert!(error.contains(benchmark.name()), "{error}");
+        }
+    }
+
+    #[test]
+    fn each_is_found_by_its_name() {
+        for benchmark in BENCHMARKS {
+            assert_eq!(find(benchmark.name()).unwrap().name(), benchmark.name());
+        }
+        assert!(find("Spawn.*").is_none());
+    }
+}

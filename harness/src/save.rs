@@ -1,0 +1,238 @@
+//! Keeping results in files.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use crate::machine::Machine;
+use crate::record::Record;
+
+/// What a checkout has and other folders do not: by it the folder for results is found.
+const LANDMARK: &str = "results/README.md";
+/// Ignored by git: figures of one machine concern nobody else.
+const FOLDER: &str = "results/local";
+
+/// The name under which results are saved: a file's name without its ending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SaveName(String);
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a name is 1 to {} letters, digits, `-`, `_` and `.`, and does not start with `.`",
+    SaveName::LONGEST
+)]
+pub(crate) struct BadName;
+
+impl SaveName {
+    const LONGEST: usize = 100;
+}
+
+impl FromStr for SaveName {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        let good = (1..=Self::LONGEST).contains(&text.len())
+            // A hidden file, or a way out of the folder.
+            && !text.starts_with('.')
+            && text.bytes().all(allowed);
+        if good {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadName)
+        }
+    }
+}
+
+impl fmt::Display for SaveName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the results cannot be saved to {}: {error}", .path.display())]
+pub(crate) struct SaveError {
+    path: PathBuf,
+    error: io::Error,
+}
+
+/// Where results will be saved. Found before anything is measured, so that no measurement is in vain.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    path: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Saved<'a> {
+    machine: Machine,
+    /// Seconds since 1970, in Universal Time.
+    saved_unix_seconds: u64,
+    results: &'a [Record],
+}
+
+impl Destination {
+    /// `results/local` in the checkout that the current folder is in; outside of one, in the current folder. Made if it is not there.
+    pub(crate) fn prepare(name: &SaveName) -> Result<Self, SaveError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |error| SaveError { path, error }
+        };
+        let here = std::env::current_dir().map_err(failed(Path::new(FOLDER)))?;
+        let root = here
+            .ancestors()
+            .find(|folder| folder.join(LANDMARK).is_file())
+            .unwrap_or(&here);
+        Self::prepare_in(&root.join(FOLDER), name)
+    }
+
+    fn prepare_in(folder: &Path, name: &SaveName) -> Result<Self, SaveError> {
+        fs::create_dir_all(folder).map_err(|error| SaveError {
+            path: folder.to_owned(),
+            error,
+        })?;
+        Ok(Self {
+            path: folder.join(format!("{name}.json")),
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes the file, in place of one of that name. Whoever looks sees the old one or the new one, whole.
+    pub(crate) fn save(&self, results: &[Record]) -> Result<(), SaveError> {
+        let saved = Saved {
+            machine: Machine::current(),
+            saved_unix_seconds: SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs()),
+            results,
+        };
+        let mut text = serde_json::to_vec_pretty(&saved).expect("a result can be written as JSON");
+        text.push(b'\n');
+        self.replace(&text).map_err(|error| SaveError {
+            path: self.path.clone(),
+            error,
+        })
+    }
+
+    fn replace(&self, contents: &[u8]) -> io::Result<()> {
+        // In the same folder, as a rename across file systems is a copy; of this process alone.
+        let temporary = self
+            .path
+            .with_extension(format!("json.{}.tmp", std::process::id()));
+        let result =
+            write_through(&temporary, contents).and_then(|()| fs::rename(&temporary, &self.path));
+        if result.is_err() {
+            // The first error is the one to tell.
+            let _left_behind = fs::remove_file(&temporary);
+        }
+        result
+    }
+}
+
+/// Before the rename makes the file visible, its contents are on the disk: else a crash could leave an empty one.
+fn write_through(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(contents)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder of its own for each test, removed at the end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(test: &str) -> Self {
+            let name = format!("libprocess-harness-{test}-{}", std::process::id());
+            let folder = std::env::temp_dir().join(name);
+            fs::create_dir_all(&folder).unwrap();
+            Self(folder)
+        }
+
+        fn files(&self) -> Vec<String> {
+            let entries = fs::read_dir(&self.0).unwrap();
+            entries
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _left_behind = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn names_stay_in_their_folder() {
+        for good in [
+            "a",
+            "main",
+            "2026-01-31_two.workers",
+            "A..b",
+            &"x".repeat(100),
+        ] {
+            assert_eq!(good.parse::<SaveName>().unwrap().to_string(), good);
+        }
+        for bad in [
+            "",
+            ".",
+            "..",
+            ".hidden",
+            "a/b",
+            "../a",
+            "a b",
+            "ä",
+            "a\0",
+            "a\n",
+            &"x".repeat(101),
+        ] {
+            assert_eq!(bad.parse::<SaveName>(), Err(BadName), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_with_a_dot_keeps_it() {
+        let folder = Folder::new("dot");
+        let destination = Destination::prepare_in(&folder.0, &"v1.2".parse().unwrap()).unwrap();
+        destination.save(&[]).unwrap();
+        assert_eq!(folder.files(), ["v1.2.json"]);
+    }
+
+    #[test]
+    fn what_is_saved_is_whole_and_tells_of_the_machine() {
+        let folder = Folder::new("whole");
+        let destination = Destination::prepare_in(&folder.0, &"twice".parse().unwrap()).unwrap();
+        destination.save(&[]).unwrap();
+        destination.save(&[]).unwrap();
+        assert_eq!(folder.files(), ["twice.json"]);
+        let text = fs::read_to_string(destination.path()).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(json["results"], serde_json::json!([]));
+        for fact in ["cpu", "cores", "kernel", "rustc", "profile", "revision"] {
+            assert!(json["machine"].get(fact).is_some(), "{fact} in {text}");
+        }
+        assert!(json["saved_unix_seconds"].as_u64().unwrap() > 1_700_000_000);
+    }
+
+    #[test]
+    fn a_failure_leaves_nothing_behind_and_names_the_file() {
+        let folder = Folder::new("failure");
+        let destination = Destination::prepare_in(&folder.0, &"taken".parse().unwrap()).unwrap();
+        // A folder cannot be replaced by a file.
+        fs::create_dir(destination.path()).unwrap();
+        let error = destination.save(&[]).unwrap_err().to_string();
+        assert!(error.contains("taken.json"), "{error}");
+        assert_eq!(folder.files(), ["taken.json"]);
+    }
+}

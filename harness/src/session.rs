@@ -1,0 +1,81 @@
+//! Doing what the command line says.
+
+use std::io::{self, Write};
+
+use crate::benchmark::Benchmark;
+use crate::cli::{Cli, Command, IsolatedArguments, RunArguments};
+use crate::failure::Failure;
+use crate::format::grouped;
+use crate::isolated;
+use crate::measure::measure;
+use crate::registry::{self, BENCHMARKS};
+use crate::report::{JsonReport, Report, TextReport};
+use crate::save::Destination;
+
+pub(crate) fn carry_out(cli: &Cli, output: &mut dyn Write) -> Result<(), Failure> {
+    match &cli.command {
+        None => run(&cli.run, output),
+        Some(Command::Run(arguments)) => run(arguments, output),
+        Some(Command::List) => Ok(list(output)?),
+        Some(Command::RunIsolated(arguments)) => run_isolated(arguments, output),
+    }
+}
+
+fn run(arguments: &RunArguments, output: &mut dyn Write) -> Result<(), Failure> {
+    let benchmarks = registry::select(arguments.filters())?;
+    let destination = arguments.save().map(Destination::prepare).transpose()?;
+    let (mut json, mut text);
+    let report: &mut dyn Report = if arguments.json() {
+        json = JsonReport::new(output);
+        &mut json
+    } else {
+        text = TextReport::new(output);
+        &mut text
+    };
+    let mut records = Vec::with_capacity(benchmarks.len());
+    for benchmark in benchmarks {
+        let record = measure(benchmark, &arguments.overrides(), arguments.plan(), report)?;
+        report.finish(&record)?;
+        records.push(record);
+    }
+    if let Some(destination) = destination {
+        destination.save(&records)?;
+        report.saved(destination.path())?;
+    }
+    Ok(())
+}
+
+fn list(output: &mut dyn Write) -> io::Result<()> {
+    for benchmark in BENCHMARKS {
+        let main_job = if benchmark.name() == registry::DEFAULT {
+            " (runs without a filter)"
+        } else {
+            ""
+        };
+        writeln!(output, "{}{main_job}", benchmark.name())?;
+        writeln!(output, "  {}", benchmark.summary())?;
+        writeln!(output, "  in {}; {}", benchmark.unit(), defaults(benchmark))?;
+    }
+    output.flush()
+}
+
+fn defaults(benchmark: &dyn Benchmark) -> String {
+    let defaults = benchmark.defaults();
+    let mut text = format!("--repeat {}", grouped(defaults.repeat));
+    if defaults.pairs {
+        text.push_str(", --pairs as many as workers");
+    }
+    if let Some(window) = defaults.window {
+        text.push_str(&format!(", --window {}", grouped(window)));
+    }
+    if benchmark.in_own_process() {
+        text.push_str(", no warm-up");
+    }
+    text
+}
+
+fn run_isolated(arguments: &IsolatedArguments, output: &mut dyn Write) -> Result<(), Failure> {
+    let benchmark = registry::find(&arguments.benchmark)
+        .ok_or_else(|| registry::NoMatch::of(&arguments.benchmark))?;
+    isolated::run_as_child(benchmark, arguments, output)
+}

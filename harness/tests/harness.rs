@@ -1,0 +1,280 @@
+//! The program as people and scripts use it: exit statuses, and what it prints where.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Small enough to take no time, and still with a window that fills and a remainder.
+const SMALL: [&str; 6] = ["--repeat", "1001", "--runs", "2", "--warmup", "0"];
+
+const MAIN_JOB: &str = "ProcessTest.Process_BENCHMARK_ThroughputPerformance";
+
+/// A folder of its own for each test, in which the program runs: removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let name = format!("libprocess-harness-program-{test}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn harness(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_harness"))
+            .args(arguments)
+            .current_dir(&self.0)
+            .env_remove("LIBPROCESS_NUM_WORKER_THREADS")
+            .output()
+            .unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _left_behind = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn harness(test: &str, arguments: &[&str]) -> Output {
+    Folder::new(test).harness(arguments)
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+/// Each line as JSON; that there is nothing else is part of it.
+fn lines_of_json(output: &Output) -> Vec<Value> {
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    stdout(output)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn the_main_job_ends_with_its_result() {
+    let output = harness("main", &SMALL);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = stdout(&output);
+    assert!(text.starts_with(MAIN_JOB), "{text}");
+    assert_eq!(text.matches("Estimated Total: ").count(), 2, "{text}");
+    let last = text.lines().rfind(|line| !line.is_empty()).unwrap();
+    assert!(
+        last.starts_with("  result ") && last.contains(" repeats/s"),
+        "{text}"
+    );
+    assert_eq!(stderr(&output), "");
+}
+
+#[test]
+fn every_benchmark_prints_one_line_of_json() {
+    let output = harness("json", &[&["run", "*", "--json"], &SMALL[..]].concat());
+    let lines = lines_of_json(&output);
+    let names: Vec<&str> = lines
+        .iter()
+        .map(|line| line["benchmark"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [MAIN_JOB, "Spawn.Idle", "Spawn.Terminate", "Dispatch.Get"]
+    );
+    for line in &lines {
+        assert_eq!(line["runs"].as_array().unwrap().len(), 2, "{line}");
+        assert!(line["median"].as_f64().unwrap() > 0.0, "{line}");
+        assert!(line["unit"].is_string(), "{line}");
+        assert!(line["peak_rss_bytes"].as_u64().unwrap() > 100_000, "{line}");
+        assert!(line["context_switches"]["voluntary"].is_u64(), "{line}");
+        assert_eq!(line["params"]["repeat"], 1001, "{line}");
+        for part in ["run_queue", "event_queue", "semaphore"] {
+            assert!(line["variant"][part].is_string(), "{line}");
+        }
+    }
+    assert_eq!(lines[0]["unit"], "repeats/s");
+    assert_eq!(lines[1]["unit"], "bytes/process");
+    let latency = &lines[3]["latency_ns"];
+    let quantiles = ["p50", "p90", "p99", "p999", "max"].map(|key| latency[key].as_u64().unwrap());
+    assert!(quantiles.is_sorted() && quantiles[0] > 0, "{latency}");
+}
+
+#[test]
+fn one_pair_has_no_compat_figure() {
+    let output = harness(
+        "one-pair",
+        &[
+            &["run", "--workers", "1", "--pairs", "1", "--json"],
+            &SMALL[..],
+        ]
+        .concat(),
+    );
+    let lines = lines_of_json(&output);
+    assert_eq!(lines[0].get("compat"), Some(&Value::Null));
+    assert_eq!(lines[0]["params"]["pairs"], 1);
+    assert_eq!(lines[0]["params"]["workers"], 1);
+}
+
+#[test]
+fn more_pairs_than_workers_have_one() {
+    let arguments = [
+        "run",
+        "--workers",
+        "2",
+        "--pairs",
+        "5",
+        "--window",
+        "3",
+        "--pin",
+        "--json",
+    ];
+    let output = harness("pairs", &[&arguments, &SMALL[..]].concat());
+    let lines = lines_of_json(&output);
+    let compat = lines[0]["compat"].as_f64().unwrap();
+    assert!(compat > 0.0);
+    assert_eq!(lines[0]["params"]["window"], 3);
+    assert_eq!(lines[0]["params"]["pin"], true);
+}
+
+#[test]
+fn a_filter_that_matches_nothing_fails_and_lists_what_there_is() {
+    let output = harness("no-match", &["run", "NoSuch.*"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(stdout(&output), "");
+    assert!(stderr(&output).contains("`NoSuch.*`"), "{output:?}");
+    assert!(stderr(&output).contains(MAIN_JOB), "{output:?}");
+}
+
+#[test]
+fn the_filter_of_the_original_selects_the_main_job() {
+    let arguments = ["run", "ProcessTest.*ThroughputPerformance", "--json"];
+    let lines = lines_of_json(&harness("filter", &[&arguments, &SMALL[..]].concat()));
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0]["benchmark"], MAIN_JOB);
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_refused() {
+    for arguments in [
+        &["run", "--runs", "0"][..],
+        &["run", "--save", "../escape"],
+        &["run", "--jsno"],
+        &["run", "--workers", "2", "--repeat", "1"],
+    ] {
+        let output = harness("refused", arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+        assert_eq!(stdout(&output), "", "{arguments:?}");
+        assert!(
+            stderr(&output).starts_with("error: "),
+            "{arguments:?}: {output:?}"
+        );
+    }
+}
+
+#[test]
+fn a_run_that_does_not_end_in_time_fails() {
+    for benchmark in ["ProcessTest.*", "Spawn.Idle"] {
+        // More than any machine does in that time.
+        let arguments = [
+            "run",
+            benchmark,
+            "--timeout",
+            "0.02",
+            "--repeat",
+            "40000000",
+            "--json",
+        ];
+        let output = harness("hang", &arguments);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert_eq!(stdout(&output), "");
+        assert!(
+            stderr(&output).contains("did not end within 0.02 s"),
+            "{output:?}"
+        );
+        assert!(stderr(&output).contains("the runtime: "), "{output:?}");
+    }
+}
+
+#[test]
+fn results_are_saved_whole_beside_facts_of_the_machine() {
+    let folder = Folder::new("save");
+    let arguments = [
+        "run",
+        "ProcessTest.*:Dispatch.*",
+        "--json",
+        "--save",
+        "two-1.0",
+    ];
+    let output = folder.harness(&[&arguments, &SMALL[..]].concat());
+    let lines = lines_of_json(&output);
+
+    let local = folder.0.join("results/local");
+    let files: Vec<_> = std::fs::read_dir(&local)
+        .unwrap()
+        .map(|file| file.unwrap().file_name())
+        .collect();
+    assert_eq!(files, ["two-1.0.json"]);
+    let text = std::fs::read_to_string(local.join("two-1.0.json")).unwrap();
+    let saved: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(saved["results"].as_array().unwrap(), &lines);
+    assert!(
+        saved["machine"]["rustc"]
+            .as_str()
+            .unwrap()
+            .starts_with("rustc ")
+    );
+}
+
+#[test]
+fn in_a_checkout_results_are_saved_at_its_root() {
+    let folder = Folder::new("checkout");
+    let below = folder.0.join("some/folder");
+    std::fs::create_dir_all(&below).unwrap();
+    std::fs::create_dir_all(folder.0.join("results")).unwrap();
+    std::fs::write(folder.0.join("results/README.md"), "").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_harness"))
+        .args([&["run", "--save", "here"], &SMALL[..]].concat())
+        .current_dir(&below)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(
+        stdout(&output)
+            .lines()
+            .last()
+            .unwrap()
+            .ends_with("results/local/here.json")
+    );
+    assert!(folder.0.join("results/local/here.json").is_file());
+}
+
+#[test]
+fn the_list_tells_names_defaults_and_what_is_measured() {
+    let output = harness("list", &["list"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    for needed in [
+        MAIN_JOB,
+        "Spawn.Idle",
+        "Spawn.Terminate",
+        "Dispatch.Get",
+        "15,000,000",
+        "bytes/process",
+    ] {
+        assert!(text.contains(needed), "{needed} in {text}");
+    }
+}
+
+#[test]
+fn help_is_no_error_and_has_examples() {
+    let output = harness("help", &["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(
+        stdout(&output).contains("Examples:\n  harness "),
+        "{output:?}"
+    );
+}
