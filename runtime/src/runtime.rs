@@ -14,7 +14,7 @@ use crate::process::manager::ProcessManager;
 use crate::process::spawn::{spawn, spawn_or_nobody};
 use crate::process::{
     MessageEvent, Method, Pid, Process, ProcessHandle, Recipient, SpawnError, Statistics, Upid,
-    WaitStatus, current_manager, directory, send, set_current_manager,
+    WaitStatus, current_manager, directory, send, set_current_manager, set_default_manager,
 };
 use crate::scheduler::{Configuration, Scheduler};
 
@@ -257,10 +257,12 @@ impl Runtime {
     ///
     /// If the operating system refuses the threads.
     pub fn default_runtime() -> &'static Runtime {
-        DEFAULT.get_or_init(|| match Self::builder().build() {
+        let runtime = DEFAULT.get_or_init(|| match Self::builder().build() {
             Ok(runtime) => runtime,
             Err(error) => panic!("the default runtime could not be started: {error}"),
-        })
+        });
+        set_default_manager(&runtime.manager);
+        runtime
     }
 
     pub(crate) fn manager(&self) -> &ProcessManager {
@@ -400,14 +402,6 @@ pub(crate) fn owned<P: Process>(manager: &ProcessManager, process: P) -> Process
     let owner = crate::process::new_owner();
     let pid = spawn_or_nobody(manager, process, Some(Arc::clone(&owner)));
     ProcessHandle::new(pid, owner)
-}
-
-/// As `with_current`, but does not start the default runtime.
-pub(crate) fn with_current_if_started<R>(f: impl FnOnce(Option<&ProcessManager>) -> R) -> R {
-    current_manager(|manager| match manager {
-        Some(manager) => f(Some(manager)),
-        None => f(DEFAULT.get().map(Runtime::manager)),
-    })
 }
 
 /// Calls `f` with the current runtime: the worker's own, else the default one.

@@ -1,6 +1,7 @@
 //! What this thread is doing: which process it runs, which one it is ending, and whose worker it is.
 
 use std::cell::Cell;
+use std::sync::OnceLock;
 
 use super::RawPid;
 use super::manager::ProcessManager;
@@ -40,4 +41,17 @@ pub(crate) fn set_current_manager(manager: *const ProcessManager) {
 pub(crate) fn current_manager<R>(f: impl FnOnce(Option<&ProcessManager>) -> R) -> R {
     // SAFETY: set at the start of a worker's thread by the runtime, which joins its threads before it is freed.
     f(unsafe { MANAGER.get().as_ref() })
+}
+
+/// The process-wide default runtime, once it was started.
+static DEFAULT: OnceLock<&'static ProcessManager> = OnceLock::new();
+
+/// Makes a runtime the one that threads act on which are no runtime's.
+pub(crate) fn set_default_manager(manager: &'static ProcessManager) {
+    let _first_stays = DEFAULT.set(manager);
+}
+
+/// Calls `f` with the current runtime: the worker's own, else the default one, if it was started.
+pub(super) fn with_runtime<R>(f: impl FnOnce(Option<&ProcessManager>) -> R) -> R {
+    current_manager(|manager| f(manager.or(DEFAULT.get().copied())))
 }

@@ -24,8 +24,7 @@ mod upid;
 mod vtable;
 
 pub use context::Context;
-pub(crate) use current::current_manager;
-pub(crate) use current::set_current_manager;
+pub(crate) use current::{current_manager, set_current_manager, set_default_manager};
 pub use dead_letters::DeadLetter;
 pub use event::{
     DispatchEvent, DispatchIdentity, Event, EventKind, ExitReason, ExitedEvent, HttpEvent,

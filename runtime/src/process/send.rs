@@ -96,7 +96,7 @@ pub(super) fn send_elsewhere(to: &Upid, event: EventBox) -> bool {
     match resolve(to) {
         Some(pid) => deliver(pid, event),
         None => {
-            crate::runtime::with_current_if_started(|manager| {
+            super::current::with_runtime(|manager| {
                 if let Some(manager) = manager {
                     manager.dead_letters().record(to.clone(), &event);
                 }
@@ -110,7 +110,7 @@ pub(super) fn send_elsewhere(to: &Upid, event: EventBox) -> bool {
 pub(crate) fn resolve(upid: &Upid) -> Option<RawPid> {
     match upid.as_local() {
         Some(pid) => Some(pid),
-        None => crate::runtime::with_current_if_started(|manager| resolve_in(manager?, upid)),
+        None => super::current::with_runtime(|manager| resolve_in(manager?, upid)),
     }
 }
 
