@@ -277,6 +277,9 @@ pub(crate) fn arena() -> &'static Arena {
 #[cfg(all(test, not(libprocess_loom)))]
 mod tests {
     use super::*;
+    use crate::process::Upid;
+    use crate::process::event::TerminateEvent;
+    use crate::process::slot::Delivery;
 
     #[test]
     fn a_slot_is_retired_when_its_generations_are_used_up() {
@@ -298,6 +301,15 @@ mod tests {
         assert_eq!(pids.len(), 4, "two tenants had the same pid");
         for pid in &pids[..3] {
             assert!(arena.slot(*pid).lock_ties(*pid).is_none());
+            let event = TerminateEvent {
+                from: Upid::nobody(),
+            }
+            .allocate();
+            let delivery = arena.slot(*pid).push(*pid, event);
+            assert!(
+                matches!(delivery, Delivery::Dead(_)),
+                "an event reached {pid:?}"
+            );
         }
     }
 
