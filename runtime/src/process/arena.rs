@@ -13,6 +13,8 @@
 //! * *A chunk is looked up before it is there.* A pid only comes out of a claim, which published the chunk; numbers from outside go through
 //!   [`Arena::find`], which checks.
 
+use std::collections::BTreeSet;
+
 use crate::facade::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::facade::{Mutex, lock, weakened};
 
@@ -208,7 +210,7 @@ impl Arena {
         Ok(self.at(index))
     }
 
-    /// Moves a tenant out and puts its slot on the list of its runtime, unless it is retired.
+    /// Moves a tenant out and puts its slot on the list of its runtime, unless it is retired. Refused while there are linkers to be told.
     ///
     /// # Safety
     ///
@@ -217,13 +219,23 @@ impl Arena {
         &self,
         own: &FreeList,
         slot: &Slot,
-    ) -> Option<Box<super::slot::Ties>> {
+    ) -> Result<Option<Box<super::slot::Ties>>, BTreeSet<RawPid>> {
         // SAFETY: by the contract.
-        let (ties, vacated) = unsafe { slot.vacate(self.limit) };
+        let (ties, vacated) = unsafe { slot.vacate(self.limit) }?;
         if vacated == Vacated::Free {
             own.push(slot);
         }
-        ties
+        Ok(ties)
+    }
+
+    /// Gives back a slot that was claimed and never opened.
+    ///
+    /// # Safety
+    ///
+    /// The caller claimed the slot, did not open it, and does not use it any more.
+    pub(crate) unsafe fn unclaim(&self, own: &FreeList, slot: &Slot) {
+        // SAFETY: by the contract: there is no token. Nobody can link what was never opened.
+        let _no_ties = unsafe { self.vacate(own, slot) };
     }
 
     /// Gives the free slots of a runtime that ends to whoever needs some. O(slots).
@@ -292,7 +304,7 @@ mod tests {
             assert_eq!(slot.index(), 0);
             pids.push(slot.pid());
             // SAFETY: claimed and never opened: there is no token.
-            assert!(unsafe { arena.vacate(&own, slot) }.is_none());
+            unsafe { arena.unclaim(&own, slot) };
         }
         let fourth = arena.claim(&own).unwrap();
         assert_eq!(fourth.index(), 1, "the retired slot came back");
@@ -319,7 +331,7 @@ mod tests {
         let (one, other) = (FreeList::new(), FreeList::new());
         let first = arena.claim(&one).unwrap();
         // SAFETY: claimed and never opened.
-        unsafe { arena.vacate(&one, first) };
+        unsafe { arena.unclaim(&one, first) };
         assert_ne!(arena.claim(&other).unwrap().index(), first.index());
         arena.give_back(&one);
         assert_eq!(arena.claim(&other).unwrap().index(), first.index());
@@ -345,7 +357,7 @@ mod tests {
                         );
                         held.store(false, Ordering::Release);
                         // SAFETY: claimed and never opened.
-                        unsafe { arena.vacate(own, slot) };
+                        unsafe { arena.unclaim(own, slot) };
                     }
                 })
             })

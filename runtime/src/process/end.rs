@@ -1,12 +1,13 @@
 //! The end of a process. `docs/architecture.md` §9 gives the order and its reasons.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::arena::arena;
 use super::event::{EventBox, ExitReason, ExitedEvent};
 use super::resume::{Cell, guarded};
-use super::slot::{Slot, Ties};
-use super::{Context, Process, Upid, current, directory, send, statistics};
+use super::slot::Slot;
+use super::{Context, Process, RawPid, Upid, current, directory, send, statistics};
 use crate::scheduler::Worker;
 
 /// Ends the tenant of a slot. With a message it has panicked, and is not finalized.
@@ -64,17 +65,10 @@ pub(super) unsafe fn end<P: Process>(
         }
     }
 
-    // SAFETY: we held the token when we closed the mailbox, and come here once.
-    let ties = unsafe { arena().vacate(manager.free_slots(), slot) };
-    let Ties {
-        name,
-        linkers,
-        waiters,
-    } = ties.map_or_else(Ties::default, |ties| *ties);
+    let (name, linkers) = slot.take_linkers();
     if let Some(name) = &name {
         manager.free_name(name);
     }
-
     let reason = match panicked {
         Some(message) => ExitReason::Panicked(message),
         None => ExitReason::Terminated,
@@ -84,20 +78,27 @@ pub(super) unsafe fn end<P: Process>(
     if reason != ExitReason::Terminated {
         counters.add(statistics::PANICKED, 1);
     }
-    if !linkers.is_empty() {
-        let id: Arc<str> = name.unwrap_or_else(|| directory::unnamed::<P>(pid).into());
+    let mut id = name;
+    let mut tell = |linkers: BTreeSet<RawPid>| {
         for linker in linkers {
-            let exited = ExitedEvent {
-                pid: Upid::local(pid),
-                id: Arc::clone(&id),
-                reason: reason.clone(),
-            };
-            send::deliver(linker, exited.allocate());
+            let id = id.get_or_insert_with(|| directory::unnamed::<P>(pid).into());
+            let (pid, id, reason) = (Upid::local(pid), Arc::clone(id), reason.clone());
+            send::deliver(linker, ExitedEvent { pid, id, reason }.allocate());
         }
-    }
-    // A waiter may ask for the statistics at once, so the process is counted out before it wakes. The
-    // runtime waits for this thread in any case.
+    };
+    tell(linkers);
+    // Before the pid names nobody, so that who finds it so, or wakes from a wait, sees the process counted out. The
+    // runtime joins this thread before it is freed, and before it gives its slots to others.
     manager.population().leave();
+    let ties = loop {
+        // SAFETY: we held the token when we closed the mailbox, and leave with the first success.
+        match unsafe { arena().vacate(manager.free_slots(), slot) } {
+            Ok(ties) => break ties,
+            // They linked while the others were told.
+            Err(late) => tell(late),
+        }
+    };
+    let waiters = ties.map_or_else(Vec::new, |ties| ties.waiters);
     current::set_ending(None);
     for waiter in waiters {
         waiter.set(reason.clone());
@@ -105,7 +106,7 @@ pub(super) unsafe fn end<P: Process>(
 }
 
 /// Drops an event that was pending at the end: a dead letter like one that came later. Its drop may run callbacks of an abandoned future.
-fn drop_unserved(pid: super::RawPid, event: EventBox) {
+fn drop_unserved(pid: RawPid, event: EventBox) {
     let _reported = guarded("the drop of a pending event", || {
         super::dead_letters::bury(pid, event);
     });

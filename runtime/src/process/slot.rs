@@ -390,13 +390,33 @@ impl Slot {
         pending
     }
 
-    /// Moves the tenant out: from here on the pid names nobody. Gives those who want to know. The mailbox is closed.
+    /// The tenant's name, and those who have linked it until now, who are to be told of its end.
+    pub(crate) fn take_linkers(&self) -> (Option<Arc<str>>, BTreeSet<RawPid>) {
+        match lock(&self.token.ties).as_mut() {
+            Some(ties) => (ties.name.clone(), std::mem::take(&mut ties.linkers)),
+            None => (None, BTreeSet::new()),
+        }
+    }
+
+    /// Moves the tenant out: from here on the pid names nobody. Gives the rest of its ties. The mailbox is closed.
+    ///
+    /// Refused, with the linkers, if there are any: they are to be told first, so that whoever finds the pid to name nobody knows that
+    /// all have been.
     ///
     /// # Safety
     ///
-    /// The caller held the token when it closed the mailbox, and calls this once.
-    pub(crate) unsafe fn vacate(&self, limit: u32) -> (Option<Box<Ties>>, Vacated) {
+    /// The caller held the token when it closed the mailbox, and does not call this again once it was done.
+    pub(crate) unsafe fn vacate(
+        &self,
+        limit: u32,
+    ) -> Result<(Option<Box<Ties>>, Vacated), BTreeSet<RawPid>> {
         let mut ties = lock(&self.token.ties);
+        if let Some(ties) = ties.as_mut()
+            && !ties.linkers.is_empty()
+            && !weakened("late-linkers")
+        {
+            return Err(std::mem::take(&mut ties.linkers));
+        }
         let taken = ties.take();
         // SAFETY: under the `ties` lock; the token is gone.
         self.tenant.with_mut(|tenant| unsafe {
@@ -416,7 +436,7 @@ impl Slot {
             Vacated::Free
         };
         drop(ties);
-        (taken, vacated)
+        Ok((taken, vacated))
     }
 
     // ---- anyone, under the lock ----
@@ -490,7 +510,8 @@ impl TiesGuard<'_> {
         self.tenant.table.expect("a tenant without a table")
     }
 
-    /// The tenant's runtime. It cannot end while the lock is held: the tenant counts until it has moved out.
+    /// The tenant's runtime. It cannot end while the lock is held: the tenant moves out under this lock, in a thread that the
+    /// runtime joins before it is freed.
     pub(crate) fn manager(&self) -> &ProcessManager {
         // SAFETY: see above.
         unsafe { &*self.tenant.manager }

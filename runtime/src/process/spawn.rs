@@ -108,7 +108,7 @@ pub(crate) fn spawn<P: Process>(
         && !manager.reserve_name(name)
     {
         // SAFETY: claimed and never opened: there is no token.
-        let _nobody = unsafe { arena().vacate(manager.free_slots(), slot) };
+        unsafe { arena().unclaim(manager.free_slots(), slot) };
         manager.population().leave();
         return Err(SpawnError::NameInUse {
             name: name.to_string(),
