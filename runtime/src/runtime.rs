@@ -27,7 +27,8 @@ const MAX_WORKERS: usize = 1024;
 /// Workers, and the processes that they run.
 ///
 /// Dropping it shuts it down: its processes are terminated and waited for, its threads joined. A handler that never returns
-/// keeps the drop waiting. Dropped on one of its own threads (inside a handler), it shuts down in the background.
+/// keeps the drop waiting. Dropped on one of its own threads (inside a handler), or in a handler of
+/// another runtime that has as many blocked threads as it may, it shuts down in the background.
 ///
 /// Functions that take a pid, such as [`dispatch`](crate::dispatch), act on that pid's runtime; [`spawn`](crate::spawn)
 /// acts on the current one: the worker's own, and elsewhere the [default](Runtime::default_runtime). Every function is also a method here.

@@ -50,6 +50,15 @@ fn a_dispatcher_s_callback_that_panics_does_not_end_the_process() {
     future.on_any(|_| panic!("the dispatcher's own"));
     gate.open();
     assert_eq!(dispatch_with(pid, |_, _| 1).get(), Ok(1));
+
+    // A method's dispatcher is no better.
+    let (gate, stop) = common::gate();
+    drop(dispatch_with(pid, move |_, _| stop()));
+    gate.wait_until_reached();
+    let future = libprocess::dispatch(pid, |_: &mut Idle| (), ());
+    future.on_any(|_| panic!("the dispatcher's own"));
+    gate.open();
+    assert_eq!(dispatch_with(pid, |_, _| 1).get(), Ok(1));
     assert_eq!(runtime.stats().panicked, 0);
 }
 

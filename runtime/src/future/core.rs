@@ -104,6 +104,17 @@ pub(crate) enum Taken<T> {
     NotYet,
 }
 
+/// Runs foreign code, and keeps the first panic.
+fn contain(panic: &mut Option<Box<dyn Any + Send>>, f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        match panic {
+            None => *panic = Some(payload),
+            // One goes on. Dropping the others could panic again.
+            Some(_) => std::mem::forget(payload),
+        }
+    }
+}
+
 impl<T> Core<T> {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
@@ -196,23 +207,16 @@ impl<T> Core<T> {
         mut inner: MutexGuard<'a, Inner<T>>,
     ) -> Option<Box<dyn Any + Send>> {
         let mut panic = None;
-        let mut run = |callback: Callback<T>| {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| callback(self))) {
-                match panic {
-                    None => panic = Some(payload),
-                    // One goes on. Dropping the others could panic again.
-                    Some(_) => std::mem::forget(payload),
-                }
-            }
-        };
         loop {
             if !inner.observers.is_empty() {
                 let round = std::mem::take(&mut inner.observers);
                 drop(inner);
-                round.into_iter().for_each(&mut run);
+                for observer in round {
+                    contain(&mut panic, || observer(self));
+                }
             } else if let Some(consumer) = inner.consumers.pop_front() {
                 drop(inner);
-                run(consumer);
+                contain(&mut panic, || consumer(self));
             } else {
                 if inner.state == State::Ready {
                     inner.state = State::Settled;
@@ -220,7 +224,8 @@ impl<T> Core<T> {
                 let wakers = std::mem::take(&mut inner.wakers);
                 drop(inner);
                 for waker in wakers {
-                    waker.wake();
+                    // Foreign code too: the others must be woken.
+                    contain(&mut panic, || waker.wake());
                 }
                 return panic;
             }

@@ -248,7 +248,7 @@ impl Arena {
     /// Calls `f` with every slot that was ever used. O(slots).
     pub(crate) fn for_each_used(&self, mut f: impl FnMut(&Slot)) {
         // Under the lock, not only by an atomic load: a spawn that this walk misses must see what the
-        // walker did before (see `ProcessManager::shut_down`).
+        // walker did before (see `ProcessManager::close`).
         let used = {
             let _growing = lock(&self.grow);
             self.used.load(Ordering::Relaxed)

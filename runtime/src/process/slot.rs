@@ -190,8 +190,10 @@ impl Slot {
                 table: Some(table),
             }
         });
-        drop(ties);
+        // Under the lock: a closing runtime's walk, which locks it, then either finds an open mailbox to terminate, or was here before, and
+        // the opener, who looks after it, sees that the runtime is closing.
         self.mailbox.open();
+        drop(ties);
     }
 
     /// The token, as the scheduler takes it.

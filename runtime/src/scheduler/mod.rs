@@ -224,11 +224,12 @@ impl Scheduler {
         }
     }
 
-    /// Gives the seat of a thread that blocks to a spare, or to a new thread. Gives it back if there can be none. To be undone by `unblocked`.
-    fn hand_over(self: &Arc<Self>, seat: Seat) -> Result<(), Seat> {
+    /// Gives the seat of a thread that blocks to a spare, or to a new thread. Gives it back if there can be none, with
+    /// the operating system's reason, if it was that. To be undone by `unblocked`.
+    fn hand_over(self: &Arc<Self>, seat: Seat) -> Result<(), (Seat, Option<std::io::Error>)> {
         let mut threads = self.threads();
         if threads.blocked >= self.configuration.max_blocked_threads {
-            return Err(seat);
+            return Err((seat, None));
         }
         if let Some(spare) = threads.spares.pop() {
             threads.blocked += 1;
@@ -248,10 +249,7 @@ impl Scheduler {
         ended.into_iter().for_each(join);
         match started {
             Ok(()) => Ok(()),
-            Err((Some(seat), error)) => {
-                tracing::warn!(%error, "no thread could be started to stand in for a blocked worker");
-                Err(seat)
-            }
+            Err((Some(seat), error)) => Err((seat, Some(error))),
             // The closure of a thread that was refused never ran, so the seat is still in its cell.
             Err((None, _)) => unreachable!("a thread that did not start took a seat"),
         }

@@ -155,8 +155,12 @@ impl Blocking for Worker {
         let seat = self
             .give_up_seat()
             .expect("a handler runs in a thread with a seat");
-        if let Err(seat) = Scheduler::hand_over(&self.scheduler, seat) {
+        if let Err((seat, error)) = Scheduler::hand_over(&self.scheduler, seat) {
             self.take_seat(seat);
+            // With the seat in its place: a log's subscriber is foreign code.
+            if let Some(error) = error {
+                tracing::warn!(%error, "no thread could be started to stand in for a blocked worker");
+            }
             return Err(TooManyBlocked);
         }
         self.counters.add(super::counters::BLOCKED, 1);

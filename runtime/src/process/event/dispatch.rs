@@ -172,9 +172,13 @@ where
                 &mut *process.cast::<P>(),
             )
         };
-        payload
-            .promise
-            .set(payload.method.call(process, payload.arguments));
+        let MethodCall {
+            method,
+            arguments,
+            promise,
+            ..
+        } = payload;
+        answer(promise, || method.call(process, arguments));
     }
 }
 
