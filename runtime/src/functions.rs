@@ -142,7 +142,7 @@ where
 /// post(idle.pid(), "run", "");
 /// ```
 pub fn post(to: impl Recipient, name: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) {
-    send::send(to, name.into(), Upid::nobody(), body.into(), None);
+    send::send(to, name.into(), Upid::nobody(), body.into());
 }
 
 /// Has a process serve an HTTP request, and gives a future of its response. The future is abandoned where a dispatch's would be.

@@ -81,13 +81,7 @@ impl<P: Process> Context<P> {
         name: impl Into<Cow<'static, str>>,
         body: impl Into<Bytes>,
     ) {
-        send::send(
-            to,
-            name.into(),
-            Upid::local(self.pid),
-            body.into(),
-            Some(self.worker()),
-        );
+        send::send(to, name.into(), Upid::local(self.pid), body.into());
     }
 
     /// Has messages of this name served by `handler`; a handler or delegate that was there is replaced.
@@ -149,7 +143,7 @@ impl<P: Process> Context<P> {
     fn forward(&mut self, to: &Upid, event: MessageEvent) {
         match to.as_local() {
             Some(pid) => {
-                send::deliver_from(self.worker(), pid, event.into_box());
+                send::deliver(pid, event.into_box());
             }
             None => {
                 send::send_elsewhere(to, event.into_box());

@@ -35,22 +35,6 @@ pub(super) fn settle(pid: RawPid, delivery: Delivery<'_>) -> bool {
     }
 }
 
-/// As `deliver`, knowing the worker.
-#[inline]
-pub(crate) fn deliver_from(worker: &Worker, pid: RawPid, event: EventBox) -> bool {
-    match arena().slot(pid).push(pid, event) {
-        Delivery::Queued => true,
-        Delivery::Schedule(slot) => {
-            schedule(slot, Some(worker));
-            true
-        }
-        Delivery::Dead(event) => {
-            bury(pid, event);
-            false
-        }
-    }
-}
-
 /// Passes the token of a slot, which the caller holds, to the tenant's runtime.
 #[inline]
 pub(super) fn schedule(slot: &Slot, worker: Option<&Worker>) {
@@ -74,18 +58,11 @@ pub(super) fn schedule(slot: &Slot, worker: Option<&Worker>) {
 
 /// Sends a message to whoever `to` names.
 #[inline(always)]
-pub(crate) fn send(
-    to: impl Recipient,
-    name: Cow<'static, str>,
-    from: Upid,
-    body: Bytes,
-    worker: Option<&Worker>,
-) {
+pub(crate) fn send(to: impl Recipient, name: Cow<'static, str>, from: Upid, body: Bytes) {
     let event = MessageEvent::allocate(name, from, body);
-    match (to.local_pid(), worker) {
-        (Some(pid), Some(worker)) => deliver_from(worker, pid.0, event),
-        (Some(pid), None) => deliver(pid.0, event),
-        (None, _) => send_elsewhere(&to.to_upid(), event),
+    match to.local_pid() {
+        Some(pid) => deliver(pid.0, event),
+        None => send_elsewhere(&to.to_upid(), event),
     };
 }
 
