@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::future::Future;
+use crate::future::{Future, ValueOrFuture};
 use crate::process::{
     self, Context, HttpEvent, HttpExchange, Method, Pid, Process, ProcessHandle, Recipient,
     SpawnError, Upid, WaitStatus, send,
@@ -82,13 +82,14 @@ pub fn spawn_owned<P: Process>(process: P) -> ProcessHandle<P> {
 /// wait(adder);
 /// assert_eq!(dispatch(adder, Adder::add, (1, 1)).get(), Err(FutureError::Abandoned));
 /// ```
-pub fn dispatch<P, A, M>(pid: Pid<P>, method: M, arguments: A) -> Future<M::Output>
+pub fn dispatch<P, A, M, K>(pid: Pid<P>, method: M, arguments: A) -> Future<M::Output>
 where
     P: Process,
     A: Send + 'static,
-    M: Method<P, A>,
+    M: Method<P, A, K>,
+    K: 'static,
 {
-    let (event, future) = process::dispatch_of_method::<P, A, M>(method, arguments);
+    let (event, future) = process::dispatch_of_method::<P, A, M, K>(method, arguments);
     send::deliver(pid.raw(), event);
     future
 }
@@ -106,26 +107,30 @@ where
 /// assert_eq!(length.get(), Ok(4));
 /// ```
 #[track_caller]
-pub fn dispatch_with<P, R, F>(pid: Pid<P>, closure: F) -> Future<R>
+pub fn dispatch_with<P, U, R, F, K>(pid: Pid<P>, closure: F) -> Future<U>
 where
     P: Process,
-    R: Send + 'static,
+    U: Send + 'static,
+    R: ValueOrFuture<U, K> + 'static,
+    K: 'static,
     F: FnOnce(&mut P, &mut Context<P>) -> R + Send + 'static,
 {
     dispatch_at(pid, closure, Location::caller())
 }
 
-pub(crate) fn dispatch_at<P, R, F>(
+pub(crate) fn dispatch_at<P, U, R, F, K>(
     pid: Pid<P>,
     closure: F,
     location: &'static Location<'static>,
-) -> Future<R>
+) -> Future<U>
 where
     P: Process,
-    R: Send + 'static,
+    U: Send + 'static,
+    R: ValueOrFuture<U, K> + 'static,
+    K: 'static,
     F: FnOnce(&mut P, &mut Context<P>) -> R + Send + 'static,
 {
-    let (event, future) = process::dispatch_of_closure::<P, F, R>(closure, location);
+    let (event, future) = process::dispatch_of_closure::<P, F, U, R, K>(closure, location);
     send::deliver(pid.raw(), event);
     future
 }

@@ -51,7 +51,10 @@ pub use functions::{
     dispatch, dispatch_with, post, request, spawn, spawn_named, spawn_owned, terminate,
     terminate_with, wait, wait_timeout, workers,
 };
-pub use future::{Error as FutureError, Future, Promise, TooManyBlocked};
+pub use future::{
+    Error as FutureError, Future, IsFuture, IsValue, Promise, TooManyBlocked, ValueOrFuture,
+    WeakFuture,
+};
 pub use process::{
     Context, DeadLetter, DispatchEvent, DispatchIdentity, Event, EventCounts, EventKind,
     ExitReason, ExitedEvent, HttpEvent, HttpExchange, JoinError, Message, MessageEvent, Method,
@@ -59,6 +62,9 @@ pub use process::{
     Upid, WaitStatus,
 };
 pub use runtime::{BuildError, Runtime, RuntimeBuilder};
+
+#[doc(hidden)]
+pub use future::Returned;
 
 /// The README's example, compiled and run.
 #[cfg(doctest)]

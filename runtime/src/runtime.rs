@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use libprocess_semaphore::LifoFixedSizeSemaphore;
 
-use crate::future::Future;
+use crate::future::{Future, ValueOrFuture};
 use crate::process::manager::ProcessManager;
 use crate::process::spawn::{spawn, spawn_or_nobody};
 use crate::process::{
@@ -321,21 +321,24 @@ impl Runtime {
     }
 
     /// See [`dispatch`](crate::dispatch).
-    pub fn dispatch<P, A, M>(&self, pid: Pid<P>, method: M, arguments: A) -> Future<M::Output>
+    pub fn dispatch<P, A, M, K>(&self, pid: Pid<P>, method: M, arguments: A) -> Future<M::Output>
     where
         P: Process,
         A: Send + 'static,
-        M: Method<P, A>,
+        M: Method<P, A, K>,
+        K: 'static,
     {
         crate::dispatch(pid, method, arguments)
     }
 
     /// See [`dispatch_with`](crate::dispatch_with).
     #[track_caller]
-    pub fn dispatch_with<P, R, F>(&self, pid: Pid<P>, closure: F) -> Future<R>
+    pub fn dispatch_with<P, U, R, F, K>(&self, pid: Pid<P>, closure: F) -> Future<U>
     where
         P: Process,
-        R: Send + 'static,
+        U: Send + 'static,
+        R: ValueOrFuture<U, K> + 'static,
+        K: 'static,
         F: FnOnce(&mut P, &mut crate::Context<P>) -> R + Send + 'static,
     {
         crate::functions::dispatch_at(pid, closure, Location::caller())

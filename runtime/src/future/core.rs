@@ -3,332 +3,589 @@
 //! # States
 //!
 //! ```text
-//!            set                callbacks all run
-//! PENDING ────────► READY ────────────────────────► SETTLED
-//!    │                                                  │ the last handle moves the value out
-//!    ├─ fail ─────► FAILED                              ▼
-//!    ├─ discard ──► DISCARDED                        (empty)
-//!    └─ promise dropped: PENDING, but `abandoned`
+//!              value, and observers wait         observers all run
+//!          ┌──────────────────────────► RUNNING ───────────────────┐
+//! PENDING ─┤                                                       ▼
+//!          └─────────────────────────────────────────────────► SETTLED ── the only handle moves the value out
+//!            any other outcome, or nobody observes
 //! ```
+//!
+//! The outcome (a value, a failure, discarded, abandoned) is written before `PENDING` is left, by the *completer*. There is one at any time: the
+//! right to complete belongs to the promise, is claimed there by the first `set`, `fail`, `discard`, `associate` or drop, and moves
+//! to the link that an association makes. So completing is one compare-and-swap here, and none is lost.
+//!
+//! An abandoned future is settled here, and pending to the user, as in libprocess.
 //!
 //! # Who may touch the value
 //!
-//! * Until `READY` only the completer, which is unique: the transition out of `PENDING` happens once,
-//!   under the mutex, and the value is written before it.
-//! * Between `READY` and `SETTLED` callbacks that the completer runs see `&T`. Nobody moves it. Handles
-//!   on other threads may read it only to clone it, and a second handle exists only if `T: Sync`.
-//! * From `SETTLED` on, a handle that is the only one may move it out. Handles are counted; a count of one
-//!   seen by that one handle cannot grow, since only a handle makes another.
+//! * In `PENDING` the completer.
+//! * In `RUNNING` observers in the completer's thread see `&T`, one at a time. Nobody moves it. A handle in another thread may read it only to
+//!   clone it, and that takes a `T: Sync` (the bound on `Future: Clone`).
+//! * In `SETTLED` handles read it; the only one may move it out ([`counts`](super::counts)). A callback
+//!   that is registered now is run by whoever registers it, under his handle.
 //!
-//! # Why callbacks never run under the lock
+//! So a `T` that is not `Sync` is never seen by two threads at a time, and a move never overlaps a borrow.
 //!
-//! They are user code and may use this very future. The completer takes them out in rounds: lock, take the list, unlock, run;
-//! empty lists under the lock are the moment of `SETTLED`.
-//! Observers go first, as a consumer may move the value. A callback that is registered while the completer still runs
-//! others is appended, and the completer finds it in its next round: exactly once, and never beside a callback of another thread,
-//! so that a `T` that is not `Sync` is never seen by two threads at a time.
+//! # What can go wrong
+//!
+//! * *A callback is pushed while the outcome arrives.* Both change the same word: either the completer takes the callback with the list, or the push fails
+//!   and the callback runs where it is registered.
+//! * *A callback uses this very future, or completes another.* Nothing is locked while foreign code runs; a `set` inside a callback nests.
+//! * *A chain of a million links.* Links are run, discarded and freed in loops: [`Work`], [`discard`], [`release`].
+//! * *A discard walks a chain while it is completed.* A link keeps the core before it until it is freed itself, so the walk never meets freed memory; a
+//!   request that comes late is declined.
 
-use std::any::Any;
-use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::Waker;
 
 use super::Error;
-use super::blocking::Registered;
-use crate::facade::atomic::{AtomicUsize, Ordering};
-use crate::facade::{Mutex, MutexGuard, UnsafeCell, lock};
+use super::counts::{Claim, Counts};
+use super::node::{Node, NodeList, Work, has_observer, observer};
+use super::side::{DiscardCallback, Side};
+use super::word::{Phase, Snapshot, Word};
+use crate::facade::atomic::{AtomicPtr, Ordering};
+use crate::facade::{Mutex, UnsafeCell, lock, weakened};
 
-/// Runs when the future is completed or abandoned, in the completing thread.
-pub(crate) type Callback<T> = Box<dyn FnOnce(&Arc<Core<T>>) + Send>;
+/// What differs between kinds of core.
+pub(super) struct Table {
+    /// Frees the core, to which no reference is left. Gives cores that it held a reference to, for the caller to release.
+    pub(super) free: unsafe fn(NonNull<Header>) -> [Option<NonNull<Header>>; 2],
+    /// The core to pass a discard request to. The header keeps it alive.
+    pub(super) upstream: unsafe fn(NonNull<Header>) -> Option<NonNull<Header>>,
+}
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    Pending,
-    Ready,
-    Settled,
+/// What is known of a core without knowing its value's type.
+#[repr(C)]
+pub(crate) struct Header {
+    pub(super) word: Word,
+    pub(super) counts: Counts,
+    table: &'static Table,
+    side: Mutex<Side>,
+}
+
+/// How a promise ended.
+pub(crate) enum Outcome<T> {
+    /// Not yet.
+    None,
+    Ready(T),
     Failed(Arc<str>),
     Discarded,
+    Abandoned,
+    /// There was a value, and somebody has it.
+    Taken,
 }
 
-struct Inner<T> {
-    state: State,
-    abandoned: bool,
-    /// Callbacks that see `&T`: they run before any that takes the value away.
-    observers: Vec<Callback<T>>,
-    /// Callbacks that take the value, each for a handle of its own.
-    consumers: VecDeque<Callback<T>>,
-    wakers: Vec<Waker>,
-    /// How to clone the value; set before a second handle exists.
-    clone: Option<fn(&T) -> T>,
-}
-
-impl<T> Inner<T> {
-    /// Keeps a waker, unless it is known: then it is left for the caller to drop, after the lock.
-    fn keep(&mut self, waker: Option<Waker>) -> Option<Waker> {
-        if let Some(waker) = waker {
-            if self.wakers.iter().any(|known| known.will_wake(&waker)) {
-                return Some(waker);
+impl<T> From<Result<T, Error>> for Outcome<T> {
+    fn from(result: Result<T, Error>) -> Self {
+        match result {
+            Ok(value) => Self::Ready(value),
+            Err(Error::Failed(message)) => Self::Failed(message),
+            Err(Error::Discarded) => Self::Discarded,
+            Err(Error::Abandoned) => Self::Abandoned,
+            Err(error @ (Error::TimedOut | Error::TooManyBlocked(_) | Error::Taken)) => {
+                Self::Failed(error.to_string().into())
             }
-            self.wakers.push(waker);
         }
-        None
     }
 }
 
+#[repr(C)]
 pub(crate) struct Core<T> {
-    inner: Mutex<Inner<T>>,
-    /// How many `Future`s there are.
-    handles: AtomicUsize,
-    value: UnsafeCell<Option<T>>,
+    // First, so that a pointer to the core is one to its header.
+    pub(super) header: Header,
+    /// How to clone the value; set before a second handle exists.
+    clone: AtomicPtr<()>,
+    outcome: UnsafeCell<Outcome<T>>,
 }
 
-// SAFETY: the value is moved between threads (`T: Send`). It is read by two threads at a time
-// only if there are two handles, which takes `T: Sync` (the bound on `Future: Clone`); otherwise the states
-// above serialize all access.
+// SAFETY: the value is moved between threads (`T: Send`). It is read by two threads at a time only if `T: Sync` (the
+// module's second section); everything else is synchronized by the word.
 unsafe impl<T: Send> Send for Core<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Core<T> {}
 
-/// How a completion ends.
-pub(crate) enum Completion<T> {
-    Ready(T),
-    Failed(Arc<str>),
-    Discarded,
-}
-
-/// What a consumer gets.
-pub(crate) enum Taken<T> {
+/// What a handle finds when it asks for the value.
+pub(super) enum Taken<T> {
     Value(Result<T, Error>),
-    /// Still pending, or its callbacks are still running.
+    /// Still pending, or observers are still running.
     NotYet,
 }
 
-/// Runs foreign code, and keeps the first panic.
-fn contain(panic: &mut Option<Box<dyn Any + Send>>, f: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        match panic {
-            None => *panic = Some(payload),
-            // One goes on. Dropping the others could panic again.
-            Some(_) => std::mem::forget(payload),
-        }
+/// The table of a core that stands alone.
+struct Plain<T>(std::marker::PhantomData<T>);
+
+impl<T> Plain<T> {
+    const TABLE: &'static Table = &Table {
+        free: Self::free,
+        upstream: |_| None,
+    };
+
+    /// # Safety
+    ///
+    /// The header is that of a boxed `Core<T>` that nobody uses any more.
+    unsafe fn free(header: NonNull<Header>) -> [Option<NonNull<Header>>; 2] {
+        // SAFETY: by the contract.
+        drop(unsafe { Box::from_raw(header.cast::<Core<T>>().as_ptr()) });
+        [None, None]
     }
 }
 
 impl<T> Core<T> {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            inner: Mutex::new(Inner {
-                state: State::Pending,
-                abandoned: false,
-                observers: Vec::new(),
-                consumers: VecDeque::new(),
-                wakers: Vec::new(),
-                clone: None,
-            }),
-            handles: AtomicUsize::new(0),
-            value: UnsafeCell::new(None),
+    pub(super) fn new(
+        outcome: Outcome<T>,
+        (handles, references): (u32, u32),
+        table: &'static Table,
+    ) -> Self {
+        let phase = match outcome {
+            Outcome::None => Phase::Pending,
+            _ => Phase::Settled,
+        };
+        Self {
+            header: Header {
+                word: Word::new(phase),
+                counts: Counts::new(handles, references),
+                table,
+                side: Mutex::new(Side::default()),
+            },
+            clone: AtomicPtr::new(std::ptr::null_mut()),
+            outcome: UnsafeCell::new(outcome),
+        }
+    }
+
+    /// A core of its own, with these counts. One allocation.
+    pub(super) fn allocate(outcome: Outcome<T>, counts: (u32, u32)) -> NonNull<Self> {
+        NonNull::from(Box::leak(Box::new(Self::new(
+            outcome,
+            counts,
+            Plain::<T>::TABLE,
+        ))))
+    }
+
+    /// Records how to clone the value, before a second handle is made.
+    pub(super) fn record_clone(&self, clone: fn(&T) -> T) {
+        // Relaxed: a second handle comes to another thread only with synchronization, or by an upgrade, whose weak future
+        // came there likewise.
+        self.clone.store(clone as *mut (), Ordering::Relaxed);
+    }
+
+    fn recorded_clone(&self) -> Option<fn(&T) -> T> {
+        let pointer = self.clone.load(Ordering::Relaxed);
+        // SAFETY: only `record_clone` writes it, and only a function of this type.
+        (!pointer.is_null())
+            .then(|| unsafe { std::mem::transmute::<*mut (), fn(&T) -> T>(pointer) })
+    }
+
+    /// Looks at the outcome. Only when the core is settled, or for observers, and with a handle (or before the last one can move the value).
+    pub(super) fn peek<R>(&self, f: impl FnOnce(&Outcome<T>) -> R) -> R {
+        // SAFETY: the module's second section; the caller keeps the value from being moved.
+        self.outcome.with(|outcome| f(unsafe { &*outcome }))
+    }
+
+    /// Completes: writes the outcome, runs observers, wakes waiters, and leaves consumers to `work`.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the right to complete, gives it up, and holds a reference.
+    pub(super) unsafe fn complete(this: NonNull<Self>, outcome: Outcome<T>, work: &mut Work) {
+        // SAFETY: the caller holds a reference.
+        let core = unsafe { this.as_ref() };
+        let has_value = matches!(outcome, Outcome::Ready(_));
+        // SAFETY: PENDING, and the completer is the only one.
+        core.outcome
+            .with_mut(|place| drop(std::mem::replace(unsafe { &mut *place }, outcome)));
+        let null = std::ptr::null_mut();
+        let left = core.header.word.update(|word| {
+            // SAFETY: only the completer takes lists, and that is the caller.
+            let phase = if has_value && unsafe { has_observer(word.list()) } {
+                Phase::Running
+            } else {
+                Phase::Settled
+            };
+            Some(word.with_list(null).with_phase(phase))
+        });
+        let Ok(mut word) = left else {
+            unreachable!("the change is never declined");
+        };
+        let mut consumers = NodeList::new();
+        // SAFETY: taken by the exchange.
+        unsafe { core.run_observers(word, &mut consumers, work) };
+        // Until nothing came while observers ran. Each round takes what was pushed in the one before.
+        loop {
+            let settled = core.header.word.update(|word| {
+                if word.is_settled() {
+                    None
+                } else if word.list().is_null() {
+                    Some(word.with_phase(Phase::Settled))
+                } else {
+                    Some(word.with_list(null))
+                }
+            });
+            match settled {
+                Ok(taken) if !taken.list().is_null() => {
+                    // SAFETY: taken by the exchange.
+                    unsafe { core.run_observers(taken, &mut consumers, work) };
+                }
+                Ok(last) => {
+                    word = last;
+                    break;
+                }
+                // Settled at once, in the first exchange.
+                Err(_) => break,
+            }
+        }
+        work.prepend(consumers);
+        if word.has_side() {
+            core.header.clear_side(work);
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The caller took the list of `word`.
+    unsafe fn run_observers(&self, word: Snapshot, consumers: &mut NodeList, work: &mut Work) {
+        // SAFETY: by the contract.
+        let mut list = unsafe { NodeList::from_newest(word.list()) };
+        while let Some(node) = list.pop_front() {
+            // SAFETY: the node is ours now, and out of the list.
+            unsafe {
+                if node.as_ref().table().observer {
+                    let header = NonNull::from(self).cast();
+                    work.contain(|work| (node.as_ref().table().run)(node, header, work));
+                } else {
+                    consumers.push_back(node);
+                }
+            }
+        }
+    }
+
+    /// Completes, and runs all that comes of it. A panic in a callback goes on here, after the others have run.
+    ///
+    /// # Safety
+    ///
+    /// As `complete`.
+    pub(super) unsafe fn complete_now(this: NonNull<Self>, outcome: Outcome<T>) {
+        let mut work = Work::new();
+        // SAFETY: by the contract.
+        unsafe { Self::complete(this, outcome, &mut work) };
+        if let Some(payload) = work.drive() {
+            std::panic::resume_unwind(payload);
+        }
+    }
+
+    /// Shows the core to `callback` when it is settled: at once if it is, else in the completer's thread.
+    pub(super) fn observe<F>(&self, callback: F)
+    where
+        T: 'static,
+        F: FnOnce(&Core<T>) + Send + 'static,
+    {
+        if self.header.word.load().is_settled() {
+            return callback(self);
+        }
+        let node = observer::<T, F>(callback);
+        if !self.header.push(node) {
+            let mut work = Work::new();
+            // SAFETY: the push failed, so the node is ours still; the core is settled and kept by the caller's handle.
+            unsafe { (node.as_ref().table().run)(node, NonNull::from(self).cast(), &mut work) };
+        }
+    }
+
+    /// Takes the value for a handle: moves it if the handle is the only one, else clones it. `claimed` is set if the
+    /// handle does not count as one any more.
+    pub(super) fn take(&self, claimed: &mut bool) -> Taken<T> {
+        if *claimed {
+            return Taken::Value(Err(Error::Taken));
+        }
+        match self.header.word.load().phase() {
+            Phase::Pending => return Taken::NotYet,
+            // A value, since nothing else is shown to observers while running.
+            Phase::Running => {
+                return match self.recorded_clone() {
+                    Some(clone) => Taken::Value(self.clone_value(clone)),
+                    None => Taken::NotYet,
+                };
+            }
+            Phase::Settled => {}
+        }
+        if let Some(error) = self.error() {
+            return Taken::Value(Err(error));
+        }
+        match self.header.counts.claim() {
+            Claim::Shared => match self.recorded_clone() {
+                Some(clone) => Taken::Value(self.clone_value(clone)),
+                None => unreachable!("a second handle exists only where the value can be cloned"),
+            },
+            claim => {
+                *claimed = claim == Claim::Claimed;
+                // SAFETY: settled, and the caller's handle is the only one, and stays so: an upgrade would find none.
+                let outcome = self
+                    .outcome
+                    .with_mut(|place| std::mem::replace(unsafe { &mut *place }, Outcome::Taken));
+                match outcome {
+                    Outcome::Ready(value) => Taken::Value(Ok(value)),
+                    _ => Taken::Value(Err(Error::Taken)),
+                }
+            }
+        }
+    }
+
+    fn clone_value(&self, clone: fn(&T) -> T) -> Result<T, Error> {
+        self.peek(|outcome| match outcome {
+            Outcome::Ready(value) => Ok(clone(value)),
+            _ => Err(Error::Taken),
         })
     }
 
-    /// Counts a first or further handle. `clone` is given for a further one.
-    pub(crate) fn add_handle(&self, clone: Option<fn(&T) -> T>) {
-        if clone.is_some() {
-            lock(&self.inner).clone = clone;
+    /// Why there is no value; `None` if there is, or may come. For a handle.
+    pub(super) fn error(&self) -> Option<Error> {
+        if !self.header.word.load().is_settled() {
+            return None;
         }
-        // Relaxed: whoever adds has a handle (or the promise) already, so nobody can see one too few.
-        self.handles.fetch_add(1, Ordering::Relaxed);
+        self.peek(|outcome| match outcome {
+            Outcome::None | Outcome::Ready(_) => None,
+            Outcome::Failed(message) => Some(Error::Failed(Arc::clone(message))),
+            Outcome::Discarded => Some(Error::Discarded),
+            Outcome::Abandoned => Some(Error::Abandoned),
+            Outcome::Taken => Some(Error::Taken),
+        })
     }
 
-    pub(crate) fn drop_handle(&self) {
-        // Release: pairs with the Acquire in `take`, so that this handle's reads of the value
-        // happen before the move.
-        if self.handles.fetch_sub(1, Ordering::Release) == 1 {
-            // Nobody is left to be woken.
-            let wakers = std::mem::take(&mut lock(&self.inner).wakers);
-            drop(wakers);
-        }
-    }
-
-    pub(crate) fn state(&self) -> State {
-        lock(&self.inner).state.clone()
-    }
-
-    pub(crate) fn is_abandoned(&self) -> bool {
-        lock(&self.inner).abandoned
-    }
-
-    /// Completes the future and runs what waited for it. Gives the completion back if it was
-    /// completed before.
+    /// Gives up a handle; drops the value if it was the last, and what only a future could have asked for.
     ///
-    /// A panic in a callback goes on here, after all the others have run.
-    pub(crate) fn complete(
-        self: &Arc<Self>,
-        completion: Completion<T>,
-    ) -> Result<(), Completion<T>> {
-        let mut inner = lock(&self.inner);
-        if inner.state != State::Pending {
-            return Err(completion);
-        }
-        inner.state = match completion {
-            Completion::Ready(value) => {
-                // SAFETY: PENDING under the mutex: nobody else touches the value before the state changes.
-                self.value.with_mut(|slot| unsafe { *slot = Some(value) });
-                State::Ready
+    /// # Safety
+    ///
+    /// The caller holds a handle (or, if `claimed`, only its reference), and gives it up.
+    pub(super) unsafe fn drop_handle(this: NonNull<Self>, claimed: bool) {
+        // SAFETY: the caller holds a reference.
+        let core = unsafe { this.as_ref() };
+        let counts = &core.header.counts;
+        if claimed {
+            if counts.drop_reference() {
+                // SAFETY: it was the last.
+                unsafe { free_all(this.cast()) };
             }
-            Completion::Failed(message) => State::Failed(message),
-            Completion::Discarded => State::Discarded,
-        };
-        if let Some(payload) = self.run_callbacks(inner) {
-            resume_unwind(payload);
-        }
-        Ok(())
-    }
-
-    /// Marks the future abandoned, if it is still pending, and runs what waited for it.
-    ///
-    /// This happens in the drop of a promise, perhaps while a panic unwinds, so a panic in a callback ends here.
-    pub(crate) fn abandon(self: &Arc<Self>) {
-        let mut inner = lock(&self.inner);
-        if inner.state != State::Pending || inner.abandoned {
             return;
         }
-        inner.abandoned = true;
-        if let Some(payload) = self.run_callbacks(inner) {
-            tracing::error!("panic in a callback of an abandoned future");
-            // Its drop is foreign code too, and may panic.
-            std::mem::forget(payload);
+        if counts.is_alone() {
+            // SAFETY: nobody else holds the core, and no atomic step is needed to find that out again.
+            return unsafe { free_all(this.cast()) };
         }
-    }
-
-    /// Runs callbacks in rounds until there are none, then settles and wakes. Gives the first panic of a callback.
-    fn run_callbacks<'a>(
-        self: &'a Arc<Self>,
-        mut inner: MutexGuard<'a, Inner<T>>,
-    ) -> Option<Box<dyn Any + Send>> {
-        let mut panic = None;
-        loop {
-            if !inner.observers.is_empty() {
-                let round = std::mem::take(&mut inner.observers);
-                drop(inner);
-                for observer in round {
-                    contain(&mut panic, || observer(self));
-                }
-            } else if let Some(consumer) = inner.consumers.pop_front() {
-                drop(inner);
-                contain(&mut panic, || consumer(self));
-            } else {
-                if inner.state == State::Ready {
-                    inner.state = State::Settled;
-                }
-                let wakers = std::mem::take(&mut inner.wakers);
-                drop(inner);
-                for waker in wakers {
-                    // Foreign code too: the others must be woken.
-                    contain(&mut panic, || waker.wake());
-                }
-                return panic;
+        let word = core.header.word.load();
+        if counts.handles() == 1 && word.is_pending() && !word.has_side() {
+            // The last one, and there is nothing to clean up before the promise's end.
+            if counts.drop_handle_and_reference() {
+                // SAFETY: it was the last reference.
+                unsafe { free_all(this.cast()) };
             }
-            inner = lock(&self.inner);
+            return;
+        }
+        // SAFETY: as the contract of this function.
+        unsafe { Self::drop_handle_only(this) };
+        if counts.drop_reference() {
+            // SAFETY: it was the last.
+            unsafe { free_all(this.cast()) };
         }
     }
 
-    /// Runs `callback` now if the future is finished, else when it is. It sees `&T`, or takes the value if `consuming`.
-    pub(crate) fn on_finished(self: &Arc<Self>, consuming: bool, callback: Callback<T>) {
-        let mut inner = lock(&self.inner);
-        let later = match inner.state {
-            State::Pending => !inner.abandoned,
-            // The completer is still running callbacks: it takes this one too.
-            State::Ready => true,
-            State::Settled | State::Failed(_) | State::Discarded => false,
-        };
-        if later && consuming {
-            inner.consumers.push_back(callback);
-        } else if later {
-            inner.observers.push(callback);
-        } else {
-            drop(inner);
-            callback(self);
-        }
-    }
-
-    /// Takes the value for one handle: moves it if that is the only one, else clones it. With
-    /// `consuming` the caller is the completer's own last callback, which may move although the state is
-    /// still `READY`.
+    /// Gives up a handle, but keeps its reference.
     ///
-    /// If it is not there yet, `waker` is kept.
-    pub(crate) fn take(&self, waker: Option<&Waker>, consuming: bool) -> Taken<T> {
-        // Before the lock: cloning a waker is foreign code.
-        let kept = waker.cloned();
-        let mut inner = lock(&self.inner);
-        match &inner.state {
-            State::Pending if inner.abandoned => return Taken::Value(Err(Error::Abandoned)),
-            State::Pending => {}
-            State::Failed(message) => return Taken::Value(Err(Error::Failed(message.clone()))),
-            State::Discarded => return Taken::Value(Err(Error::Discarded)),
-            State::Ready | State::Settled => {
-                let clone = inner.clone;
-                let may_move = inner.state == State::Settled || consuming;
-                drop(inner);
-                // Acquire: pairs with the Release in `drop_handle`.
-                if may_move && self.handles.load(Ordering::Acquire) == 1 {
-                    // SAFETY: this is the only handle, callbacks have run or the caller is the last
-                    // of them, so nobody else reads the value now or later.
-                    let value = self.value.with_mut(|slot| unsafe { (*slot).take() });
-                    return Taken::Value(value.ok_or(Error::Taken));
+    /// # Safety
+    ///
+    /// The caller holds a handle, which becomes a reference.
+    pub(super) unsafe fn drop_handle_only(this: NonNull<Self>) {
+        // SAFETY: the caller holds a reference.
+        let core = unsafe { this.as_ref() };
+        if !core.header.counts.drop_handle() {
+            return;
+        }
+        let word = core.header.word.load();
+        if word.is_settled() {
+            // SAFETY: settled, and no handle is left, nor can be made.
+            let outcome = core
+                .outcome
+                .with_mut(|place| std::mem::replace(unsafe { &mut *place }, Outcome::Taken));
+            drop(outcome);
+        } else if word.has_side() {
+            core.header.unwatched();
+        }
+    }
+}
+
+impl Header {
+    /// Lets a node wait. False if the core is settled: the node is the caller's still.
+    #[must_use]
+    pub(super) fn push(&self, node: NonNull<Node>) -> bool {
+        self.word
+            .update(|word| {
+                if word.is_settled() {
+                    return None;
                 }
-                if let Some(clone) = clone {
-                    // SAFETY: the value is present and not moved: that takes a count of one, and
-                    // there are at least two handles, or callbacks are still running.
-                    let value = self
-                        .value
-                        .with(|slot| unsafe { (*slot).as_ref().map(clone) });
-                    return Taken::Value(value.ok_or(Error::Taken));
-                }
-                inner = lock(&self.inner);
-                if inner.state == State::Settled {
-                    drop(inner);
-                    return self.take(waker, consuming);
-                }
+                // SAFETY: the node is the caller's until the exchange succeeds.
+                unsafe { node.as_ref().set_next(word.list()) };
+                Some(word.with_list(node.as_ptr()))
+            })
+            .is_ok()
+    }
+
+    /// After something was entered into the side table: says so in the word. Gives the word.
+    fn entered(&self) -> Snapshot {
+        match self
+            .word
+            .update(|word| (!word.has_side()).then(|| word.with_side()))
+        {
+            Ok(word) | Err(word) => word,
+        }
+    }
+
+    /// Keeps a waker until the core is settled. `NotYet` is what `take` said. Gives the ticket, or `None` if the core is settled by now.
+    pub(super) fn keep_waker(&self, previous: u32, waker: Waker) -> Option<u32> {
+        let (ticket, replaced) = lock(&self.side).keep(previous, waker);
+        drop(replaced);
+        let word = if weakened("waker-before-bit") {
+            self.word.load()
+        } else {
+            self.entered()
+        };
+        if word.is_settled() {
+            self.forget_waker(ticket);
+            return None;
+        }
+        Some(ticket)
+    }
+
+    pub(super) fn forget_waker(&self, ticket: u32) {
+        let forgotten = lock(&self.side).forget(ticket);
+        // Outside of the lock: dropping a waker is foreign code.
+        drop(forgotten);
+    }
+
+    /// Settled: nobody can discard any more, and waiters go on.
+    fn clear_side(&self, work: &mut Work) {
+        let mut side = lock(&self.side).take_all();
+        let discards = side.take_discards();
+        work.contain(|_| drop(discards));
+        for waker in side.into_wakers() {
+            // Foreign code: the others must be woken.
+            work.contain(|_| waker.wake());
+        }
+    }
+
+    /// Has `callback` run when a discard is requested: at once if it was; never if the core is settled.
+    pub(super) fn on_discard(&self, callback: DiscardCallback) {
+        lock(&self.side).on_discard(callback);
+        let word = self.entered();
+        if word.is_requested() || !word.is_pending() {
+            let taken = lock(&self.side).take_discards();
+            run_discards(taken, word.is_pending());
+        }
+    }
+
+    /// The last handle is gone: nobody can request a discard any more.
+    #[cold]
+    fn unwatched(&self) {
+        let taken = lock(&self.side).take_discards();
+        let (run, drop_unused): (Vec<_>, Vec<_>) = taken
+            .into_iter()
+            .partition(|callback| callback.when_unwatched);
+        drop(drop_unused);
+        run_discards(run, true);
+    }
+
+    pub(super) fn is_requested(&self) -> bool {
+        self.word.load().is_requested()
+    }
+
+    /// Takes a discard request back, as `recover` does.
+    pub(super) fn clear_request(&self) {
+        let _ = self
+            .word
+            .update(|word| word.is_requested().then(|| word.with_request(false)));
+    }
+}
+
+fn run_discards(callbacks: Vec<DiscardCallback>, run: bool) {
+    let mut work = Work::new();
+    for DiscardCallback { callback, .. } in callbacks {
+        work.contain(|_| if run { callback() } else { drop(callback) });
+    }
+    if let Some(payload) = work.drive() {
+        std::panic::resume_unwind(payload);
+    }
+}
+
+/// Requests that a future be discarded, and passes the request up its chain, in a loop. False if it was requested before, or is settled.
+///
+/// # Safety
+///
+/// The caller holds a reference.
+pub(super) unsafe fn discard(header: NonNull<Header>) -> bool {
+    let mut current = Some(header);
+    let mut requested_first = false;
+    let mut work = Work::new();
+    while let Some(header) = current {
+        // SAFETY: the first is kept by the caller; each keeps the one before it in the chain.
+        let core = unsafe { header.as_ref() };
+        let before = core.word.update(|word| {
+            (word.is_pending() && !word.is_requested()).then(|| word.with_request(true))
+        });
+        let Ok(before) = before else { break };
+        requested_first = true;
+        if before.has_side() {
+            let taken = lock(&core.side).take_discards();
+            for DiscardCallback { callback, .. } in taken {
+                work.contain(|_| callback());
             }
         }
-        let known = inner.keep(kept);
-        drop(inner);
-        drop(known);
-        Taken::NotYet
+        // SAFETY: as above.
+        current = unsafe { (core.table.upstream)(header) };
     }
+    if let Some(payload) = work.drive() {
+        std::panic::resume_unwind(payload);
+    }
+    requested_first
+}
 
-    /// Keeps `waker`, unless `take` would give an answer now.
-    pub(crate) fn register(&self, waker: &Waker) -> Registered {
-        // Before the lock: cloning a waker is foreign code.
-        let kept = Some(waker.clone());
-        let mut inner = lock(&self.inner);
-        let waiting = match inner.state {
-            State::Pending => !inner.abandoned,
-            // A handle that can clone need not wait for the callbacks.
-            State::Ready => inner.clone.is_none(),
-            State::Settled | State::Failed(_) | State::Discarded => false,
-        };
-        if !waiting {
-            return Registered::Done;
+/// Gives up a reference, and frees what no reference is left to: a chain in a loop.
+///
+/// # Safety
+///
+/// The caller holds a reference, and gives it up.
+pub(super) unsafe fn release(header: NonNull<Header>) {
+    // SAFETY: by the contract.
+    if unsafe { header.as_ref() }.counts.drop_reference() {
+        // SAFETY: it was the last.
+        unsafe { free_all(header) };
+    }
+}
+
+/// # Safety
+///
+/// No reference is left.
+unsafe fn free_all(header: NonNull<Header>) {
+    // SAFETY: by the contract.
+    let [mut next, mut other] = unsafe { free_one(header) };
+    // A link holds up to two cores, the one before it and the one that its callback returned; the second is the end of a chain of its own, and
+    // is kept aside for when the first one's chain is done.
+    let mut aside: Vec<NonNull<Header>> = Vec::new();
+    loop {
+        if let Some(other) = other.take() {
+            aside.push(other);
         }
-        let known = inner.keep(kept);
-        drop(inner);
-        drop(known);
-        Registered::Waiting
+        let Some(header) = next.take().or_else(|| aside.pop()) else {
+            return;
+        };
+        // SAFETY: the freed core's reference is ours to give up.
+        if unsafe { header.as_ref() }.counts.drop_reference() {
+            // SAFETY: it was the last.
+            [next, other] = unsafe { free_one(header) };
+        }
     }
+}
 
-    /// Whether no `Future` is left that could see the outcome.
-    pub(crate) fn is_unwatched(&self) -> bool {
-        // Relaxed: a hint; a count of zero cannot grow once the promise gave its future away.
-        self.handles.load(Ordering::Relaxed) == 0
-    }
-
-    /// Shows the value to an observer that the completer runs, or that runs after `SETTLED` in the
-    /// thread that has the handle.
-    pub(crate) fn observe<R>(&self, f: impl FnOnce(Option<&T>) -> R) -> R {
-        // SAFETY: called from a callback (states above) or through `&Future` after SETTLED, which keeps
-        // its handle, so the value cannot be moved meanwhile.
-        self.value.with(|slot| f(unsafe { (*slot).as_ref() }))
-    }
+/// # Safety
+///
+/// No reference is left.
+unsafe fn free_one(header: NonNull<Header>) -> [Option<NonNull<Header>>; 2] {
+    // SAFETY: by the contract; the table is the one of this kind of core.
+    unsafe { (header.as_ref().table.free)(header) }
 }

@@ -14,21 +14,45 @@
 //! promise.set(21);
 //! assert_eq!(twice.get(), Ok(42));
 //! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `core` | the states, completion, discard; the essay |
+//! | `word`, `counts` | its two atomic words |
+//! | `node` | callbacks that wait, and the loop that runs them |
+//! | `chain` | links from one future to the next |
+//! | `side` | wakers, and callbacks for a discard request |
+//! | `task` | combinators that are polled: `select`, `collect`, `await_all`, `repeat` |
 
 pub(crate) mod blocking;
+mod chain;
+mod combinators;
 mod core;
+mod counts;
+mod node;
 mod promise;
+mod side;
+mod weak;
+mod word;
 
 pub use blocking::TooManyBlocked;
+pub use combinators::{IsFuture, IsValue, Returned, ValueOrFuture};
+pub(crate) use core::Outcome;
 pub use promise::Promise;
+pub use weak::WeakFuture;
 
-use std::marker::PhantomData;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::{PhantomData, PhantomPinned};
 use std::pin::Pin;
+use std::ptr::NonNull;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use self::core::{Completion, Core, State, Taken};
+use self::blocking::Registered;
+use self::core::{Core, Taken};
+use self::side::DiscardCallback;
 
 /// Why a future gave no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +83,21 @@ pub enum Error {
 ///
 /// # Cost
 ///
-/// One allocation, made by the promise. `clone` is one atomic increment.
+/// One allocation, made by the promise. `clone` is one atomic addition.
+///
+/// # Clones
+///
+/// Handles to one result. They compare equal, and each gets the value: the last by a move, the others by a clone. `T: Sync` too, as two handles may
+/// read the value from two threads at a time. A future of any other `T` is the only handle there is, and moves the value.
+///
+/// ```compile_fail
+/// let future = libprocess::Future::ready(std::fs::File::open("/dev/null"));
+/// let _ = future.clone(); // a file cannot be cloned
+/// ```
+///
+/// # Not `Unpin`
+///
+/// `.await` it, or pin it (`std::pin::pin!`) to poll it by hand. See [`ValueOrFuture`] for why.
 ///
 /// # Examples
 ///
@@ -75,33 +113,78 @@ pub enum Error {
 /// ```
 #[must_use = "a future does nothing by itself: `then`, `get` or `.await` it, or drop it on purpose"]
 pub struct Future<T> {
-    core: Arc<Core<T>>,
-    /// `&Future` shows `&T`, so it is `Sync` only where `T` is, although the core always may be.
+    core: NonNull<Core<T>>,
+    /// What our waker is kept under; zero if none is.
+    ticket: u32,
+    /// Whether the value was moved out through this handle, which then does not count as one.
+    claimed: bool,
     value: PhantomData<T>,
+    _not_unpin: PhantomPinned,
 }
 
+// SAFETY: a handle moves or clones the value in the thread it is in; the core is `Send` where `T` is.
+unsafe impl<T: Send> Send for Future<T> {}
+// SAFETY: `&Future` shows `&T` to callbacks.
+unsafe impl<T: Send + Sync> Sync for Future<T> {}
+
 impl<T> Future<T> {
-    fn from_core(core: Arc<Core<T>>) -> Self {
-        core.add_handle(None);
+    /// # Safety
+    ///
+    /// The caller counted the handle.
+    unsafe fn from_core(core: NonNull<Core<T>>) -> Self {
         Self {
             core,
+            ticket: 0,
+            claimed: false,
             value: PhantomData,
+            _not_unpin: PhantomPinned,
         }
     }
 
-    /// A future that is ready.
+    fn from_outcome(outcome: Outcome<T>) -> Self {
+        // SAFETY: counted.
+        unsafe { Self::from_core(Core::allocate(outcome, (1, 1))) }
+    }
+
+    fn core(&self) -> &Core<T> {
+        // SAFETY: a handle has a reference.
+        unsafe { self.core.as_ref() }
+    }
+
+    fn parts(&mut self) -> (&Core<T>, &mut bool) {
+        // SAFETY: as above.
+        (unsafe { self.core.as_ref() }, &mut self.claimed)
+    }
+
+    /// Gives up the future, not its handle: the caller has that now. Not for one whose value was moved out.
+    fn into_core(self) -> NonNull<Core<T>> {
+        debug_assert!(!self.claimed, "a handle that does not count");
+        self.forget(self.ticket);
+        let core = self.core;
+        std::mem::forget(self);
+        core
+    }
+
+    fn forget(&self, ticket: u32) {
+        if ticket != 0 {
+            self.core().header.forget_waker(ticket);
+        }
+    }
+
+    fn reference(&self) -> weak::Reference
+    where
+        T: Send,
+    {
+        weak::Reference::new(self.core)
+    }
+
+    /// A future that is ready. One allocation.
     ///
     /// ```
     /// assert_eq!(libprocess::Future::ready(7).get(), Ok(7));
     /// ```
-    pub fn ready(value: T) -> Self
-    where
-        T: Send + 'static,
-    {
-        let promise = Promise::new();
-        let future = promise.future();
-        promise.set(value);
-        future
+    pub fn ready(value: T) -> Self {
+        Self::from_outcome(Outcome::Ready(value))
     }
 
     /// A future that failed with `message`.
@@ -110,42 +193,90 @@ impl<T> Future<T> {
     /// let future = libprocess::Future::<i64>::failed("no such user");
     /// assert_eq!(future.get().unwrap_err().to_string(), "failed: no such user");
     /// ```
-    pub fn failed(message: impl Into<Arc<str>>) -> Self
-    where
-        T: Send + 'static,
-    {
-        let promise = Promise::new();
-        let future = promise.future();
-        promise.fail(message);
-        future
+    pub fn failed(message: impl Into<Arc<str>>) -> Self {
+        Self::from_outcome(Outcome::Failed(message.into()))
+    }
+
+    fn outcome<R>(&self, f: impl FnOnce(&Outcome<T>) -> R) -> R {
+        if self.core().header.word.load().is_pending() {
+            f(&Outcome::None)
+        } else {
+            self.core().peek(f)
+        }
     }
 
     /// Whether the future is neither ready, failed nor discarded. An abandoned future is pending.
     pub fn is_pending(&self) -> bool {
-        self.core.state() == State::Pending
+        self.outcome(|outcome| matches!(outcome, Outcome::None | Outcome::Abandoned))
     }
 
-    /// Whether the future has a value.
+    /// Whether the future has, or gave away, a value.
     pub fn is_ready(&self) -> bool {
-        matches!(self.core.state(), State::Ready | State::Settled)
+        self.outcome(|outcome| matches!(outcome, Outcome::Ready(_) | Outcome::Taken))
     }
 
     /// Whether the future failed.
     pub fn is_failed(&self) -> bool {
-        matches!(self.core.state(), State::Failed(_))
+        self.outcome(|outcome| matches!(outcome, Outcome::Failed(_)))
     }
 
-    /// Whether the future was discarded.
+    /// Whether the future was discarded. (Not: whether that was requested. See [`has_discard`](Self::has_discard).)
     pub fn is_discarded(&self) -> bool {
-        self.core.state() == State::Discarded
+        self.outcome(|outcome| matches!(outcome, Outcome::Discarded))
     }
 
     /// Whether the promise was dropped before it was completed. Such a future stays pending.
     pub fn is_abandoned(&self) -> bool {
-        self.core.is_abandoned()
+        self.outcome(|outcome| matches!(outcome, Outcome::Abandoned))
     }
 
-    /// Blocks until the future is finished and gives its value, moved if this is the last handle,
+    /// Whether the future has ended: it is ready, failed, discarded, or abandoned.
+    pub(crate) fn has_ended(&self) -> bool {
+        !self.outcome(|outcome| matches!(outcome, Outcome::None))
+    }
+
+    /// Requests that the future be discarded: runs the callbacks of [`on_discard`](Self::on_discard), and passes the request on
+    /// to the futures that this one depends on. Whether it is then discarded is up to the promise. False if it was requested before, or the future has ended.
+    ///
+    /// ```
+    /// use libprocess::Promise;
+    ///
+    /// let promise = Promise::<i64>::new();
+    /// let future = promise.future();
+    /// let length = future.clone().then(|n| n.to_string().len());
+    /// length.discard();
+    /// assert!(future.has_discard() && future.is_pending());
+    /// promise.set(42);
+    /// assert!(future.is_ready() && length.is_discarded());
+    /// ```
+    pub fn discard(&self) -> bool {
+        // SAFETY: a handle has a reference.
+        unsafe { core::discard(self.core.cast()) }
+    }
+
+    /// Whether a discard was requested.
+    pub fn has_discard(&self) -> bool {
+        self.core().header.is_requested()
+    }
+
+    /// Has `f` run when a discard is requested: at once if it was. It is dropped unused when the future ends, and when the last handle is dropped.
+    pub fn on_discard(&self, f: impl FnOnce() + Send + 'static) -> &Self {
+        self.core().header.on_discard(DiscardCallback {
+            callback: Box::new(f),
+            when_unwatched: false,
+        });
+        self
+    }
+
+    /// A future that does not count: see [`WeakFuture`].
+    pub fn downgrade(&self) -> WeakFuture<T>
+    where
+        T: Clone + Send + Sync,
+    {
+        WeakFuture::new(self.core)
+    }
+
+    /// Blocks until the future has ended and gives its value, moved if this is the last handle,
     /// cloned otherwise.
     ///
     /// In a worker thread, another thread takes over the worker's seat meanwhile, and when the value is there this one waits for a seat
@@ -156,14 +287,11 @@ impl<T> Future<T> {
     ///
     /// [`Error::Failed`], [`Error::Discarded`] or [`Error::Abandoned`] as the promise ended;
     /// [`Error::TooManyBlocked`] in a worker whose runtime has no thread left to take over.
-    pub fn get(self) -> Result<T, Error>
-    where
-        T: Send,
-    {
+    pub fn get(self) -> Result<T, Error> {
         self.get_until(None)
     }
 
-    /// As [`get`](Self::get), for at most `timeout`.
+    /// As [`get`](Self::get), for at most `timeout`, by the machine's clock, not one that a test may have paused.
     ///
     /// # Errors
     ///
@@ -176,76 +304,131 @@ impl<T> Future<T> {
     /// let result = promise.future().get_timeout(std::time::Duration::from_millis(1));
     /// assert_eq!(result, Err(FutureError::TimedOut));
     /// ```
-    pub fn get_timeout(self, timeout: Duration) -> Result<T, Error>
-    where
-        T: Send,
-    {
+    pub fn get_timeout(self, timeout: Duration) -> Result<T, Error> {
         self.get_until(Instant::now().checked_add(timeout))
     }
 
-    pub(crate) fn get_until(self, deadline: Option<Instant>) -> Result<T, Error>
-    where
-        T: Send,
-    {
+    pub(crate) fn get_until(mut self, deadline: Option<Instant>) -> Result<T, Error> {
+        let mut ticket = self.ticket;
         loop {
-            if let Taken::Value(result) = self.core.take(None, false) {
+            // Also while observers run, if the value can be cloned: one of them may be who asks.
+            let (core, claimed) = self.parts();
+            if let Taken::Value(result) = core.take(claimed) {
                 return result;
             }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Err(Error::TimedOut);
-            }
-            blocking::sleep(&mut |waker| self.core.register(waker), deadline)?;
+            self.sleep(deadline, &mut ticket)
+                .inspect_err(|_| self.forget(ticket))?;
+            self.ticket = ticket;
         }
     }
 
-    /// Runs `f` on the value when it is there, and gives a future of what `f` returns.
+    /// Blocks until the future has ended, however, for at most `timeout` if one is given. A blocked worker is replaced, as by [`get`](Self::get).
     ///
-    /// If this future fails, is discarded or is abandoned, so is the one that is returned, and `f`
-    /// is dropped unused. `f` runs at once if the value is there, else in the thread that completes the promise.
+    /// # Errors
     ///
-    /// # Panics
-    ///
-    /// A panic in `f` abandons the returned future and goes on in the thread that runs `f`.
-    ///
-    /// # Chains
-    ///
-    /// Completing a chain runs one link inside the other: some hundred bytes of stack for each.
+    /// [`Error::TimedOut`] and [`Error::TooManyBlocked`].
     ///
     /// ```
-    /// let length = libprocess::Future::ready("four").then(|text| text.len());
-    /// assert_eq!(length.get(), Ok(4));
+    /// let future = libprocess::Future::<i64>::failed("no");
+    /// assert_eq!(future.wait(None), Ok(()));
     /// ```
-    pub fn then<U, F>(self, f: F) -> Future<U>
-    where
-        T: Send + 'static,
-        U: Send + 'static,
-        F: FnOnce(T) -> U + Send + 'static,
-    {
-        let promise = Promise::new();
-        let future = promise.future();
-        let core = Arc::clone(&self.core);
-        let this = self;
-        core.on_finished(
-            true,
-            Box::new(move |_| match this.core.take(None, true) {
-                Taken::Value(Ok(value)) => {
-                    promise.set(f(value));
-                }
-                Taken::Value(Err(Error::Failed(message))) => {
-                    promise.fail(message);
-                }
-                Taken::Value(Err(Error::Discarded)) => {
-                    promise.discard();
-                }
-                // Abandoned: dropping the promise says so to the next one.
-                Taken::Value(Err(_)) | Taken::NotYet => {}
-            }),
-        );
-        future
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<(), Error> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut ticket = 0;
+        let mut result = Ok(());
+        while result.is_ok() && self.core().header.word.load().is_pending() {
+            result = self.sleep(deadline, &mut ticket);
+        }
+        self.forget(ticket);
+        result
     }
 
-    /// Runs `f` when the future is finished (ready, failed, discarded) or abandoned: at once if it is,
-    /// else in the thread that completes the promise.
+    /// Sleeps until the future is settled, or for no reason.
+    fn sleep(&self, deadline: Option<Instant>, ticket: &mut u32) -> Result<(), Error> {
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(Error::TimedOut);
+        }
+        let header = &self.core().header;
+        blocking::sleep(
+            &mut |waker| match header.keep_waker(*ticket, waker.clone()) {
+                Some(kept) => {
+                    *ticket = kept;
+                    Registered::Waiting
+                }
+                None => Registered::Done,
+            },
+            deadline,
+        )?;
+        Ok(())
+    }
+
+    /// Polls without a pin: nothing in a future is pinned.
+    pub(crate) fn poll_result(&mut self, waker: &Waker) -> Poll<Result<T, Error>> {
+        loop {
+            let (core, claimed) = self.parts();
+            if let Taken::Value(result) = core.take(claimed) {
+                return Poll::Ready(result);
+            }
+            if let Some(ticket) = self.core().header.keep_waker(self.ticket, waker.clone()) {
+                self.ticket = ticket;
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+/// # Callbacks
+///
+/// They run at once if the future has ended so, else in the thread that completes the promise, in the order in which they were
+/// registered, before any `then`. They see the value, and leave it. Each runs at most once, and is then freed. One allocation each.
+impl<T: Send + 'static> Future<T> {
+    /// Runs `f` on the value, if the future is or becomes ready.
+    ///
+    /// ```
+    /// use libprocess::Promise;
+    ///
+    /// let promise = Promise::new();
+    /// let future = promise.future();
+    /// future.on_ready(|value| assert_eq!(*value, 3)).on_failed(|_| unreachable!());
+    /// promise.set(3);
+    /// ```
+    pub fn on_ready(&self, f: impl FnOnce(&T) + Send + 'static) -> &Self {
+        self.observe(|outcome| {
+            if let Outcome::Ready(value) = outcome {
+                f(value);
+            }
+        })
+    }
+
+    /// Runs `f` on the message, if the future has failed or fails.
+    pub fn on_failed(&self, f: impl FnOnce(&str) + Send + 'static) -> &Self {
+        self.observe(|outcome| {
+            if let Outcome::Failed(message) = outcome {
+                f(message);
+            }
+        })
+    }
+
+    /// Runs `f` if the future is or becomes discarded.
+    pub fn on_discarded(&self, f: impl FnOnce() + Send + 'static) -> &Self {
+        self.observe(|outcome| {
+            if let Outcome::Discarded = outcome {
+                f();
+            }
+        })
+    }
+
+    /// Runs `f` if the promise was or is dropped before it was completed.
+    pub fn on_abandoned(&self, f: impl FnOnce() + Send + 'static) -> &Self {
+        self.observe(|outcome| {
+            if let Outcome::Abandoned = outcome {
+                f();
+            }
+        })
+    }
+
+    /// Runs `f` when the future is ready, failed or discarded. Not when it is abandoned, which leaves it pending: see
+    /// [`on_abandoned`](Self::on_abandoned).
     ///
     /// ```
     /// use libprocess::Promise;
@@ -254,63 +437,96 @@ impl<T> Future<T> {
     /// promise.future().on_any(|result| assert_eq!(result, Ok(&3)));
     /// promise.set(3);
     /// ```
-    pub fn on_any<F>(&self, f: F)
-    where
-        T: Send + 'static,
-        F: FnOnce(Result<&T, Error>) + Send + 'static,
-    {
-        self.core.on_finished(
-            false,
-            Box::new(move |core| match core.state() {
-                State::Ready | State::Settled => {
-                    core.observe(|value| f(value.ok_or(Error::Taken)));
-                }
-                State::Failed(message) => f(Err(Error::Failed(message))),
-                State::Discarded => f(Err(Error::Discarded)),
-                State::Pending => f(Err(Error::Abandoned)),
-            }),
-        );
+    pub fn on_any(&self, f: impl FnOnce(Result<&T, Error>) + Send + 'static) -> &Self {
+        self.observe(|outcome| match outcome {
+            Outcome::Ready(value) => f(Ok(value)),
+            Outcome::Failed(message) => f(Err(Error::Failed(Arc::clone(message)))),
+            Outcome::Discarded => f(Err(Error::Discarded)),
+            Outcome::Taken => f(Err(Error::Taken)),
+            Outcome::None | Outcome::Abandoned => {}
+        })
+    }
+
+    fn observe(&self, f: impl FnOnce(&Outcome<T>) + Send + 'static) -> &Self {
+        self.core().observe(|core: &Core<T>| core.peek(f));
+        self
     }
 }
 
 impl<T: Clone + Sync> Clone for Future<T> {
-    /// Another handle to the same result. `T: Sync`, as two handles may read the value from two
-    /// threads at a time.
+    /// Another handle to the same result.
     fn clone(&self) -> Self {
-        self.core.add_handle(Some(T::clone));
-        Self {
-            core: Arc::clone(&self.core),
-            value: PhantomData,
+        self.core().record_clone(T::clone);
+        if self.claimed {
+            return Self::from_outcome(Outcome::Taken);
         }
+        self.core().header.counts.add_handle();
+        // SAFETY: just counted.
+        unsafe { Self::from_core(self.core) }
     }
 }
 
 impl<T> Drop for Future<T> {
     fn drop(&mut self) {
-        self.core.drop_handle();
+        self.forget(self.ticket);
+        // SAFETY: ours, given up once.
+        unsafe { Core::drop_handle(self.core, self.claimed) };
     }
 }
 
-impl<T: Send> std::future::Future for Future<T> {
+impl<T> std::future::Future for Future<T> {
     type Output = Result<T, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.core.take(Some(cx.waker()), false) {
-            Taken::Value(result) => Poll::Ready(result),
-            Taken::NotYet => Poll::Pending,
-        }
+        // SAFETY: no field is pinned structurally, and none is moved out.
+        unsafe { self.get_unchecked_mut() }.poll_result(cx.waker())
     }
 }
 
-impl<T> std::fmt::Debug for Future<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let state = match self.core.state() {
-            State::Pending if self.core.is_abandoned() => "abandoned".into(),
-            State::Pending => "pending".into(),
-            State::Ready | State::Settled => "ready".into(),
-            State::Failed(message) => format!("failed: {message}"),
-            State::Discarded => "discarded".into(),
+/// Ready, failed, discarded or abandoned, as the result says.
+///
+/// ```
+/// use libprocess::{Future, FutureError};
+///
+/// assert_eq!(Future::from(Ok(1)).get(), Ok(1));
+/// assert!(Future::<i64>::from(Err(FutureError::Discarded)).is_discarded());
+/// ```
+impl<T> From<Result<T, Error>> for Future<T> {
+    fn from(result: Result<T, Error>) -> Self {
+        Self::from_outcome(result.into())
+    }
+}
+
+/// By identity: whether both are handles to the same result.
+impl<T> PartialEq for Future<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.core == other.core
+    }
+}
+
+impl<T> Eq for Future<T> {}
+
+/// By identity.
+impl<T> Hash for Future<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.core.hash(state);
+    }
+}
+
+impl<T> fmt::Debug for Future<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let requested = if self.has_discard() {
+            ", discard requested"
+        } else {
+            ""
         };
-        write!(f, "Future({state})")
+        self.outcome(|outcome| match outcome {
+            Outcome::None => write!(f, "Future(pending{requested})"),
+            Outcome::Ready(_) => write!(f, "Future(ready{requested})"),
+            Outcome::Failed(message) => write!(f, "Future(failed: {message}{requested})"),
+            Outcome::Discarded => write!(f, "Future(discarded{requested})"),
+            Outcome::Abandoned => write!(f, "Future(abandoned{requested})"),
+            Outcome::Taken => write!(f, "Future(ready, its value taken{requested})"),
+        })
     }
 }

@@ -1,9 +1,11 @@
 use super::Process;
+use crate::future::{Future, IsFuture, IsValue, Returned};
 
 /// A method of `P` and its arguments: what [`dispatch`](crate::dispatch) takes.
 ///
 /// Implemented for every function and closure that takes `&mut P` and up to eight arguments; `Arguments`
-/// is the tuple of their types. You need not implement it.
+/// is the tuple of their types, and `Kind` tells those that return a value from those that return a [`Future`], whose end is
+/// then the end of the dispatch's future. You need not implement it.
 ///
 /// ```
 /// use libprocess::{Process, dispatch, spawn_owned};
@@ -20,28 +22,47 @@ use super::Process;
 /// assert_eq!(dispatch(adder.pid(), Adder::add, (99, 101)).get(), Ok(200));
 /// assert_eq!(dispatch(adder.pid(), Adder::calls, ()).get(), Ok(1));
 /// ```
-pub trait Method<P: Process, Arguments>: Send + 'static {
-    /// What it returns.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a method of `{P}` that takes `{Arguments}`",
+    note = "a method takes `&mut {P}` and up to eight arguments, given as a tuple, and returns a `Future` or an `Unpin` value"
+)]
+pub trait Method<P: Process, Arguments, Kind>: Send + 'static {
+    /// What it returns, or what the future does that it returns.
     type Output: Send + 'static;
 
-    /// Calls it.
-    fn call(self, process: &mut P, arguments: Arguments) -> Self::Output;
+    #[doc(hidden)]
+    fn call(self, process: &mut P, arguments: Arguments) -> Returned<Self::Output>;
 }
 
 macro_rules! method {
     ($($argument:ident),*) => {
-        impl<P, F, R, $($argument),*> Method<P, ($($argument,)*)> for F
+        impl<P, F, R, $($argument),*> Method<P, ($($argument,)*), IsValue> for F
         where
             P: Process,
-            R: Send + 'static,
+            R: Send + Unpin + 'static,
             F: FnOnce(&mut P, $($argument),*) -> R + Send + 'static,
         {
             type Output = R;
 
             #[inline]
             #[allow(non_snake_case, reason = "the arguments are named as their types")]
-            fn call(self, process: &mut P, ($($argument,)*): ($($argument,)*)) -> R {
-                self(process, $($argument),*)
+            fn call(self, process: &mut P, ($($argument,)*): ($($argument,)*)) -> Returned<R> {
+                Returned::Value(self(process, $($argument),*))
+            }
+        }
+
+        impl<P, F, R, $($argument),*> Method<P, ($($argument,)*), IsFuture> for F
+        where
+            P: Process,
+            R: Send + 'static,
+            F: FnOnce(&mut P, $($argument),*) -> Future<R> + Send + 'static,
+        {
+            type Output = R;
+
+            #[inline]
+            #[allow(non_snake_case, reason = "the arguments are named as their types")]
+            fn call(self, process: &mut P, ($($argument,)*): ($($argument,)*)) -> Returned<R> {
+                Returned::Future(self(process, $($argument),*))
             }
         }
     };

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 
 use super::block::{Block, EventBox, Header, Table, dispatch_table_of};
-use crate::future::{Future, Promise};
+use crate::future::{Future, Outcome, Promise, Returned, ValueOrFuture};
 use crate::process::resume::guarded;
 use crate::process::{Context, Method, Process};
 
@@ -127,11 +127,14 @@ pub(crate) fn identity(event: &EventBox) -> Option<DispatchIdentity> {
 /// The callbacks of the future are its caller's, so a panic in one of them is not this process's. If the function itself panics, the future is
 /// abandoned only after its stack is unwound: a callback that panicked in the middle of that would abort the OS process.
 #[inline]
-fn answer<R>(promise: Promise<R>, function: impl FnOnce() -> R) {
+fn answer<R: Send + 'static>(promise: Promise<R>, function: impl FnOnce() -> Returned<R>) {
     match catch_unwind(AssertUnwindSafe(function)) {
-        Ok(value) => {
-            guarded("a callback of a dispatch's future", || {
-                promise.set(value);
+        Ok(returned) => {
+            guarded("a callback of a dispatch's future", || match returned {
+                Returned::Value(value) => promise.settle(Outcome::Ready(value)),
+                Returned::Future(future) => {
+                    promise.associate(future);
+                }
             });
         }
         Err(payload) => {
@@ -142,18 +145,19 @@ fn answer<R>(promise: Promise<R>, function: impl FnOnce() -> R) {
 }
 
 /// The payload of `dispatch`.
-struct MethodCall<P, M, A, R> {
+struct MethodCall<P, M, A, R, K> {
     method: M,
     arguments: A,
     promise: Promise<R>,
-    process: PhantomData<fn(P)>,
+    process: PhantomData<fn(P, K)>,
 }
 
-impl<P, M, A> MethodCall<P, M, A, M::Output>
+impl<P, M, A, K> MethodCall<P, M, A, M::Output, K>
 where
     P: Process,
     A: Send + 'static,
-    M: Method<P, A>,
+    M: Method<P, A, K>,
+    K: 'static,
 {
     const TABLE: &'static Table = &dispatch_table_of::<Self>(DispatchTable {
         call: Self::call,
@@ -184,37 +188,39 @@ where
 
 /// A dispatch of a method and its future.
 #[inline]
-pub(crate) fn of_method<P, A, M>(method: M, arguments: A) -> (EventBox, Future<M::Output>)
+pub(crate) fn of_method<P, A, M, K>(method: M, arguments: A) -> (EventBox, Future<M::Output>)
 where
     P: Process,
     A: Send + 'static,
-    M: Method<P, A>,
+    M: Method<P, A, K>,
+    K: 'static,
 {
-    let promise = Promise::new();
-    let future = promise.future();
+    let (promise, future) = Promise::pair();
     let call = MethodCall {
         method,
         arguments,
         promise,
-        process: PhantomData::<fn(P)>,
+        process: PhantomData::<fn(P, K)>,
     };
     // SAFETY: the table is the one of this payload type.
-    let event = unsafe { EventBox::allocate(MethodCall::<P, M, A, M::Output>::TABLE, call) };
+    let event = unsafe { EventBox::allocate(MethodCall::<P, M, A, M::Output, K>::TABLE, call) };
     (event, future)
 }
 
 /// The payload of `dispatch_with`.
-struct ClosureCall<P, F, R> {
+struct ClosureCall<P, F, U, R, K> {
     closure: F,
-    promise: Promise<R>,
+    promise: Promise<U>,
     location: &'static Location<'static>,
-    process: PhantomData<fn(P)>,
+    process: PhantomData<fn(P, R, K)>,
 }
 
-impl<P, F, R> ClosureCall<P, F, R>
+impl<P, F, U, R, K> ClosureCall<P, F, U, R, K>
 where
     P: Process,
-    R: Send + 'static,
+    U: Send + 'static,
+    R: ValueOrFuture<U, K> + 'static,
+    K: 'static,
     F: FnOnce(&mut P, &mut Context<P>) -> R + Send + 'static,
 {
     const TABLE: &'static Table = &dispatch_table_of::<Self>(DispatchTable {
@@ -240,30 +246,31 @@ where
         let ClosureCall {
             closure, promise, ..
         } = payload;
-        answer(promise, || closure(process, cx));
+        answer(promise, || closure(process, cx).into_returned());
     }
 }
 
 /// A dispatch of a closure and its future.
 #[inline]
-pub(crate) fn of_closure<P, F, R>(
+pub(crate) fn of_closure<P, F, U, R, K>(
     closure: F,
     location: &'static Location<'static>,
-) -> (EventBox, Future<R>)
+) -> (EventBox, Future<U>)
 where
     P: Process,
-    R: Send + 'static,
+    U: Send + 'static,
+    R: ValueOrFuture<U, K> + 'static,
+    K: 'static,
     F: FnOnce(&mut P, &mut Context<P>) -> R + Send + 'static,
 {
-    let promise = Promise::new();
-    let future = promise.future();
+    let (promise, future) = Promise::pair();
     let call = ClosureCall {
         closure,
         promise,
         location,
-        process: PhantomData::<fn(P)>,
+        process: PhantomData::<fn(P, R, K)>,
     };
     // SAFETY: the table is the one of this payload type.
-    let event = unsafe { EventBox::allocate(ClosureCall::<P, F, R>::TABLE, call) };
+    let event = unsafe { EventBox::allocate(ClosureCall::<P, F, U, R, K>::TABLE, call) };
     (event, future)
 }
