@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::clock::Clock;
 use crate::future::{Future, ValueOrFuture};
 use crate::process::{
     self, Context, HttpEvent, HttpExchange, Method, Pid, Process, ProcessHandle, Recipient,
@@ -242,4 +243,61 @@ pub fn wait_timeout(pid: impl Recipient, timeout: Duration) -> WaitStatus {
 /// ```
 pub fn workers() -> usize {
     with_current(|manager| manager.scheduler().workers())
+}
+
+/// The clock of the current runtime: the worker's own, else the default one's.
+///
+/// ```
+/// let before = libprocess::clock().now();
+/// assert!(libprocess::clock().now() >= before);
+/// ```
+pub fn clock() -> Clock {
+    with_current(|manager| manager.clock().clone())
+}
+
+/// Runs an `async` block on the current runtime, and gives a future of its output.
+///
+/// Discarding that future, or dropping it, cancels the block: it is dropped before its next poll. [Detach](Future::detach) it to let it go on unwatched. A panic
+/// in the block abandons the future. The block runs as a process of its own does: one poll is one event.
+///
+/// Any Rust future may be awaited in it, also those that another runtime completes; those that need that runtime around them (tokio's sockets and
+/// timers, for one) need it entered, as everywhere.
+///
+/// ```
+/// use libprocess::{FutureError, Promise, spawn_async};
+///
+/// let promise = Promise::<i64>::new();
+/// let future = promise.future();
+/// let doubled = spawn_async(async move { Ok::<i64, FutureError>(future.await? * 2) }).flatten();
+/// promise.set(21);
+/// assert_eq!(doubled.get(), Ok(42));
+/// ```
+#[track_caller]
+pub fn spawn_async<F>(future: F) -> Future<F::Output>
+where
+    F: std::future::Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let location = Location::caller();
+    with_current(|manager| process::asynchronous::spawn_async(manager, future, location))
+}
+
+/// Runs a closure that may block, on a thread of the current runtime that is none of its workers, and gives a future of its result.
+///
+/// If it panics the future fails with the message. A discard request that comes before it starts keeps it from starting. If the closure returns a future, that is the result, not
+/// what it becomes: as in libprocess. There are at most [`max_async_threads`](crate::RuntimeBuilder::max_async_threads); further closures wait their turn.
+///
+/// ```
+/// use libprocess::async_;
+///
+/// let name = async_(|| std::fs::read_to_string("/proc/sys/kernel/hostname"));
+/// assert!(name.get()?.is_ok_and(|name| !name.is_empty()));
+/// # Ok::<(), libprocess::FutureError>(())
+/// ```
+pub fn async_<T, F>(f: F) -> Future<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
+    with_current(|manager| process::asynchronous::async_(manager, f))
 }

@@ -40,26 +40,31 @@
 //!
 //! All are on by default. [`build_features`] tells what was built.
 
+mod clock;
+mod executor;
 mod facade;
 mod functions;
 mod future;
 mod process;
 mod runtime;
 mod scheduler;
+pub mod testing;
 
+pub use clock::{Clock, ParseTimeError, SettleError, Time, Timeout, Timer};
+pub use executor::Executor;
 pub use functions::{
-    dispatch, dispatch_with, post, request, spawn, spawn_named, spawn_owned, terminate,
-    terminate_with, wait, wait_timeout, workers,
+    async_, clock, dispatch, dispatch_with, post, request, spawn, spawn_async, spawn_named,
+    spawn_owned, terminate, terminate_with, wait, wait_timeout, workers,
 };
 pub use future::{
-    Error as FutureError, Future, IsFuture, IsValue, Promise, TooManyBlocked, ValueOrFuture,
-    WeakFuture,
+    Error as FutureError, Future, Futures, IsFuture, IsValue, Promise, Selected, TooManyBlocked,
+    ValueOrFuture, WeakFuture, await_all, collect, repeat, select,
 };
 pub use process::{
     Context, DeadLetter, DispatchEvent, DispatchIdentity, Event, EventCounts, EventKind,
     ExitReason, ExitedEvent, HttpEvent, HttpExchange, JoinError, Message, MessageEvent, Method,
     ParseUpidError, Pid, Process, ProcessHandle, Recipient, SpawnError, Statistics, TerminateEvent,
-    Upid, WaitStatus,
+    Upid, WaitStatus, defer, defer_with, delay, delay_with, repeat_in,
 };
 pub use runtime::{BuildError, Runtime, RuntimeBuilder};
 

@@ -3,19 +3,22 @@
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::panic::Location;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use libprocess_semaphore::LifoFixedSizeSemaphore;
 
+use crate::clock::{Activity, Clock};
 use crate::future::{Future, ValueOrFuture};
 use crate::process::manager::ProcessManager;
 use crate::process::spawn::{spawn, spawn_or_nobody};
 use crate::process::{
     MessageEvent, Method, Pid, Process, ProcessHandle, Recipient, SpawnError, Statistics, Upid,
-    WaitStatus, current_manager, directory, send, set_current_manager, set_default_manager,
+    WaitStatus, asynchronous, current_manager, directory, send, set_current_manager,
+    set_default_manager,
 };
+use crate::scheduler::pool::Pool;
 use crate::scheduler::{Configuration, Scheduler};
 
 /// The variable that sets the number of workers of the default runtime, and of every builder that is not told one.
@@ -58,6 +61,7 @@ pub struct RuntimeBuilder {
     event_budget: u32,
     semaphore_slots: Option<usize>,
     max_blocked_threads: usize,
+    max_async_threads: usize,
     pin: bool,
 }
 
@@ -116,6 +120,7 @@ impl RuntimeBuilder {
             event_budget: 256,
             semaphore_slots: None,
             max_blocked_threads: 256,
+            max_async_threads: 256,
             pin: false,
         }
     }
@@ -149,6 +154,12 @@ impl RuntimeBuilder {
     /// limit a `wait` in a handler gives [`WaitStatus::TooManyBlocked`], and a `get` fails, at once.
     pub fn max_blocked_threads(mut self, threads: usize) -> Self {
         self.max_blocked_threads = threads;
+        self
+    }
+
+    /// How many threads run closures of [`async_`](crate::async_) at a time, at least one: 256 by default. They are started when needed, and end when idle.
+    pub fn max_async_threads(mut self, threads: usize) -> Self {
+        self.max_async_threads = threads.max(1);
         self
     }
 
@@ -199,6 +210,8 @@ impl RuntimeBuilder {
         } else {
             Vec::new()
         };
+        let pool = Pool::new(format!("{}-async", self.name), self.max_async_threads);
+        let clock = Clock::new(format!("{}-clock", self.name));
         let scheduler = Arc::new(Scheduler::new(Configuration {
             name: self.name,
             workers,
@@ -206,12 +219,33 @@ impl RuntimeBuilder {
             max_blocked_threads: self.max_blocked_threads,
             cores,
         }));
-        let manager = ProcessManager::new(scheduler, self.event_budget);
+        let manager = ProcessManager::new(scheduler, clock, pool, self.event_budget);
+        let activity: Weak<dyn Activity> = Arc::<ProcessManager>::downgrade(&manager);
+        // The runtime joins the clock's thread before the manager is freed.
+        let of_clock = Address(Arc::as_ptr(&manager));
+        manager.clock().connect(
+            activity,
+            Box::new(move || set_current_manager(of_clock.get())),
+        );
         let of_workers = Arc::clone(&manager);
         manager.scheduler().start(Arc::new(move || {
             set_current_manager(Arc::as_ptr(&of_workers))
         }))?;
         Ok(Runtime { manager })
+    }
+}
+
+/// An address that another thread may know.
+struct Address(*const ProcessManager);
+
+// SAFETY: only an address here; who uses it says why it is valid.
+unsafe impl Send for Address {}
+// SAFETY: as above.
+unsafe impl Sync for Address {}
+
+impl Address {
+    fn get(&self) -> *const ProcessManager {
+        self.0
     }
 }
 
@@ -270,9 +304,18 @@ impl Runtime {
         &self.manager
     }
 
+    pub(crate) fn downgrade(&self) -> Weak<ProcessManager> {
+        Arc::downgrade(&self.manager)
+    }
+
     /// How many threads run processes at a time.
     pub fn workers(&self) -> usize {
         self.manager.scheduler().workers()
+    }
+
+    /// The runtime's clock.
+    pub fn clock(&self) -> Clock {
+        self.manager.clock().clone()
     }
 
     /// What the runtime has done since it started. O(threads).
@@ -367,6 +410,25 @@ impl Runtime {
         request: http::Request<Bytes>,
     ) -> Future<http::Response<Bytes>> {
         crate::request(self.resolve(&to).unwrap_or_default(), request)
+    }
+
+    /// See [`spawn_async`](crate::spawn_async).
+    #[track_caller]
+    pub fn spawn_async<F>(&self, future: F) -> Future<F::Output>
+    where
+        F: std::future::Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        asynchronous::spawn_async(&self.manager, future, Location::caller())
+    }
+
+    /// See [`async_`](crate::async_).
+    pub fn async_<T, F>(&self, f: F) -> Future<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        asynchronous::async_(&self.manager, f)
     }
 
     /// See [`terminate`](crate::terminate).

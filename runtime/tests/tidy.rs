@@ -9,12 +9,14 @@ const LINES: usize = 600;
 const REACH: usize = 14;
 
 /// The modules of the runtime from the ground up. A module may name those on its own floor and below.
-const FLOORS: [&[&str]; 5] = [
+const FLOORS: [&[&str]; 7] = [
     &["facade"],
     &["future"],
+    &["clock"],
     &["scheduler"],
     &["process"],
     &["runtime", "functions"],
+    &["executor", "sync", "time_series", "testing"],
 ];
 
 fn workspace() -> PathBuf {

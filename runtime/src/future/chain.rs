@@ -19,9 +19,9 @@
 
 use std::ptr::NonNull;
 
-use super::core::{Core, Header, Outcome, Table, Taken, discard, release};
+use super::core::{Core, Header, Outcome, Table, Taken, release};
 use super::node::{Node, NodeTable, Work};
-use super::side::DiscardCallback;
+use super::side::{DiscardCallback, OnDiscard, discard};
 use super::{Error, Future};
 use crate::facade::UnsafeCell;
 use crate::facade::atomic::{AtomicPtr, Ordering};
@@ -357,11 +357,6 @@ pub(super) unsafe fn associate<T: Send + 'static>(target: NonNull<Core<T>>, sour
         return unsafe { Core::complete_now(target, outcome) };
     }
     let to_discard = source.reference();
-    let _keep = source.reference();
-    header.on_discard(DiscardCallback {
-        callback: Box::new(move || to_discard.discard()),
-        when_unwatched: false,
-    });
     header.counts.add_reference();
     let association = Box::new(Association {
         node: Node::new(AssociationTable::<T>::TABLE),
@@ -369,7 +364,7 @@ pub(super) unsafe fn associate<T: Send + 'static>(target: NonNull<Core<T>>, sour
         target,
     });
     let this = NonNull::from(Box::leak(association));
-    // SAFETY: just made, the node is its first field; the source is held by it, and by `_keep` when it is gone.
+    // SAFETY: just made, the node is its first field; the source is held by it, and by `to_discard` when it is gone.
     unsafe {
         let source = this.as_ref().source.0;
         if !source.as_ref().header.push(this.cast()) {
@@ -380,6 +375,11 @@ pub(super) unsafe fn associate<T: Send + 'static>(target: NonNull<Core<T>>, sour
             }
         }
     }
+    // Last, as the callbacks of a discard that was requested before run now, and may panic: the association stands then.
+    header.on_discard(DiscardCallback {
+        callback: OnDiscard::PassOn(to_discard),
+        when_unwatched: false,
+    });
 }
 
 /// How a settled future ended.

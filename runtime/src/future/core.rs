@@ -23,6 +23,7 @@
 //!   clone it, and that takes a `T: Sync` (the bound on `Future: Clone`).
 //! * In `SETTLED` handles read it; the only one may move it out ([`counts`](super::counts)). A callback
 //!   that is registered now is run by whoever registers it, under his handle.
+//! * An outcome other than a value stays as it is until the core is freed: observers are shown it in `SETTLED`, whatever handles do.
 //!
 //! So a `T` that is not `Sync` is never seen by two threads at a time, and a move never overlaps a borrow.
 //!
@@ -31,21 +32,20 @@
 //! * *A callback is pushed while the outcome arrives.* Both change the same word: either the completer takes the callback with the list, or the push fails
 //!   and the callback runs where it is registered.
 //! * *A callback uses this very future, or completes another.* Nothing is locked while foreign code runs; a `set` inside a callback nests.
-//! * *A chain of a million links.* Links are run, discarded and freed in loops: [`Work`], [`discard`], [`release`].
+//! * *A chain of a million links.* Links are run, discarded and freed in loops: [`Work`], [`discard`](super::side::discard), [`release`].
 //! * *A discard walks a chain while it is completed.* A link keeps the core before it until it is freed itself, so the walk never meets freed memory; a
 //!   request that comes late is declined.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::task::Waker;
 
 use super::Error;
 use super::counts::{Claim, Counts};
 use super::node::{Node, NodeList, Work, has_observer, observer};
-use super::side::{DiscardCallback, Side};
+use super::side::Side;
 use super::word::{Phase, Snapshot, Word};
 use crate::facade::atomic::{AtomicPtr, Ordering};
-use crate::facade::{Mutex, UnsafeCell, lock, weakened};
+use crate::facade::{Mutex, UnsafeCell};
 
 /// What differs between kinds of core.
 pub(super) struct Table {
@@ -60,8 +60,8 @@ pub(super) struct Table {
 pub(crate) struct Header {
     pub(super) word: Word,
     pub(super) counts: Counts,
-    table: &'static Table,
-    side: Mutex<Side>,
+    pub(super) table: &'static Table,
+    pub(super) side: Mutex<Side>,
 }
 
 /// How a promise ended.
@@ -370,10 +370,11 @@ impl<T> Core<T> {
             // SAFETY: nobody else holds the core, and no atomic step is needed to find that out again.
             return unsafe { free_all(this.cast()) };
         }
-        let word = core.header.word.load();
-        if counts.handles() == 1 && word.is_pending() && !word.has_side() {
-            // The last one, and there is nothing to clean up before the promise's end.
-            if counts.drop_handle_and_reference() {
+        // The last one, and there is nothing to clean up before the promise's end.
+        if core.header.word.load().is_pending()
+            && let Some(last) = counts.try_drop_last()
+        {
+            if last {
                 // SAFETY: it was the last reference.
                 unsafe { free_all(this.cast()) };
             }
@@ -395,18 +396,19 @@ impl<T> Core<T> {
     pub(super) unsafe fn drop_handle_only(this: NonNull<Self>) {
         // SAFETY: the caller holds a reference.
         let core = unsafe { this.as_ref() };
-        if !core.header.counts.drop_handle() {
+        let Some(clean_up) = core.header.counts.drop_handle() else {
             return;
-        }
-        let word = core.header.word.load();
-        if word.is_settled() {
-            // SAFETY: settled, and no handle is left, nor can be made.
+        };
+        if !core.header.word.load().is_settled() {
+            if clean_up {
+                core.header.unwatched();
+            }
+        } else if core.peek(|outcome| matches!(outcome, Outcome::Ready(_))) {
+            // SAFETY: settled with a value, and no handle is left, nor can be made.
             let outcome = core
                 .outcome
                 .with_mut(|place| std::mem::replace(unsafe { &mut *place }, Outcome::Taken));
             drop(outcome);
-        } else if word.has_side() {
-            core.header.unwatched();
         }
     }
 }
@@ -427,70 +429,6 @@ impl Header {
             .is_ok()
     }
 
-    /// After something was entered into the side table: says so in the word. Gives the word.
-    fn entered(&self) -> Snapshot {
-        match self
-            .word
-            .update(|word| (!word.has_side()).then(|| word.with_side()))
-        {
-            Ok(word) | Err(word) => word,
-        }
-    }
-
-    /// Keeps a waker until the core is settled. `NotYet` is what `take` said. Gives the ticket, or `None` if the core is settled by now.
-    pub(super) fn keep_waker(&self, previous: u32, waker: Waker) -> Option<u32> {
-        let (ticket, replaced) = lock(&self.side).keep(previous, waker);
-        drop(replaced);
-        let word = if weakened("waker-before-bit") {
-            self.word.load()
-        } else {
-            self.entered()
-        };
-        if word.is_settled() {
-            self.forget_waker(ticket);
-            return None;
-        }
-        Some(ticket)
-    }
-
-    pub(super) fn forget_waker(&self, ticket: u32) {
-        let forgotten = lock(&self.side).forget(ticket);
-        // Outside of the lock: dropping a waker is foreign code.
-        drop(forgotten);
-    }
-
-    /// Settled: nobody can discard any more, and waiters go on.
-    fn clear_side(&self, work: &mut Work) {
-        let mut side = lock(&self.side).take_all();
-        let discards = side.take_discards();
-        work.contain(|_| drop(discards));
-        for waker in side.into_wakers() {
-            // Foreign code: the others must be woken.
-            work.contain(|_| waker.wake());
-        }
-    }
-
-    /// Has `callback` run when a discard is requested: at once if it was; never if the core is settled.
-    pub(super) fn on_discard(&self, callback: DiscardCallback) {
-        lock(&self.side).on_discard(callback);
-        let word = self.entered();
-        if word.is_requested() || !word.is_pending() {
-            let taken = lock(&self.side).take_discards();
-            run_discards(taken, word.is_pending());
-        }
-    }
-
-    /// The last handle is gone: nobody can request a discard any more.
-    #[cold]
-    fn unwatched(&self) {
-        let taken = lock(&self.side).take_discards();
-        let (run, drop_unused): (Vec<_>, Vec<_>) = taken
-            .into_iter()
-            .partition(|callback| callback.when_unwatched);
-        drop(drop_unused);
-        run_discards(run, true);
-    }
-
     pub(super) fn is_requested(&self) -> bool {
         self.word.load().is_requested()
     }
@@ -501,48 +439,6 @@ impl Header {
             .word
             .update(|word| word.is_requested().then(|| word.with_request(false)));
     }
-}
-
-fn run_discards(callbacks: Vec<DiscardCallback>, run: bool) {
-    let mut work = Work::new();
-    for DiscardCallback { callback, .. } in callbacks {
-        work.contain(|_| if run { callback() } else { drop(callback) });
-    }
-    if let Some(payload) = work.drive() {
-        std::panic::resume_unwind(payload);
-    }
-}
-
-/// Requests that a future be discarded, and passes the request up its chain, in a loop. False if it was requested before, or is settled.
-///
-/// # Safety
-///
-/// The caller holds a reference.
-pub(super) unsafe fn discard(header: NonNull<Header>) -> bool {
-    let mut current = Some(header);
-    let mut requested_first = false;
-    let mut work = Work::new();
-    while let Some(header) = current {
-        // SAFETY: the first is kept by the caller; each keeps the one before it in the chain.
-        let core = unsafe { header.as_ref() };
-        let before = core.word.update(|word| {
-            (word.is_pending() && !word.is_requested()).then(|| word.with_request(true))
-        });
-        let Ok(before) = before else { break };
-        requested_first = true;
-        if before.has_side() {
-            let taken = lock(&core.side).take_discards();
-            for DiscardCallback { callback, .. } in taken {
-                work.contain(|_| callback());
-            }
-        }
-        // SAFETY: as above.
-        current = unsafe { (core.table.upstream)(header) };
-    }
-    if let Some(payload) = work.drive() {
-        std::panic::resume_unwind(payload);
-    }
-    requested_first
 }
 
 /// Gives up a reference, and frees what no reference is left to: a chain in a loop.

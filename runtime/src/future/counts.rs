@@ -2,7 +2,9 @@
 //!
 //! | bits | what |
 //! |---|---|
-//! | 0..32 | handles: `Future`s, which may read the value |
+//! | 0..30 | handles: `Future`s, which may read the value |
+//! | 30 | the promise has not given its future away yet |
+//! | 31 | callbacks for a discard request wait: the last handle cleans up |
 //! | 32..64 | references: every handle, the promise, weak futures, and links of a chain, which keep the memory |
 //!
 //! The value may be moved out by a handle that is the only one. Only a handle or an upgrade of a weak future makes
@@ -14,11 +16,13 @@ use crate::facade::weakened;
 
 const HANDLE: u64 = 1;
 const REFERENCE: u64 = 1 << 32;
+const NOT_GIVEN: u64 = 1 << 30;
+const CLEAN_UP: u64 = 1 << 31;
 /// Both counts stay below this, or the OS process aborts: only `mem::forget` in a loop gets here, as with `Arc`.
-const LIMIT: u32 = 1 << 30;
+const LIMIT: u32 = 1 << 29;
 
 fn handles(counts: u64) -> u32 {
-    (counts & (REFERENCE - 1)) as u32
+    (counts & (NOT_GIVEN - 1)) as u32
 }
 
 fn references(counts: u64) -> u32 {
@@ -46,13 +50,34 @@ pub(super) enum Claim {
 }
 
 impl Counts {
+    /// Without a handle, the first is still to be given.
     pub(super) fn new(handles: u32, references: u32) -> Self {
+        let given = if handles == 0 { NOT_GIVEN } else { 0 };
         Self(AtomicU64::new(
-            u64::from(handles) * HANDLE + u64::from(references) * REFERENCE,
+            u64::from(handles) * HANDLE + u64::from(references) * REFERENCE + given,
         ))
     }
 
-    /// A further handle, made by one, or by the promise before it gave its first away.
+    /// The first handle, unless it was given before.
+    #[must_use]
+    pub(super) fn give_handle(&self) -> bool {
+        // Relaxed: the promise that gives it holds the core already.
+        let mut counts = self.0.load(Ordering::Relaxed);
+        while counts & NOT_GIVEN != 0 {
+            let given = counts - NOT_GIVEN + HANDLE + REFERENCE;
+            // Relaxed: as above.
+            match self
+                .0
+                .compare_exchange_weak(counts, given, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                Ok(_) => return true,
+                Err(other) => counts = other,
+            }
+        }
+        false
+    }
+
+    /// A further handle, made by one.
     pub(super) fn add_handle(&self) {
         // Relaxed: whoever adds holds the core already.
         check(self.0.fetch_add(HANDLE + REFERENCE, Ordering::Relaxed));
@@ -82,15 +107,25 @@ impl Counts {
         false
     }
 
-    /// How many handles there are: exact for the only handle as long as there is no weak future, else a hint.
-    pub(super) fn handles(&self) -> u32 {
-        handles(self.0.load(Ordering::Relaxed))
+    /// Whether the first handle was given, and every handle is gone.
+    pub(super) fn is_unwatched(&self) -> bool {
+        // Relaxed: nothing is done with what the handles did.
+        let counts = self.0.load(Ordering::Relaxed);
+        handles(counts) == 0 && counts & NOT_GIVEN == 0
+    }
+
+    /// Has the last handle clean up. False if it is gone already.
+    #[must_use]
+    pub(super) fn have_cleaned_up(&self) -> bool {
+        // AcqRel: pairs with the same in `drop_handle`. Whichever is second sees the other, and what is to be cleaned up.
+        let counts = self.0.fetch_or(CLEAN_UP, Ordering::AcqRel);
+        handles(counts) > 0 || counts & NOT_GIVEN != 0
     }
 
     /// Whether the caller's handle is all that holds the core: then nothing can change that but the caller.
     pub(super) fn is_alone(&self) -> bool {
         // Acquire: pairs with the Releases below: what others did with the core is behind us.
-        self.0.load(Ordering::Acquire) == HANDLE + REFERENCE
+        self.0.load(Ordering::Acquire) & !CLEAN_UP == HANDLE + REFERENCE
     }
 
     /// Claims the value for the caller's handle, if that is the only one.
@@ -120,36 +155,51 @@ impl Counts {
         }
     }
 
-    /// Gives up a handle but not its reference. True if it was the last.
+    /// Gives up a handle but not its reference. If it was the last: whether it must clean up.
     #[must_use]
-    pub(super) fn drop_handle(&self) -> bool {
-        // AcqRel: pairs with itself and with `claim`: the last to go has the others' reads of the value behind it.
-        handles(self.0.fetch_sub(HANDLE, Ordering::AcqRel)) == 1
+    pub(super) fn drop_handle(&self) -> Option<bool> {
+        // AcqRel: pairs with itself, with `claim` and with `have_cleaned_up`: the last to go has the others' reads of the value behind it.
+        let counts = self.0.fetch_sub(HANDLE, Ordering::AcqRel);
+        (handles(counts) == 1).then_some(counts & CLEAN_UP != 0)
     }
 
-    /// Gives up a reference, and a handle with it. True if the core is to be freed.
+    /// Gives up a handle and its reference, if it is the last and need not clean up. Says whether the core is to be freed.
     #[must_use]
-    pub(super) fn drop_handle_and_reference(&self) -> bool {
-        self.subtract(HANDLE + REFERENCE)
+    pub(super) fn try_drop_last(&self) -> Option<bool> {
+        let counts = self.0.load(Ordering::Relaxed);
+        if handles(counts) != 1 || counts & CLEAN_UP != 0 {
+            return None;
+        }
+        // An exchange, as somebody may want it to clean up meanwhile. Release: as in `drop_reference`. Relaxed on failure: nothing was done.
+        self.0
+            .compare_exchange(
+                counts,
+                counts - HANDLE - REFERENCE,
+                Ordering::Release,
+                Ordering::Relaxed,
+            )
+            .ok()
+            .map(was_last)
     }
 
     /// Gives up a reference. True if the core is to be freed.
     #[must_use]
     pub(super) fn drop_reference(&self) -> bool {
-        self.subtract(REFERENCE)
+        // Release: pairs with the fence in `was_last`: what this holder did happens before the core is freed.
+        was_last(self.0.fetch_sub(REFERENCE, Ordering::Release))
     }
+}
 
-    fn subtract(&self, counts: u64) -> bool {
-        // Release: pairs with the fence below: what this holder did happens before the core is freed.
-        if references(self.0.fetch_sub(counts, Ordering::Release)) != 1 {
-            return false;
-        }
-        if !weakened("free") {
-            // Acquire: pairs with the Release above, of all other holders.
-            fence(Ordering::Acquire);
-        }
-        true
+/// Whether the reference that was given up was the last.
+fn was_last(counts: u64) -> bool {
+    if references(counts) != 1 {
+        return false;
     }
+    if !weakened("free") {
+        // Acquire: pairs with the Release of all other holders.
+        fence(Ordering::Acquire);
+    }
+    true
 }
 
 #[cfg(all(test, not(libprocess_loom)))]
@@ -163,11 +213,30 @@ mod tests {
         assert_eq!(counts.claim(), Claim::Alone);
         counts.add_reference();
         counts.add_handle();
-        assert_eq!((counts.handles(), counts.claim()), (2, Claim::Shared));
-        assert!(!counts.drop_handle_and_reference());
+        assert_eq!(
+            (counts.claim(), counts.try_drop_last()),
+            (Claim::Shared, None)
+        );
+        assert_eq!(counts.drop_handle(), None);
+        assert!(!counts.drop_reference());
         assert_eq!(counts.claim(), Claim::Claimed);
         assert!(!counts.try_add_handle(), "nothing is left to upgrade to");
         assert!(!counts.drop_reference());
         assert!(counts.drop_reference());
+    }
+
+    #[test]
+    fn the_first_handle_is_given_once_and_the_last_cleans_up() {
+        let counts = Counts::new(0, 1);
+        assert!(!counts.is_unwatched() && counts.give_handle() && !counts.give_handle());
+        assert_eq!(counts.try_drop_last(), Some(false));
+        assert!(counts.is_unwatched() && !counts.have_cleaned_up());
+
+        let counts = Counts::new(0, 1);
+        assert!(counts.have_cleaned_up() && counts.give_handle() && counts.have_cleaned_up());
+        assert_eq!(counts.try_drop_last(), None);
+        assert!(!counts.drop_reference() && counts.is_alone());
+        assert_eq!(counts.drop_handle(), Some(true));
+        assert!(counts.is_unwatched() && counts.drop_reference());
     }
 }

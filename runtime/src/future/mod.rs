@@ -29,16 +29,21 @@ mod chain;
 mod combinators;
 mod core;
 mod counts;
+mod group;
 mod node;
 mod promise;
+mod repeat;
 mod side;
+pub(crate) mod task;
 mod weak;
 mod word;
 
 pub use blocking::TooManyBlocked;
 pub use combinators::{IsFuture, IsValue, Returned, ValueOrFuture};
 pub(crate) use core::Outcome;
+pub use group::{Futures, Selected, await_all, collect, select};
 pub use promise::Promise;
+pub use repeat::repeat;
 pub use weak::WeakFuture;
 
 use std::fmt;
@@ -52,7 +57,7 @@ use std::time::{Duration, Instant};
 
 use self::blocking::Registered;
 use self::core::{Core, Taken};
-use self::side::DiscardCallback;
+use self::side::{DiscardCallback, OnDiscard};
 
 /// Why a future gave no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -230,11 +235,6 @@ impl<T> Future<T> {
         self.outcome(|outcome| matches!(outcome, Outcome::Abandoned))
     }
 
-    /// Whether the future has ended: it is ready, failed, discarded, or abandoned.
-    pub(crate) fn has_ended(&self) -> bool {
-        !self.outcome(|outcome| matches!(outcome, Outcome::None))
-    }
-
     /// Requests that the future be discarded: runs the callbacks of [`on_discard`](Self::on_discard), and passes the request on
     /// to the futures that this one depends on. Whether it is then discarded is up to the promise. False if it was requested before, or the future has ended.
     ///
@@ -251,7 +251,7 @@ impl<T> Future<T> {
     /// ```
     pub fn discard(&self) -> bool {
         // SAFETY: a handle has a reference.
-        unsafe { core::discard(self.core.cast()) }
+        unsafe { side::discard(self.core.cast()) }
     }
 
     /// Whether a discard was requested.
@@ -262,10 +262,29 @@ impl<T> Future<T> {
     /// Has `f` run when a discard is requested: at once if it was. It is dropped unused when the future ends, and when the last handle is dropped.
     pub fn on_discard(&self, f: impl FnOnce() + Send + 'static) -> &Self {
         self.core().header.on_discard(DiscardCallback {
-            callback: Box::new(f),
+            callback: OnDiscard::Run(Box::new(f)),
             when_unwatched: false,
         });
         self
+    }
+
+    /// As `on_discard`, and also when the last handle is dropped.
+    pub(crate) fn on_cancelled(&self, f: impl FnOnce() + Send + 'static) {
+        self.core().header.on_discard(DiscardCallback {
+            callback: OnDiscard::Run(Box::new(f)),
+            when_unwatched: true,
+        });
+    }
+
+    /// Drops the future, but lets what completes it go on: an async task or a timer is cancelled when its last future is dropped.
+    ///
+    /// ```
+    /// # let (sender, receiver) = std::sync::mpsc::channel();
+    /// libprocess::spawn_async(async move { sender.send(1) }).detach();
+    /// # assert_eq!(receiver.recv(), Ok(1));
+    /// ```
+    pub fn detach(self) {
+        self.core().header.detach();
     }
 
     /// A future that does not count: see [`WeakFuture`].
@@ -360,6 +379,16 @@ impl<T> Future<T> {
             deadline,
         )?;
         Ok(())
+    }
+
+    /// Keeps `waker` until the future has ended. True if it has.
+    fn wake_when_ended(&mut self, waker: &Waker) -> bool {
+        if self.core().header.word.load().is_settled() {
+            return true;
+        }
+        let kept = self.core().header.keep_waker(self.ticket, waker.clone());
+        self.ticket = kept.unwrap_or(0);
+        kept.is_none()
     }
 
     /// Polls without a pin: nothing in a future is pinned.

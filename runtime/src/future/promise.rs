@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use super::core::{Core, Outcome, release};
 use super::node::Work;
-use super::side::DiscardCallback;
+use super::side::{DiscardCallback, OnDiscard};
 use super::{Future, chain};
 use crate::facade::atomic::{AtomicU8, Ordering};
 
 /// Somebody has, or had, the right to complete.
 const CLAIMED: u8 = 1;
-/// `future` was called.
-const GIVEN: u8 = 2;
 
 /// The writing side of a result: completes its future once.
 ///
@@ -54,7 +52,7 @@ impl<T> Promise<T> {
         let core = Core::allocate(Outcome::None, (1, 2));
         let promise = Self {
             core,
-            flags: AtomicU8::new(GIVEN),
+            flags: AtomicU8::new(0),
         };
         // SAFETY: counted above.
         (promise, unsafe { Future::from_core(core) })
@@ -71,21 +69,17 @@ impl<T> Promise<T> {
     ///
     /// On a second call: a future of a `T` that is not `Clone` is unique, so clone the first one where `T: Clone + Sync`.
     pub fn future(&self) -> Future<T> {
-        // Relaxed: a flag between callers of one `&self`; the exchange alone decides.
-        let given = self.flags.fetch_or(GIVEN, Ordering::Relaxed) & GIVEN != 0;
         assert!(
-            !given,
+            self.core().header.counts.give_handle(),
             "`Promise::future` was called before: clone the future it gave instead"
         );
-        self.core().header.counts.add_handle();
         // SAFETY: just counted.
         unsafe { Future::from_core(self.core) }
     }
 
     /// Whether the future was given away and every handle to it is gone.
     pub(crate) fn is_unwatched(&self) -> bool {
-        // Relaxed: as in `future`.
-        self.flags.load(Ordering::Relaxed) & GIVEN != 0 && self.core().header.counts.handles() == 0
+        self.core().header.counts.is_unwatched()
     }
 
     /// Claims the right to complete.
@@ -171,7 +165,7 @@ impl<T> Promise<T> {
     }
 
     /// Has `callback` run when a discard of the future is requested: at once if it was. It is dropped unused when the
-    /// future is completed, and when the last future is dropped.
+    /// future is completed, and when the last future is dropped: at once if it was.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -186,16 +180,8 @@ impl<T> Promise<T> {
     /// ```
     pub fn on_discard(&self, callback: impl FnOnce() + Send + 'static) {
         self.core().header.on_discard(DiscardCallback {
-            callback: Box::new(callback),
+            callback: OnDiscard::Run(Box::new(callback)),
             when_unwatched: false,
-        });
-    }
-
-    /// As `on_discard`, and also when the last future is dropped.
-    pub(crate) fn on_cancelled(&self, callback: impl FnOnce() + Send + 'static) {
-        self.core().header.on_discard(DiscardCallback {
-            callback: Box::new(callback),
-            when_unwatched: true,
         });
     }
 }

@@ -7,12 +7,28 @@
 //! The protocol, the same for both: *enter, then set the bit, then look at the word once more*. Whoever ends the wait (the completer, the
 //! discarder) changes the word first and looks at the table afterwards, if the bit was set. So either it finds the entry, or
 //! whoever entered it sees the changed word, and takes the entry out himself.
+//!
+//! Callbacks for a discard request also end with the last handle, by the same protocol, with a bit of the counts for the word's.
 
+use std::ptr::NonNull;
 use std::task::Waker;
 
-/// Runs when a discard is requested.
+use super::core::Header;
+use super::node::Work;
+use super::weak::Reference;
+use super::word::Snapshot;
+use crate::facade::{lock, weakened};
+
+/// What a discard request does.
+pub(super) enum OnDiscard {
+    Run(Box<dyn FnOnce() + Send>),
+    /// Requests that this core be discarded, too. No closure, so that a chain of associations is walked in a loop.
+    PassOn(Reference),
+}
+
+/// Waits for a discard request.
 pub(super) struct DiscardCallback {
-    pub(super) callback: Box<dyn FnOnce() + Send>,
+    pub(super) callback: OnDiscard,
     /// Whether it also runs when the last future is dropped.
     pub(super) when_unwatched: bool,
 }
@@ -108,4 +124,162 @@ impl Side {
         let more = self.more.map(|more| more.wakers).unwrap_or_default();
         self.first.into_iter().chain(more).map(|(_, waker)| waker)
     }
+}
+
+impl Header {
+    /// After something was entered into the side table: says so in the word. Gives the word.
+    fn entered(&self) -> Snapshot {
+        match self
+            .word
+            .update(|word| (!word.has_side()).then(|| word.with_side()))
+        {
+            Ok(word) | Err(word) => word,
+        }
+    }
+
+    /// Keeps a waker until the core is settled. `NotYet` is what `take` said. Gives the ticket, or `None` if the core is settled by now.
+    pub(super) fn keep_waker(&self, previous: u32, waker: Waker) -> Option<u32> {
+        let (ticket, replaced) = lock(&self.side).keep(previous, waker);
+        drop(replaced);
+        let word = if weakened("waker-before-bit") {
+            self.word.load()
+        } else {
+            self.entered()
+        };
+        if word.is_settled() {
+            self.forget_waker(ticket);
+            return None;
+        }
+        Some(ticket)
+    }
+
+    pub(super) fn forget_waker(&self, ticket: u32) {
+        let forgotten = lock(&self.side).forget(ticket);
+        // Outside of the lock: dropping a waker is foreign code.
+        drop(forgotten);
+    }
+
+    /// Settled: nobody can discard any more, and waiters go on.
+    pub(super) fn clear_side(&self, work: &mut Work) {
+        let mut side = lock(&self.side).take_all();
+        let discards = side.take_discards();
+        work.contain(|_| drop(discards));
+        for waker in side.into_wakers() {
+            // Foreign code: the others must be woken.
+            work.contain(|_| waker.wake());
+        }
+    }
+
+    /// Has `callback` run when a discard is requested: at once if it was; never if the core is settled.
+    pub(super) fn on_discard(&self, callback: DiscardCallback) {
+        lock(&self.side).on_discard(callback);
+        let word = self.entered();
+        if word.is_requested() || !word.is_pending() {
+            let taken = lock(&self.side).take_discards();
+            run_discards(taken, word.is_pending());
+        } else if !self.counts.have_cleaned_up() {
+            self.unwatched();
+        }
+    }
+
+    /// What was to be cancelled with the last handle goes on without it.
+    pub(super) fn detach(&self) {
+        let taken = {
+            let mut side = lock(&self.side);
+            let (cancelled, kept): (Vec<_>, Vec<_>) = side
+                .take_discards()
+                .into_iter()
+                .partition(|callback| callback.when_unwatched);
+            kept.into_iter()
+                .for_each(|callback| side.on_discard(callback));
+            cancelled
+        };
+        // Outside of the lock: a drop of foreign code.
+        drop(taken);
+    }
+
+    /// The last handle is gone: nobody can request a discard any more.
+    #[cold]
+    pub(super) fn unwatched(&self) {
+        let taken = lock(&self.side).take_discards();
+        let (run, drop_unused): (Vec<_>, Vec<_>) = taken
+            .into_iter()
+            .partition(|callback| callback.when_unwatched);
+        drop(drop_unused);
+        run_discards(run, true);
+    }
+}
+
+fn run_discards(callbacks: Vec<DiscardCallback>, run: bool) {
+    let mut work = Work::new();
+    for DiscardCallback { callback, .. } in callbacks {
+        work.contain(|_| match callback {
+            OnDiscard::Run(callback) if run => callback(),
+            OnDiscard::PassOn(to) if run => {
+                // SAFETY: the reference.
+                unsafe { discard(to.header()) };
+            }
+            unused => drop(unused),
+        });
+    }
+    if let Some(payload) = work.drive() {
+        std::panic::resume_unwind(payload);
+    }
+}
+
+/// Requests that a future be discarded, and passes the request up its chain, in a loop. False if it was requested before, or is settled.
+///
+/// # Safety
+///
+/// The caller holds a reference.
+pub(super) unsafe fn discard(header: NonNull<Header>) -> bool {
+    let mut work = Work::new();
+    let mut associated = Vec::new();
+    // SAFETY: by the contract.
+    let requested_first = unsafe { discard_chain(header, &mut associated, &mut work) };
+    while let Some(reference) = associated.pop() {
+        // SAFETY: the reference.
+        unsafe { discard_chain(reference.header(), &mut associated, &mut work) };
+    }
+    if let Some(payload) = work.drive() {
+        std::panic::resume_unwind(payload);
+    }
+    requested_first
+}
+
+/// As `discard`, but leaves to the caller what cores of the chain are associated with.
+///
+/// # Safety
+///
+/// As `discard`.
+unsafe fn discard_chain(
+    header: NonNull<Header>,
+    associated: &mut Vec<Reference>,
+    work: &mut Work,
+) -> bool {
+    let mut current = Some(header);
+    let mut requested_first = false;
+    while let Some(header) = current {
+        // SAFETY: the first is kept by the caller; each keeps the one before it in the chain.
+        let core = unsafe { header.as_ref() };
+        let before = core.word.update(|word| {
+            (word.is_pending() && !word.is_requested()).then(|| word.with_request(true))
+        });
+        let Ok(before) = before else { break };
+        requested_first = true;
+        if before.has_side() {
+            let taken = lock(&core.side).take_discards();
+            for DiscardCallback { callback, .. } in taken {
+                match callback {
+                    OnDiscard::Run(callback) => {
+                        work.contain(|_| callback());
+                    }
+                    OnDiscard::PassOn(to) => associated.push(to),
+                }
+            }
+        }
+        // SAFETY: as above.
+        current = unsafe { (core.table.upstream)(header) };
+    }
+    requested_first
 }

@@ -3,7 +3,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use super::Future;
-use super::core::{Core, Header, discard, release};
+use super::core::{Core, Header, release};
 
 /// A reference to a core: keeps its memory, not its value.
 pub(super) struct Reference(NonNull<Header>);
@@ -21,9 +21,8 @@ impl Reference {
         Self(header)
     }
 
-    pub(super) fn discard(&self) {
-        // SAFETY: we hold a reference.
-        unsafe { discard(self.0) };
+    pub(super) fn header(&self) -> NonNull<Header> {
+        self.0
     }
 }
 

@@ -5,31 +5,41 @@ use std::sync::OnceLock;
 
 use super::RawPid;
 use super::manager::ProcessManager;
+use crate::clock;
 
 thread_local! {
-    static RUNNING: Cell<Option<RawPid>> = const { Cell::new(None) };
     static ENDING: Cell<Option<RawPid>> = const { Cell::new(None) };
     static MANAGER: Cell<*const ProcessManager> = const { Cell::new(std::ptr::null()) };
 }
 
 /// The process whose handler this thread is in.
 pub(crate) fn running() -> Option<RawPid> {
-    RUNNING.get()
+    RawPid::from_bits(clock::current_owner())
 }
 
 /// Whether waiting for this process in this thread would be waiting for oneself: its handler, or its end, is further down on the stack.
 pub(crate) fn is_mine(pid: RawPid) -> bool {
-    RUNNING.get() == Some(pid) || ENDING.get() == Some(pid)
+    running() == Some(pid) || ENDING.get() == Some(pid)
 }
 
 /// Sets which process runs, and gives the one before.
 #[inline]
 pub(super) fn set_running(pid: Option<RawPid>) -> Option<RawPid> {
-    RUNNING.replace(pid)
+    RawPid::from_bits(clock::set_current_owner(RawPid::to_bits(pid)))
 }
 
 pub(super) fn set_ending(pid: Option<RawPid>) {
     ENDING.set(pid);
+}
+
+/// The process that this thread is ending.
+pub(super) fn ending() -> Option<RawPid> {
+    ENDING.get()
+}
+
+/// Whether this thread is one of that runtime's.
+pub(super) fn is_current(manager: &ProcessManager) -> bool {
+    std::ptr::eq(MANAGER.get(), manager)
 }
 
 /// Makes this thread a worker of that runtime. The runtime outlives its workers' threads.

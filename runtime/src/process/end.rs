@@ -87,6 +87,9 @@ pub(super) unsafe fn end<P: Process>(
         }
     };
     tell(linkers);
+    if crate::clock::any_paused() {
+        super::times::end(manager, pid);
+    }
     // Before the pid names nobody, so that who finds it so, or wakes from a wait, sees the process counted out. The
     // runtime joins this thread before it is freed, and before it gives its slots to others.
     manager.population().leave();

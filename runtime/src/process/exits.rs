@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::arena::arena;
 use super::event::{ExitReason, ExitedEvent, TerminateEvent};
 use super::{RawPid, Upid, current, send};
+use crate::clock;
 use crate::future::{Error, Future, Promise};
 
 /// Waiters that are kept without looking whether somebody still waits.
@@ -39,6 +40,9 @@ pub(crate) fn terminate(to: &Upid, inject: bool, from: Upid) {
     let Some(pid) = send::resolve(to) else { return };
     let event = TerminateEvent { from }.allocate();
     if inject {
+        if clock::any_paused() {
+            super::times::carry(pid);
+        }
         send::settle(pid, arena().slot(pid).push_terminate(pid, event));
     } else {
         send::deliver(pid, event);

@@ -17,16 +17,22 @@ use std::sync::{Arc, Mutex, Weak};
 
 use super::arena::{FreeList, arena};
 use super::dead_letters::DeadLetters;
+use super::filter::Filters;
 use super::statistics::{ENDED, FIRST_EVENT, PANICKED, UNHANDLED};
 use super::{EventCounts, RawPid, Statistics, Upid};
+use crate::clock::{Activity, Clock};
 use crate::facade::lock_std;
 use crate::future::{Future, Promise};
+use crate::scheduler::pool::Pool;
 use crate::scheduler::{Scheduler, counters};
 
 pub(crate) struct ProcessManager {
     id: u64,
     scheduler: Arc<Scheduler>,
+    clock: Clock,
+    pool: Arc<Pool>,
     event_budget: u32,
+    filters: Filters,
     free_slots: FreeList,
     /// A name whose process is about to move in has no pid yet.
     names: Mutex<HashMap<Arc<str>, Option<RawPid>>>,
@@ -36,13 +42,21 @@ pub(crate) struct ProcessManager {
 
 impl ProcessManager {
     /// Makes a manager over a scheduler that has not started.
-    pub(crate) fn new(scheduler: Arc<Scheduler>, event_budget: u32) -> Arc<Self> {
+    pub(crate) fn new(
+        scheduler: Arc<Scheduler>,
+        clock: Clock,
+        pool: Arc<Pool>,
+        event_budget: u32,
+    ) -> Arc<Self> {
         static IDS: AtomicU64 = AtomicU64::new(1);
         let manager = Arc::new(Self {
             // Relaxed: only uniqueness matters.
             id: IDS.fetch_add(1, Ordering::Relaxed),
             scheduler,
+            clock,
+            pool,
             event_budget,
+            filters: Filters::default(),
             free_slots: FreeList::new(),
             names: Mutex::new(HashMap::new()),
             population: Population::default(),
@@ -64,6 +78,15 @@ impl ProcessManager {
         &self.scheduler
     }
 
+    #[inline]
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
     pub(super) fn event_budget(&self) -> u32 {
         self.event_budget
     }
@@ -71,6 +94,11 @@ impl ProcessManager {
     /// Where the runtime can be reached: nowhere, until it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))
+    }
+
+    #[inline]
+    pub(crate) fn filters(&self) -> &Filters {
+        &self.filters
     }
 
     pub(super) fn free_slots(&self) -> &FreeList {
@@ -132,6 +160,8 @@ impl ProcessManager {
 
     /// Joins the threads, after all processes have ended. Must not be called on a thread of this runtime.
     pub(crate) fn stop(&self) {
+        self.clock.stop();
+        self.pool.stop();
         self.scheduler.stop();
         arena().give_back(&self.free_slots);
     }
@@ -158,6 +188,16 @@ impl ProcessManager {
             blocked: counts[counters::BLOCKED],
             threads: self.scheduler.thread_count(),
         }
+    }
+}
+
+impl Activity for ProcessManager {
+    fn is_quiet(&self) -> bool {
+        self.scheduler.is_quiet()
+    }
+
+    fn is_own_thread(&self) -> bool {
+        super::current::is_current(self)
     }
 }
 

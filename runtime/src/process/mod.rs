@@ -1,13 +1,16 @@
 //! Processes: actors with a mailbox, events and a name.
 
 pub(crate) mod arena;
+pub(crate) mod asynchronous;
 mod context;
 mod current;
 mod dead_letters;
+mod defer;
 pub(crate) mod directory;
 mod end;
 mod event;
 mod exits;
+pub(crate) mod filter;
 mod handle;
 mod handlers;
 pub(crate) mod manager;
@@ -15,17 +18,20 @@ mod method;
 #[cfg(all(test, libprocess_loom))]
 mod models;
 mod pid;
+mod repeat;
 mod resume;
 pub(crate) mod send;
 mod slot;
 pub(crate) mod spawn;
 mod statistics;
+mod times;
 mod upid;
 mod vtable;
 
 pub use context::Context;
 pub(crate) use current::{current_manager, set_current_manager, set_default_manager};
 pub use dead_letters::DeadLetter;
+pub use defer::{defer, defer_with, delay, delay_with};
 pub use event::{
     DispatchEvent, DispatchIdentity, Event, EventKind, ExitReason, ExitedEvent, HttpEvent,
     HttpExchange, Message, MessageEvent, TerminateEvent,
@@ -35,6 +41,7 @@ pub use handle::{JoinError, ProcessHandle};
 pub use method::Method;
 pub use pid::Pid;
 pub(crate) use pid::RawPid;
+pub use repeat::repeat_in;
 pub use spawn::SpawnError;
 pub use statistics::{EventCounts, Statistics};
 pub use upid::{ParseUpidError, Recipient, Upid};

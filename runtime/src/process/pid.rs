@@ -47,6 +47,18 @@ impl RawPid {
         (self.0.get() >> 32) as u32
     }
 
+    /// As a number: zero for none.
+    #[inline]
+    pub(crate) fn to_bits(pid: Option<Self>) -> u64 {
+        pid.map_or(0, |pid| pid.0.get())
+    }
+
+    /// What `to_bits` was given.
+    #[inline]
+    pub(crate) fn from_bits(bits: u64) -> Option<Self> {
+        NonZeroU64::new(bits).map(Self)
+    }
+
     /// The N of an unnamed process's id `Prefix(N)`: `(generation - 1) * 2^26 + index`.
     pub(crate) const fn number(self) -> u64 {
         ((self.generation() as u64 - 1) << INDEX_BITS) | self.index() as u64

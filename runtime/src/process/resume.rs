@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use super::event::{Event, EventBox, EventKind};
 use super::handlers::Handlers;
+use super::manager::ProcessManager;
 use super::slot::{Next, Slot};
-use super::{Context, Process, current, dead_letters, end, send, statistics};
+use super::{Context, Process, current, dead_letters, end, filter, send, statistics};
 use crate::process::handle::Owner;
 use crate::scheduler::{Header, Worker};
 
@@ -58,30 +59,29 @@ pub(super) unsafe fn resume<P: Process>(header: NonNull<Header>, worker: &Worker
     let slot: &'static Slot = unsafe { header.cast::<Slot>().as_ref() };
     let pid = slot.pid();
     // SAFETY: the token is ours, and the tenant is a `P`, so this is its cell and we alone use it.
-    let (cell, budget) = unsafe {
-        (
-            slot.cell().cast::<Cell<P>>(),
-            (*slot.manager()).event_budget(),
-        )
-    };
+    let (cell, manager) = unsafe { (slot.cell().cast::<Cell<P>>(), &*slot.manager()) };
     // SAFETY: as above; the context's part of the cell and the process are different fields.
     let mut cx = unsafe { Context::new(slot, pid, worker, &raw mut (*cell).extra) };
     current::set_running(Some(pid));
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: as above.
-        unsafe { serve_events::<P>(slot, cell, &mut cx, worker, budget) }
+        unsafe { serve_events::<P>(slot, cell, &mut cx, worker, manager) }
     }));
     current::set_running(None);
     match outcome {
-        Ok(Outcome::Rested) => {}
+        Ok(Outcome::Rested) => worker.counters().give_up_token(),
         // SAFETY: the token is still ours, and passed on.
         Ok(Outcome::Yielded) => worker.enqueue(unsafe { slot.runnable() }),
         // SAFETY: the token is still ours, and used up.
-        Ok(Outcome::Terminated) => unsafe { end::end(slot, cell, &mut cx, worker, None) },
+        Ok(Outcome::Terminated) => unsafe {
+            end::end(slot, cell, &mut cx, worker, None);
+            worker.counters().give_up_token();
+        },
         Err(payload) => {
             let message = panic_message(payload);
             // SAFETY: as above.
             unsafe { end::end(slot, cell, &mut cx, worker, Some(message)) }
+            worker.counters().give_up_token();
         }
     }
 }
@@ -95,8 +95,9 @@ unsafe fn serve_events<P: Process>(
     cell: *mut Cell<P>,
     cx: &mut Context<P>,
     worker: &Worker,
-    mut budget: u32,
+    manager: &ProcessManager,
 ) -> Outcome {
+    let mut budget = manager.event_budget();
     // SAFETY: by the contract; the reference ends before the handler may use the context's part.
     let process = unsafe { &mut (*cell).process };
     // SAFETY: as above.
@@ -113,6 +114,18 @@ unsafe fn serve_events<P: Process>(
                 if kind == EventKind::Exited {
                     cx.forget_link(&event);
                 }
+                let event = if manager.filters().any() {
+                    filter::look(manager, cx.raw_pid(), event)
+                } else {
+                    Some(event)
+                };
+                let Some(event) = event else {
+                    budget -= 1;
+                    if budget == 0 {
+                        return Outcome::Yielded;
+                    }
+                    continue;
+                };
                 counters.add(statistics::FIRST_EVENT + kind as usize, 1);
                 // SAFETY: the event was sent to this pid, whose type is `P`; so a dispatch is to a `P`.
                 process.serve(unsafe { Event::from_box(event) }, cx);
@@ -170,7 +183,7 @@ pub(super) fn guarded(what: &str, f: impl FnOnce()) -> Option<Arc<str>> {
 }
 
 /// The text of a panic. The payload is dropped with care: its drop is foreign code too.
-fn panic_message(payload: Box<dyn Any + Send>) -> Arc<str> {
+pub(super) fn panic_message(payload: Box<dyn Any + Send>) -> Arc<str> {
     let message = match (
         payload.downcast_ref::<&str>(),
         payload.downcast_ref::<String>(),

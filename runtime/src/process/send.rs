@@ -11,11 +11,15 @@ use super::manager::ProcessManager;
 use super::slot::{Delivery, Slot};
 use super::upid::Route;
 use super::{RawPid, Recipient, Upid, directory};
+use crate::clock;
 use crate::scheduler::{Scheduler, Worker};
 
 /// Delivers an event, in a worker's thread or any other. False if it became a dead letter.
 #[inline]
 pub(crate) fn deliver(pid: RawPid, event: EventBox) -> bool {
+    if clock::any_paused() {
+        super::times::carry(pid);
+    }
     settle(pid, arena().slot(pid).push(pid, event))
 }
 
@@ -49,7 +53,7 @@ pub(super) fn schedule(slot: &Slot, worker: Option<&Worker>) {
     };
     match worker {
         Some(worker) if std::ptr::eq(&raw const **worker.scheduler(), scheduler) => {
-            worker.enqueue(runnable);
+            worker.enqueue_new(runnable);
         }
         // SAFETY: as above.
         _ => unsafe { Scheduler::enqueue_from_outside(scheduler, runnable) },

@@ -10,6 +10,7 @@ use super::manager::ProcessManager;
 use super::resume::{self, Cell, Extra};
 use super::vtable::ProcessTable;
 use super::{Pid, Process, RawPid, Upid};
+use crate::clock;
 
 /// Why a process was not spawned. Gives the process back.
 pub enum SpawnError<P> {
@@ -132,6 +133,9 @@ pub(crate) fn spawn<P: Process>(
             cell.cast(),
             name.clone(),
         );
+    }
+    if clock::any_paused() {
+        super::times::begin(manager, pid);
     }
     if let Some(name) = &name {
         // Before the first token is passed on: the process cannot end, and free its name, before.

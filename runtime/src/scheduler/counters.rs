@@ -8,8 +8,12 @@ pub(crate) const COUNT: usize = 16;
 pub(crate) const RESUMES: usize = 0;
 /// Times a handler blocked and another thread took over.
 pub(crate) const BLOCKED: usize = 1;
+/// Tokens that this thread made or won.
+pub(crate) const WON: usize = 2;
+/// Tokens that this thread gave up: what they ran rests, has ended, or sleeps.
+pub(crate) const GIVEN_UP: usize = 3;
 /// The first counter that the floors above may name.
-pub(crate) const FIRST_FREE: usize = 2;
+pub(crate) const FIRST_FREE: usize = 4;
 
 /// One thread's counters, on cache lines of their own. Only their thread writes them, so adding is a load and a
 /// store, not a read-modify-write; anyone reads.
@@ -27,6 +31,22 @@ impl Counters {
             value.load(Ordering::Relaxed).wrapping_add(count),
             Ordering::Relaxed,
         );
+    }
+
+    /// Counts a token that was given up. As `add`, and whoever reads it has behind him what this thread did with the token.
+    #[inline]
+    pub(crate) fn give_up_token(&self) {
+        let value = &self.0[GIVEN_UP];
+        // Release: pairs with the Acquire in `read_one`. The tokens that were won while this one was held are counted before.
+        value.store(
+            value.load(Ordering::Relaxed).wrapping_add(1),
+            Ordering::Release,
+        );
+    }
+
+    pub(super) fn read_one(&self, counter: usize) -> u64 {
+        // Acquire: pairs with the Release in `give_up_token`.
+        self.0[counter].load(Ordering::Acquire)
     }
 
     pub(crate) fn read(&self) -> [u64; COUNT] {

@@ -19,13 +19,14 @@
 //! * *Shutdown while a thread is blocked.* Shutdown first waits until every process has ended, so no thread is in a handler.
 
 pub(crate) mod counters;
+pub(crate) mod pool;
 mod runnable;
 mod waiter;
 mod worker;
 
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use libprocess_queues::run::RunQueue as _;
@@ -76,8 +77,12 @@ pub(crate) struct Configuration {
 pub(crate) struct Scheduler {
     run_queue: RunQueue,
     semaphore: Semaphore,
-    /// Foreign threads between their enqueue and the end of their signal.
-    visitors: AtomicUsize,
+    /// Tokens that were won outside of the scheduler's threads, each by a *visitor*: a thread between its enqueue and the end of its signal.
+    visits_begun: AtomicU64,
+    /// Visitors that have left.
+    visits_ended: AtomicU64,
+    /// Tokens that were given up outside of the scheduler's threads.
+    given_up_outside: AtomicU64,
     configuration: Configuration,
     threads: Mutex<Threads>,
 }
@@ -104,7 +109,9 @@ impl Scheduler {
         Self {
             run_queue: RunQueue::new(configuration.workers),
             semaphore: Semaphore::with_capacity(configuration.semaphore_slots),
-            visitors: AtomicUsize::new(0),
+            visits_begun: AtomicU64::new(0),
+            visits_ended: AtomicU64::new(0),
+            given_up_outside: AtomicU64::new(0),
             configuration,
             threads: Mutex::new(Threads {
                 alive: 0,
@@ -272,16 +279,54 @@ impl Scheduler {
     ///
     /// `this` is valid when called, because `runnable` keeps the runtime from ending until it was run. It need not be valid when this returns.
     pub(crate) unsafe fn enqueue_from_outside(this: *const Self, runnable: Runnable) {
-        // SAFETY: valid while `runnable` is not enqueued (contract); from then on `visitors` keeps
+        // SAFETY: valid while `runnable` is not enqueued (contract); from then on the visit keeps
         // shutdown waiting until the last line, after which nothing is touched.
         unsafe {
-            // Relaxed: ordered before the end of the runnable's process by the run queue, and that end
-            // is what shutdown acquires before it reads `visitors`.
-            (*this).visitors.fetch_add(1, Ordering::Relaxed);
+            (*this).begin_visit();
             (*this).enqueue(runnable);
             // Release: pairs with the Acquire in `stop`: the signal happens before the scheduler is freed.
-            (*this).visitors.fetch_sub(1, Ordering::Release);
+            (*this).visits_ended.fetch_add(1, Ordering::Release);
         }
+    }
+
+    /// Counts a token that was won outside of the scheduler's threads.
+    fn begin_visit(&self) {
+        // Relaxed: ordered before the end of the runnable's process by the run queue, and that end
+        // is what shutdown acquires before it reads the count.
+        self.visits_begun.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts work that is no runnable of this scheduler, but keeps the runtime from being quiet, until `work_ended`.
+    pub(crate) fn work_begun(&self) {
+        self.begin_visit();
+        // Release: as in `enqueue_from_outside`.
+        self.visits_ended.fetch_add(1, Ordering::Release);
+    }
+
+    /// See `work_begun`.
+    pub(crate) fn work_ended(&self) {
+        // Release: pairs with the Acquire in `is_quiet`, as in `Counters::give_up_token`.
+        self.given_up_outside.fetch_add(1, Ordering::Release);
+    }
+
+    /// Whether there was an instant during this call at which there was no token: nothing ran and nothing was runnable.
+    ///
+    /// Both counts only grow, and no token is given up before it was won. So if all that were given up when the first look began are as many
+    /// as all that were won when the second one ended, there was none in between.
+    pub(crate) fn is_quiet(&self) -> bool {
+        // Acquire: as in `Counters::read_one`.
+        let given_up = self.given_up_outside.load(Ordering::Acquire) + self.sum(counters::GIVEN_UP);
+        let won = self.visits_begun.load(Ordering::Acquire) + self.sum(counters::WON);
+        given_up == won
+    }
+
+    fn sum(&self, counter: usize) -> u64 {
+        let threads = self.threads();
+        let of_threads = threads
+            .counters
+            .iter()
+            .map(|counters| counters.read_one(counter));
+        threads.ended[counter] + of_threads.sum::<u64>()
     }
 
     /// The sums over all threads, those that ended included.
@@ -305,8 +350,9 @@ impl Scheduler {
     ///
     /// Must not be called on one of the scheduler's own threads.
     pub(crate) fn stop(&self) {
-        // Acquire: pairs with the Release in `enqueue_from_outside`.
-        while self.visitors.load(Ordering::Acquire) != 0 {
+        // Acquire: pairs with the Release in `enqueue_from_outside`. The ends first: no visit begins any more.
+        while self.visits_ended.load(Ordering::Acquire) != self.visits_begun.load(Ordering::Relaxed)
+        {
             // A visitor is a few instructions from its end; if it was preempted there, it needs the core.
             std::thread::yield_now();
         }

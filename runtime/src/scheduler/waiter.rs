@@ -100,10 +100,10 @@ impl SeatWaiter {
         };
         Worker::with_current(|worker| match worker {
             Some(worker) if Arc::ptr_eq(worker.scheduler(), &self.scheduler) => {
-                worker.enqueue(token);
+                worker.enqueue_new(token);
             }
-            // The scheduler is kept alive by this waiter, so no visit needs to be announced.
-            _ => self.scheduler.enqueue(token),
+            // SAFETY: the scheduler is kept alive by this waiter.
+            _ => unsafe { Scheduler::enqueue_from_outside(Arc::as_ptr(&self.scheduler), token) },
         });
     }
 

@@ -100,7 +100,14 @@ impl Worker {
         unsafe { (*self.seat.get()).is_some() }
     }
 
-    /// Enqueues what this thread made runnable, and signals for it.
+    /// Enqueues a token that this thread made or won, and counts it.
+    #[inline]
+    pub(crate) fn enqueue_new(&self, runnable: Runnable) {
+        self.counters.add(super::counters::WON, 1);
+        self.enqueue(runnable);
+    }
+
+    /// Enqueues a token that this thread has, and signals for it.
     #[inline]
     pub(crate) fn enqueue(&self, runnable: Runnable) {
         // SAFETY: as in `take_seat`: the run queue does not call back.
@@ -171,6 +178,8 @@ impl Blocking for Worker {
         if register(&waker) == Registered::Done {
             waker.wake();
         }
+        // The token of what runs in this thread: a waker has made, or will make, another. Not before there is a waker: until then this thread is at work.
+        self.counters.give_up_token();
         let seat = self.waiter.wait_until_resumed(deadline);
         self.scheduler.unblocked();
         self.scheduler.pin(&seat);

@@ -274,3 +274,48 @@ where
     let event = unsafe { EventBox::allocate(ClosureCall::<P, F, U, R, K>::TABLE, call) };
     (event, future)
 }
+
+/// The payload of `of_function`.
+struct FunctionCall<P: 'static> {
+    function: fn(&mut P, &mut Context<P>),
+    location: &'static Location<'static>,
+}
+
+impl<P: Process> FunctionCall<P> {
+    const TABLE: &'static Table = &dispatch_table_of::<Self>(DispatchTable {
+        call: Self::call,
+        identity: Self::identity,
+    });
+
+    unsafe fn identity(header: NonNull<Header>) -> DispatchIdentity {
+        // SAFETY: the block's payload is a `Self`, borrowed by the caller.
+        let location = unsafe { header.cast::<Block<Self>>().as_ref().payload.location };
+        DispatchIdentity::Closure { location }
+    }
+
+    unsafe fn call(header: NonNull<Header>, process: *mut (), cx: *mut ()) {
+        // SAFETY: as in `ClosureCall::call`.
+        let (Block { payload, .. }, process, cx) = unsafe {
+            (
+                *Box::from_raw(header.cast::<Block<Self>>().as_ptr()),
+                &mut *process.cast::<P>(),
+                &mut *cx.cast::<Context<P>>(),
+            )
+        };
+        (payload.function)(process, cx);
+    }
+}
+
+/// A dispatch of a function that nobody waits for.
+pub(crate) fn of_function<P: Process>(
+    function: fn(&mut P, &mut Context<P>),
+    location: &'static Location<'static>,
+) -> EventBox {
+    // SAFETY: the table is the one of this payload type.
+    unsafe {
+        EventBox::allocate(
+            FunctionCall::<P>::TABLE,
+            FunctionCall { function, location },
+        )
+    }
+}

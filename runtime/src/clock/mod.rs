@@ -1,0 +1,472 @@
+//! The clock of a runtime: time, timers, and how a test holds them.
+//!
+//! # What it is
+//!
+//! Each runtime has a [`Clock`]; nothing is global. It tells the time, and calls closures when a time has come. A test may *pause* it: from then on time
+//! stands still, until somebody *advances* it, and `settle` waits until all that follows from that has happened.
+//!
+//! # Who fires timers
+//!
+//! One thread for each clock, started with the first timer: it sleeps until the earliest deadline and calls what is due, in order of
+//! deadline, then of creation. So timers are on time also while all workers sit in long handlers. What a timer calls is to be short: it is usually
+//! a dispatch. Whoever starts a timer wakes the thread only if the timer is earlier than what the thread sleeps for; most timers are
+//! timeouts of the same length, and never are.
+//!
+//! Weighed against workers that fire timers between processes, and sleep until the next one: it saves the wake-up of a thread for each timer
+//! that fires, but a worker that leaves its sleep for work must pass the watch on (a wake-up of another worker for each message to an idle
+//! runtime), or a long handler delays all timers.
+//!
+//! # Time under a paused clock
+//!
+//! As in libprocess, every process has a time of its own then, so that what happens before is never later: an event moves its receiver to the
+//! sender's time, a timer moves the process that started it to the timer's deadline, a process begins with its creator's time. `advance` moves the clock, not the
+//! processes: they learn of it by events. The process floor calls [`Clock::order`](crate::Clock::order) for each event while any clock is paused, which one relaxed load
+//! tells it.
+//!
+//! After `resume` time is the machine's plus all that it was ever advanced: it never goes back.
+//!
+//! # What can go wrong
+//!
+//! * *A wake-up of the thread is lost.* What it sleeps for is written under the lock under which timers are inserted, before it sleeps; an unpark
+//!   before the park makes the park return at once.
+//! * *A timer fires and is cancelled at a time.* Whoever takes it out of the wheel, under the lock, decides.
+//! * *A timer's closure panics.* It is caught and logged; the clock goes on.
+//! * *`settle` sees the instant between a timer's being due and its process's being runnable.* See [`settle`](Clock::settle).
+
+mod after;
+mod owner;
+mod settle;
+mod thread;
+mod time;
+mod wheel;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::time::{Duration, Instant, SystemTime};
+
+use libprocess_semaphore::{FutexParker, Parker as _};
+
+use crate::facade::lock_std;
+use crate::future::{Future, Promise};
+
+pub(crate) use owner::{current_owner, set_current_owner};
+pub(crate) use settle::Activity;
+pub use settle::SettleError;
+pub use time::{ParseTimeError, Time, Timeout};
+use wheel::{Key, Wheel};
+
+/// How many clocks of this OS process are paused: what senders look at.
+static PAUSED: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether any clock is paused, so that events must carry time from sender to receiver.
+#[inline]
+pub(crate) fn any_paused() -> bool {
+    // Relaxed: who pauses and then sends sees his own pause; who is told of a pause by another thread is synchronized with it by that.
+    PAUSED.load(Ordering::Relaxed) != 0
+}
+
+/// The clock of a runtime: a handle, cheap to clone.
+///
+/// Running, it tells the time of the machine as it was when the runtime started, plus what has passed since by the machine's monotonic clock: it
+/// never goes back, whatever is done to the machine's date.
+///
+/// ```
+/// use std::time::Duration;
+/// use libprocess::Runtime;
+///
+/// let runtime = Runtime::builder().workers(1).build()?;
+/// let clock = runtime.clock();
+/// clock.pause();
+/// let before = clock.now();
+/// let day = Duration::from_secs(86_400);
+/// let slept = clock.sleep(day);
+/// clock.advance(day);
+/// clock.settle()?;
+/// assert!(slept.is_ready());
+/// assert_eq!(clock.now(), before + day);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Clock {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    started: (Instant, Time),
+    name: String,
+    /// What is under the lock says whether the clock is paused; this is for those who only want to know the time.
+    paused: AtomicBool,
+    /// By how many nanoseconds time was advanced beyond the machine's. Written under the lock.
+    advanced_ns: AtomicU64,
+    state: Mutex<State>,
+    parker: FutexParker,
+    activity: OnceLock<Weak<dyn Activity>>,
+    on_thread_start: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+struct State {
+    wheel: Wheel<Pending>,
+    paused: Option<Paused>,
+    thread: thread::State,
+    /// What the thread sleeps for, in ticks: a timer that is due before must wake it. Zero while it is awake.
+    sleeps_until: u64,
+    /// How many timers have fired, or begun to.
+    fired: u64,
+}
+
+/// A timer that has not fired.
+struct Pending {
+    /// The process that started it, as an owner; zero for none.
+    creator: u64,
+    action: Box<dyn FnOnce() + Send>,
+}
+
+struct Paused {
+    /// When it was paused: the time of processes that were told of none.
+    initial: Time,
+    current: Time,
+    /// The time of processes, by owner.
+    owners: HashMap<u64, Time>,
+}
+
+impl Paused {
+    fn now_of(&self, owner: u64) -> Time {
+        match owner {
+            0 => self.current,
+            owner => self.owners.get(&owner).copied().unwrap_or(self.initial),
+        }
+    }
+
+    /// Moves a process's time forward, or (`force`) to any time.
+    fn update(&mut self, owner: u64, time: Time, force: bool) {
+        if owner != 0 && (force || self.now_of(owner) < time) {
+            self.owners.insert(owner, time);
+        }
+    }
+}
+
+/// Times as the wheel counts them: nanoseconds since the earliest `Time`.
+fn ticks(time: Time) -> u64 {
+    time.as_nanos().cast_unsigned() ^ (1 << 63)
+}
+
+fn from_ticks(ticks: u64) -> Time {
+    Time::from_nanos((ticks ^ (1 << 63)).cast_signed())
+}
+
+/// A closure that will be called, unless it is cancelled. Dropping this does not cancel it.
+///
+/// ```
+/// use std::time::Duration;
+/// use libprocess::clock;
+///
+/// let timer = clock().timer(Duration::from_secs(3_600), || unreachable!());
+/// assert!(timer.cancel());
+/// assert!(!timer.cancel());
+/// ```
+#[derive(Clone)]
+pub struct Timer {
+    key: Key,
+    timeout: Timeout,
+    creator: u64,
+    clock: Clock,
+}
+
+impl Timer {
+    /// When it is due.
+    pub fn timeout(&self) -> Timeout {
+        self.timeout
+    }
+
+    /// The process that started it, as an owner.
+    pub(crate) fn creator_owner(&self) -> u64 {
+        self.creator
+    }
+
+    /// Frees the closure unless it was called, or is being called. True if it was freed unused. O(1).
+    pub fn cancel(&self) -> bool {
+        self.clock.cancel(self)
+    }
+}
+
+/// By identity.
+impl PartialEq for Timer {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key && Arc::ptr_eq(&self.clock.shared, &other.clock.shared)
+    }
+}
+
+impl Eq for Timer {}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timer")
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Clock {
+    /// A clock whose thread will have this name.
+    pub(crate) fn new(name: String) -> Self {
+        let now = Time::from(SystemTime::now());
+        Self {
+            shared: Arc::new(Shared {
+                started: (Instant::now(), now),
+                name,
+                paused: AtomicBool::new(false),
+                advanced_ns: AtomicU64::new(0),
+                state: Mutex::new(State {
+                    wheel: Wheel::new(ticks(now)),
+                    paused: None,
+                    thread: thread::State::NotStarted,
+                    sleeps_until: 0,
+                    fired: 0,
+                }),
+                parker: FutexParker::new(),
+                activity: OnceLock::new(),
+                on_thread_start: OnceLock::new(),
+            }),
+        }
+    }
+
+    /// A clock for timers that nobody waits for: it is stopped, and drops them.
+    pub(crate) fn of_nobody() -> Self {
+        let clock = Self::new(String::new());
+        clock.stop();
+        clock
+    }
+
+    /// What the clock asks, and what its thread calls when it starts. Set once, before the first timer.
+    pub(crate) fn connect(
+        &self,
+        activity: Weak<dyn Activity>,
+        on_thread_start: Box<dyn Fn() + Send + Sync>,
+    ) {
+        let first = self.shared.activity.set(activity).is_ok()
+            && self.shared.on_thread_start.set(on_thread_start).is_ok();
+        debug_assert!(first, "a clock has one runtime");
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        // Foreign code never runs under this lock.
+        lock_std(&self.shared.state)
+    }
+
+    /// The time: in a process whose clock is paused, that process's own.
+    ///
+    /// Some tens of nanoseconds; while paused, a lock.
+    pub fn now(&self) -> Time {
+        self.now_of_owner(current_owner())
+    }
+
+    pub(crate) fn now_of_owner(&self, owner: u64) -> Time {
+        // Relaxed: decided under the lock if it says paused; who paused it himself, or was told, sees it.
+        if self.shared.paused.load(Ordering::Relaxed) {
+            return self.now_under_lock(&self.state(), owner);
+        }
+        self.running_time()
+    }
+
+    fn running_time(&self) -> Time {
+        let (instant, time) = self.shared.started;
+        // Relaxed: changed by `resume`, with which who relies on it is synchronized.
+        let advanced = Duration::from_nanos(self.shared.advanced_ns.load(Ordering::Relaxed));
+        time + instant.elapsed() + advanced
+    }
+
+    fn now_under_lock(&self, state: &State, owner: u64) -> Time {
+        match &state.paused {
+            Some(paused) => paused.now_of(owner),
+            None => self.running_time(),
+        }
+    }
+
+    /// Whether the clock is paused.
+    pub fn is_paused(&self) -> bool {
+        self.state().paused.is_some()
+    }
+
+    /// Calls `f` on the clock's thread when `duration` has passed: not before.
+    ///
+    /// `f` should be short, and must not block: other timers wait for it. In a process, [`delay`](crate::delay) is what is wanted: it
+    /// dispatches. After the runtime's end `f` is dropped unused.
+    ///
+    /// Cost: one allocation for the closure, if it captures anything, and O(1). A million pending timers take 50 to 100 MB.
+    pub fn timer(&self, duration: Duration, f: impl FnOnce() + Send + 'static) -> Timer {
+        let creator = current_owner();
+        let action = Box::new(f);
+        let mut state = self.state();
+        let deadline = self.now_under_lock(&state, creator) + duration;
+        let due = ticks(deadline);
+        let key = state.wheel.insert(due, Pending { creator, action });
+        let wake = due < state.sleeps_until;
+        let stopped = self.ensure_thread(&mut state);
+        let unused = stopped.then(|| state.wheel.cancel(key));
+        drop(state);
+        // Outside of the lock: the closure's drop is foreign code.
+        drop(unused);
+        if wake {
+            self.shared.parker.unpark();
+        }
+        Timer {
+            key,
+            timeout: Timeout::at(deadline),
+            creator,
+            clock: self.clone(),
+        }
+    }
+
+    /// See [`Timer::cancel`].
+    pub fn cancel(&self, timer: &Timer) -> bool {
+        if !Arc::ptr_eq(&self.shared, &timer.clock.shared) {
+            return timer.cancel();
+        }
+        let cancelled = self.state().wheel.cancel(timer.key);
+        // The closure is dropped here, outside of the lock.
+        cancelled.is_some()
+    }
+
+    /// A future that is ready when `duration` has passed. Discarding it, or dropping it, cancels its timer.
+    pub fn sleep(&self, duration: Duration) -> Future<()> {
+        let promise = Arc::new(Promise::new());
+        let future = promise.future();
+        let to_set = Arc::clone(&promise);
+        let timer = self.timer(duration, move || {
+            to_set.set(());
+        });
+        let to_discard = Arc::downgrade(&promise);
+        future.on_cancelled(move || {
+            // Kept while the timer's closure is dropped: that must not be what drops the promise.
+            let promise = to_discard.upgrade();
+            if timer.cancel()
+                && let Some(promise) = promise
+            {
+                promise.discard();
+            }
+        });
+        future
+    }
+
+    /// The deadline that is `duration` from now.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use libprocess::clock;
+    ///
+    /// let timeout = clock().timeout(Duration::from_secs(60));
+    /// assert!(!timeout.expired(clock().now()));
+    /// ```
+    pub fn timeout(&self, duration: Duration) -> Timeout {
+        Timeout::at(self.now() + duration)
+    }
+
+    /// Stops time, until [`resume`](Self::resume). Does nothing if it is paused.
+    pub fn pause(&self) {
+        let mut state = self.state();
+        if state.paused.is_some() {
+            return;
+        }
+        let now = self.now_under_lock(&state, 0);
+        state.paused = Some(Paused {
+            initial: now,
+            current: now,
+            owners: HashMap::new(),
+        });
+        self.shared.paused.store(true, Ordering::Relaxed);
+        PAUSED.fetch_add(1, Ordering::Relaxed);
+        drop(state);
+        // What it sleeps for is no time of the machine any more.
+        self.shared.parker.unpark();
+    }
+
+    /// Lets time go on: it jumps forward by what passed on the machine while it stood still, and what it was advanced stays. Does nothing if it is not paused.
+    pub fn resume(&self) {
+        let mut state = self.state();
+        let Some(paused) = state.paused.take() else {
+            return;
+        };
+        let advanced = paused.current - paused.initial;
+        let advanced_ns = u64::try_from(advanced.as_nanos()).unwrap_or(u64::MAX);
+        // Relaxed: both are read together only where the order does not matter, or under the lock.
+        self.shared
+            .advanced_ns
+            .fetch_add(advanced_ns, Ordering::Relaxed);
+        self.shared.paused.store(false, Ordering::Relaxed);
+        PAUSED.fetch_sub(1, Ordering::Relaxed);
+        drop(state);
+        self.shared.parker.unpark();
+    }
+
+    /// Moves a paused clock forward. Timers that become due fire, on the clock's thread: [`settle`](Self::settle) waits for them. Does
+    /// nothing if the clock is not paused.
+    pub fn advance(&self, duration: Duration) {
+        let mut state = self.state();
+        let Some(paused) = &mut state.paused else {
+            return;
+        };
+        paused.current += duration;
+        drop(state);
+        self.shared.parker.unpark();
+    }
+
+    /// Moves a paused clock forward to `time`, if that is later. Does nothing if the clock is not paused.
+    pub fn update(&self, time: Time) {
+        let mut state = self.state();
+        if let Some(paused) = &mut state.paused
+            && paused.current < time
+        {
+            paused.current = time;
+            drop(state);
+            self.shared.parker.unpark();
+        }
+    }
+
+    pub(crate) fn advance_owner(&self, owner: u64, duration: Duration) {
+        if let Some(paused) = &mut self.state().paused {
+            let time = paused.now_of(owner) + duration;
+            paused.update(owner, time, true);
+        }
+    }
+
+    pub(crate) fn update_owner(&self, owner: u64, time: Time, force: bool) {
+        if let Some(paused) = &mut self.state().paused {
+            paused.update(owner, time, force);
+        }
+    }
+
+    /// What `from` did is before what `to` does now.
+    pub(crate) fn order_owners(&self, from: u64, to: u64) {
+        if let Some(paused) = &mut self.state().paused {
+            let time = paused.now_of(from);
+            paused.update(to, time, false);
+        }
+    }
+
+    /// A process has ended: its time is not needed any more.
+    pub(crate) fn forget_owner(&self, owner: u64) {
+        if let Some(paused) = &mut self.state().paused {
+            paused.owners.remove(&owner);
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if *self.paused.get_mut() {
+            PAUSED.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clock")
+            .field("now", &self.now())
+            .field("paused", &self.is_paused())
+            .field("timers", &self.state().wheel.len())
+            .finish_non_exhaustive()
+    }
+}

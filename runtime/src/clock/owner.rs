@@ -1,0 +1,21 @@
+//! Whose time it is: which process this thread runs, as a number.
+//!
+//! The clock knows no processes, but a paused one keeps a time for each. The floor above numbers them, and says here which one is running.
+
+use std::cell::Cell;
+
+thread_local! {
+    static OWNER: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The process whose handler this thread is in; zero for none.
+#[inline]
+pub(crate) fn current_owner() -> u64 {
+    OWNER.get()
+}
+
+/// Sets which process runs, and gives the one before.
+#[inline]
+pub(crate) fn set_current_owner(owner: u64) -> u64 {
+    OWNER.replace(owner)
+}

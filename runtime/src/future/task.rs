@@ -1,0 +1,124 @@
+//! Combinators that wait for several futures, or for one after another: steps that are polled.
+//!
+//! The steps are polled by whoever wakes them, in that thread, one poll at a time: a wake-up that comes while a poll is under way
+//! makes it start over when it is done, so none is lost. Waiting is by wakers, not callbacks, as they are taken back when a future is dropped: a
+//! `select` in a loop over a future that lives for long leaves nothing behind in it.
+//!
+//! ```text
+//!        woken                 nothing more to do
+//! IDLE ─────────► RUNNING ───────────────────────────► IDLE, or the end
+//!                  │   ▲
+//!            woken ▼   │ poll over
+//!                  AGAIN
+//! ```
+
+use std::sync::Arc;
+use std::task::{Poll, Wake, Waker};
+
+use super::core::Outcome;
+use super::{Future, Promise};
+use crate::facade::atomic::{AtomicU8, Ordering};
+use crate::facade::{Mutex, lock};
+
+const IDLE: u8 = 0;
+const RUNNING: u8 = 1;
+const AGAIN: u8 = 2;
+
+/// What is polled.
+pub(crate) trait Steps: Send + 'static {
+    type Output: Send + 'static;
+
+    /// Goes as far as it can. `discard`: whether a discard of the result was requested.
+    fn poll(&mut self, waker: &Waker, discard: bool) -> Poll<Outcome<Self::Output>>;
+}
+
+struct Task<S: Steps> {
+    state: AtomicU8,
+    /// Out while it is polled, and gone when it is done.
+    steps: Mutex<Option<(S, Promise<S::Output>)>>,
+}
+
+/// Polls the steps as far as they go, and from then on whenever they are woken. Gives a future of their end.
+pub(crate) fn run<S: Steps>(steps: S) -> Future<S::Output> {
+    let (promise, future) = Promise::pair();
+    let task = Arc::new(Task {
+        state: AtomicU8::new(IDLE),
+        steps: Mutex::new(None),
+    });
+    // Weak: whoever can request a discard must not keep the steps, and the futures that they wait for, alive.
+    let weak = Arc::downgrade(&task);
+    promise.on_discard(move || {
+        if let Some(task) = weak.upgrade() {
+            task.poll();
+        }
+    });
+    *lock(&task.steps) = Some((steps, promise));
+    task.poll();
+    future
+}
+
+impl<S: Steps> Task<S> {
+    fn poll(self: &Arc<Self>) {
+        if self.is_running_already() {
+            return;
+        }
+        let waker = Waker::from(Arc::clone(self));
+        loop {
+            // Taken out, as what runs now may take long, and panic: then the steps are dropped and the promise abandoned.
+            let Some((mut steps, promise)) = lock(&self.steps).take() else {
+                return;
+            };
+            match steps.poll(&waker, promise.has_discard()) {
+                Poll::Ready(outcome) => {
+                    // Before the callbacks: they may look for what the steps held.
+                    drop(steps);
+                    return promise.settle(outcome);
+                }
+                Poll::Pending => *lock(&self.steps) = Some((steps, promise)),
+            }
+            if self.rests() {
+                return;
+            }
+        }
+    }
+
+    /// Begins to run; or, if somebody does, has him poll once more.
+    fn is_running_already(&self) -> bool {
+        let mut state = self.state.load(Ordering::Relaxed);
+        loop {
+            let next = if state == IDLE { RUNNING } else { AGAIN };
+            // AcqRel: pairs with itself and with `rests`: what was done before a wake-up is seen by the poll that it causes.
+            // Relaxed on failure: tried again.
+            match self
+                .state
+                .compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) => return state != IDLE,
+                Err(other) => state = other,
+            }
+        }
+    }
+
+    /// Stops running, unless it was woken meanwhile.
+    fn rests(&self) -> bool {
+        // AcqRel, and Acquire on failure: as in `is_running_already`.
+        let rested =
+            self.state
+                .compare_exchange(RUNNING, IDLE, Ordering::AcqRel, Ordering::Acquire);
+        if rested.is_err() {
+            // AcqRel: as above. Only the runner leaves AGAIN.
+            self.state.swap(RUNNING, Ordering::AcqRel);
+        }
+        rested.is_ok()
+    }
+}
+
+impl<S: Steps> Wake for Task<S> {
+    fn wake(self: Arc<Self>) {
+        self.poll();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.poll();
+    }
+}

@@ -1,0 +1,213 @@
+//! Work that is no process: closures that may block, and Rust's `async` blocks.
+//!
+//! An `async` block is run by a process of its own, so that it has all that processes have: it is scheduled fairly with them,
+//! ends with the runtime, a panic in it ends it alone, and `settle` knows whether it is runnable. A waker holds the process's pid and a flag: the first wake
+//! of a rest sends an event, further ones find the flag set and do nothing, so the mailbox holds at most one.
+
+use std::future::Future as StdFuture;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, Wake, Waker};
+
+use super::event::dispatch::of_function;
+use super::manager::ProcessManager;
+use super::resume::guarded;
+use super::spawn::spawn_or_nobody;
+use super::{Context, Process, RawPid, Upid, current, exits, send};
+use crate::future::{Future, Outcome, Promise};
+use crate::scheduler::pool::Refused;
+
+struct AsyncTask<F: StdFuture> {
+    future: Option<Pin<Box<F>>>,
+    promise: Option<Promise<F::Output>>,
+    location: &'static Location<'static>,
+    wakers: Option<(Arc<TaskWaker<F>>, Waker)>,
+}
+
+struct TaskWaker<F> {
+    pid: RawPid,
+    /// Whether an event that polls is on its way.
+    woken: AtomicBool,
+    location: &'static Location<'static>,
+    task: std::marker::PhantomData<fn() -> F>,
+}
+
+impl<F> Wake for TaskWaker<F>
+where
+    F: StdFuture + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // AcqRel: pairs with itself: what was done before this wake is seen by the poll that follows, whoever's wake sent the event.
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            send::deliver(
+                self.pid,
+                of_function::<AsyncTask<F>>(AsyncTask::poll, self.location),
+            );
+        }
+    }
+}
+
+impl<F> Process for AsyncTask<F>
+where
+    F: StdFuture + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn prefix() -> &'static str {
+        "async"
+    }
+
+    fn initialize(&mut self, cx: &mut Context<Self>) {
+        self.poll(cx);
+    }
+}
+
+impl<F> AsyncTask<F>
+where
+    F: StdFuture + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn poll(&mut self, cx: &mut Context<Self>) {
+        let (location, pid) = (self.location, cx.raw_pid());
+        let (shared, waker) = self.wakers.get_or_insert_with(|| {
+            let shared = Arc::new(TaskWaker {
+                pid,
+                woken: AtomicBool::new(false),
+                location,
+                task: std::marker::PhantomData,
+            });
+            (Arc::clone(&shared), Waker::from(shared))
+        });
+        // Before the poll, so that a wake during it sends an event. AcqRel: as in `wake_by_ref`.
+        shared.woken.swap(false, Ordering::AcqRel);
+        let Some(future) = &mut self.future else {
+            return;
+        };
+        let mut context = std::task::Context::from_waker(waker);
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            // What it captured is gone before anybody learns of its end.
+            self.future = None;
+            if let Some(promise) = self.promise.take() {
+                // The callbacks are not the task's.
+                guarded("a callback of an async task's future", || {
+                    promise.settle(Outcome::Ready(output));
+                });
+            }
+            cx.terminate();
+        }
+    }
+}
+
+impl<F: StdFuture> Drop for AsyncTask<F> {
+    fn drop(&mut self) {
+        // Before the promise, so that who learns that the task was cancelled finds what it held released.
+        self.future = None;
+        if let Some(promise) = self.promise.take()
+            && promise.has_discard()
+        {
+            promise.discard();
+        }
+    }
+}
+
+/// Runs an `async` block as a process, and gives a future of its output.
+pub(crate) fn spawn_async<F>(
+    manager: &ProcessManager,
+    future: F,
+    location: &'static Location<'static>,
+) -> Future<F::Output>
+where
+    F: StdFuture + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let (promise, result) = Promise::pair();
+    let task = AsyncTask {
+        future: Some(Box::pin(future)),
+        promise: Some(promise),
+        location,
+        wakers: None,
+    };
+    let pid = spawn_or_nobody(manager, task, None);
+    result.on_cancelled(move || {
+        exits::terminate(&Upid::local(pid.raw()), true, Upid::nobody());
+    });
+    result
+}
+
+/// Runs a closure on a thread that may block, and gives a future of its result.
+pub(crate) fn async_<T, F>(manager: &ProcessManager, f: F) -> Future<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
+    let (promise, future) = Promise::pair();
+    let work = Work::begin(manager);
+    let job = Box::new(move || {
+        // Dropped last: the callbacks of the future are part of the work.
+        let _work = work;
+        if promise.has_discard() {
+            drop(f);
+            promise.discard();
+            return;
+        }
+        match catch_unwind(AssertUnwindSafe(f)) {
+            Ok(value) => {
+                guarded("a callback of an async closure's future", || {
+                    promise.settle(Outcome::Ready(value));
+                });
+            }
+            Err(payload) => {
+                let message = super::resume::panic_message(payload);
+                tracing::error!(%message, "panic in an async closure");
+                promise.settle(Outcome::Failed(
+                    format!("the closure panicked: {message}").into(),
+                ));
+            }
+        }
+    });
+    let address = ManagerAddress(manager);
+    let refused = manager.pool().run(job, move || address.make_current());
+    match refused {
+        Ok(()) => {}
+        // The future is abandoned.
+        Err(Refused::Stopped(job)) => drop(job),
+        Err(Refused::NoThread(job, error)) => {
+            tracing::error!(%error, "no thread could be started for an async closure");
+            drop(job);
+        }
+    }
+    future
+}
+
+/// Keeps the runtime from being quiet.
+struct Work(Arc<crate::scheduler::Scheduler>);
+
+impl Work {
+    fn begin(manager: &ProcessManager) -> Self {
+        manager.scheduler().work_begun();
+        Self(Arc::clone(manager.scheduler()))
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.0.work_ended();
+    }
+}
+
+struct ManagerAddress(*const ProcessManager);
+
+// SAFETY: the runtime joins the threads of its pool before its manager is freed.
+unsafe impl Send for ManagerAddress {}
+
+impl ManagerAddress {
+    fn make_current(self) {
+        current::set_current_manager(self.0);
+    }
+}

@@ -1,0 +1,147 @@
+//! Threads for closures that may block: `async_`.
+//!
+//! They are none of the workers' threads, so a closure that sits in a system call takes no seat. A closure finds an idle thread, or a new one is started up
+//! to a limit, or it waits its turn. An idle thread ends after a while.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::facade::lock_std;
+
+/// How long an idle thread waits for the next closure before it ends.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Why a closure was not taken. Gives it back.
+pub(crate) enum Refused {
+    /// The pool was stopped.
+    Stopped(Job),
+    /// There is no thread, and the operating system gives none.
+    NoThread(Job, std::io::Error),
+}
+
+pub(crate) struct Pool {
+    name: String,
+    max_threads: usize,
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Bounded by whoever calls `async_`: each waiting closure is one call that has not been answered.
+    jobs: VecDeque<Job>,
+    threads: usize,
+    idle: usize,
+    started: usize,
+    stopped: bool,
+    handles: Vec<JoinHandle<()>>,
+}
+
+impl Pool {
+    pub(crate) fn new(name: String, max_threads: usize) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            max_threads,
+            state: Mutex::new(State::default()),
+            work: Condvar::new(),
+        })
+    }
+
+    /// Has `job` run on one of the threads. `on_start` is called on a thread that is started for it.
+    pub(crate) fn run(
+        self: &Arc<Self>,
+        job: Job,
+        on_start: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Refused> {
+        let mut state = lock_std(&self.state);
+        if state.stopped {
+            return Err(Refused::Stopped(job));
+        }
+        state.jobs.push_back(job);
+        // An idle thread that was woken already, for an earlier closure, is not idle for this one.
+        if state.idle >= state.jobs.len() {
+            self.work.notify_one();
+            return Ok(());
+        }
+        if state.threads >= self.max_threads {
+            return Ok(());
+        }
+        let pool = Arc::clone(self);
+        let started = std::thread::Builder::new()
+            .name(format!("{}-{}", self.name, state.started))
+            .spawn(move || {
+                on_start();
+                pool.work();
+            });
+        match started {
+            Ok(handle) => {
+                state.started += 1;
+                state.threads += 1;
+                let (ended, running) = state.handles.drain(..).partition(JoinHandle::is_finished);
+                state.handles = running;
+                state.handles.push(handle);
+                drop(state);
+                let ended: Vec<JoinHandle<()>> = ended;
+                ended.into_iter().for_each(super::join);
+                Ok(())
+            }
+            // Some thread will come to it.
+            Err(_) if state.threads > 0 => Ok(()),
+            Err(error) => match state.jobs.pop_back() {
+                Some(job) => Err(Refused::NoThread(job, error)),
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn work(&self) {
+        let mut state = lock_std(&self.state);
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                drop(state);
+                if catch_unwind(AssertUnwindSafe(job)).is_err() {
+                    tracing::error!("a closure of the runtime's own panicked: this is a defect");
+                }
+                state = lock_std(&self.state);
+                continue;
+            }
+            if state.stopped {
+                break;
+            }
+            state.idle += 1;
+            let (woken, timeout) = self
+                .work
+                .wait_timeout(state, PATIENCE)
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            state = woken;
+            #[cfg(libprocess_tsan)]
+            libprocess_semaphore::tell_sanitizer_locked(&self.state);
+            state.idle -= 1;
+            if timeout.timed_out() && state.jobs.is_empty() {
+                break;
+            }
+        }
+        state.threads -= 1;
+    }
+
+    /// Drops what waits, and joins the threads: closures that run are waited for. Not to be called on one of the threads.
+    pub(crate) fn stop(&self) {
+        let (jobs, handles) = {
+            let mut state = lock_std(&self.state);
+            state.stopped = true;
+            (
+                std::mem::take(&mut state.jobs),
+                std::mem::take(&mut state.handles),
+            )
+        };
+        self.work.notify_all();
+        // Outside of the lock: their drops abandon futures.
+        drop(jobs);
+        handles.into_iter().for_each(super::join);
+    }
+}
