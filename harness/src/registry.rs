@@ -1,17 +1,25 @@
 //! The list of benchmarks.
 
 use crate::benchmark::Benchmark;
-use crate::benchmarks::dispatch::DispatchGet;
+use crate::benchmarks::clock::Timers;
+use crate::benchmarks::dispatch::{DispatchAwait, DispatchGet};
+use crate::benchmarks::dispatch_defer::DispatchDefer;
+use crate::benchmarks::futures::ThenChain;
 use crate::benchmarks::spawn::{SpawnIdle, SpawnTerminate};
 use crate::benchmarks::throughput::{self, ThroughputPerformance};
 use crate::filter::Filter;
 
 /// All of them, in the order in which they run.
-pub(crate) static BENCHMARKS: [&dyn Benchmark; 4] = [
+pub(crate) static BENCHMARKS: [&dyn Benchmark; 9] = [
     &ThroughputPerformance,
+    &DispatchDefer::Movable,
+    &DispatchDefer::Copyable,
     &SpawnIdle,
     &SpawnTerminate,
     &DispatchGet,
+    &DispatchAwait,
+    &ThenChain,
+    &Timers,
 ];
 
 /// The one that runs without a filter.
@@ -104,7 +112,7 @@ mod tests {
     fn filters_add_up() {
         assert_eq!(
             names(&["Dispatch.*", "Spawn.*-*.Idle"]),
-            ["Spawn.Terminate", "Dispatch.Get"]
+            ["Spawn.Terminate", "Dispatch.Get", "Dispatch.Await"]
         );
     }
 

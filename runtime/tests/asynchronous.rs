@@ -38,6 +38,9 @@ fn an_async_block_runs_on_the_runtime_and_gives_a_future() {
     assert_pending!(doubled);
     promise.set(21);
     assert_eq!(await_ready!(doubled.flatten()), 42);
+    // Its process ends by itself.
+    runtime.clock().pause();
+    runtime.clock().settle().unwrap();
     assert_eq!(runtime.stats().alive, 0);
 }
 
@@ -454,7 +457,7 @@ fn an_executor_runs_closures_one_after_another_and_defers_them() {
         .map(|number| {
             let log = log.clone();
             executor.execute(move || {
-                log.add(&number.to_string());
+                log.add(number.to_string());
                 number
             })
         })

@@ -19,7 +19,7 @@ impl Process for Logging {
     fn initialize(&mut self, cx: &mut Context<Self>) {
         cx.install("func", |logging, event, _cx| {
             let body = String::from_utf8_lossy(&event.body).into_owned();
-            logging.log.add(&format!("func {body}"));
+            logging.log.add(format!("func {body}"));
         });
     }
 
@@ -30,7 +30,7 @@ impl Process for Logging {
 
 impl Logging {
     fn method(&mut self, n: i64) -> i64 {
-        self.log.add(&format!("method {n}"));
+        self.log.add(format!("method {n}"));
         n
     }
 

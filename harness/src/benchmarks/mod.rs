@@ -1,5 +1,8 @@
 //! The benchmarks, a file for each area.
 
+pub(crate) mod clock;
 pub(crate) mod dispatch;
+pub(crate) mod dispatch_defer;
+pub(crate) mod futures;
 pub(crate) mod spawn;
 pub(crate) mod throughput;

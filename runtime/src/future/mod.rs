@@ -21,6 +21,7 @@
 //! | `word`, `counts` | its two atomic words |
 //! | `node` | callbacks that wait, and the loop that runs them |
 //! | `chain` | links from one future to the next |
+//! | `embedded` | a core inside of a larger block |
 //! | `side` | wakers, and callbacks for a discard request |
 //! | `task` | combinators that are polled: `select`, `collect`, `await_all`, `repeat` |
 
@@ -29,6 +30,7 @@ mod chain;
 mod combinators;
 mod core;
 mod counts;
+pub(crate) mod embedded;
 mod group;
 mod node;
 mod promise;

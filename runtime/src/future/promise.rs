@@ -58,6 +58,16 @@ impl<T> Promise<T> {
         (promise, unsafe { Future::from_core(core) })
     }
 
+    /// # Safety
+    ///
+    /// The caller gives up a reference and the right to complete. The future was given away.
+    pub(super) unsafe fn from_core(core: NonNull<Core<T>>) -> Self {
+        Self {
+            core,
+            flags: AtomicU8::new(0),
+        }
+    }
+
     fn core(&self) -> &Core<T> {
         // SAFETY: we hold a reference.
         unsafe { self.core.as_ref() }

@@ -79,9 +79,17 @@ pub(crate) const fn table_of<T: Send + 'static>(kind: EventKind) -> Table {
 pub(crate) const fn dispatch_table_of<T: Send + 'static>(
     dispatch: super::dispatch::DispatchTable,
 ) -> Table {
+    dispatch_table_with(dispatch, free::<T>)
+}
+
+/// The table of a dispatch whose block is freed in its own way.
+pub(crate) const fn dispatch_table_with(
+    dispatch: super::dispatch::DispatchTable,
+    free: unsafe fn(NonNull<Header>),
+) -> Table {
     Table {
         kind: EventKind::Dispatch,
-        free: free::<T>,
+        free,
         dispatch: Some(dispatch),
     }
 }
@@ -99,7 +107,7 @@ impl EventBox {
     ///
     /// # Safety
     ///
-    /// `table` was made by `table_of::<T>` or `dispatch_table_of::<T>` with the same `T`.
+    /// `table` was made by `table_of::<T>` or `dispatch_table_of::<T>` with the same `T`, or its function frees a block of a `T`.
     #[inline]
     pub(crate) unsafe fn allocate<T: Send + 'static>(table: &'static Table, payload: T) -> Self {
         // SAFETY: by the contract; the payload is written.

@@ -1,10 +1,12 @@
 use std::any::TypeId;
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, offset_of};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 
-use super::block::{Block, EventBox, Header, Table, dispatch_table_of};
+use super::block::{Block, EventBox, Header, Table, dispatch_table_of, dispatch_table_with};
+use crate::future::embedded::{CoreHeader, Embedded, EmbeddedTable, NothingHeld};
 use crate::future::{Future, Outcome, Promise, Returned, ValueOrFuture};
 use crate::process::resume::guarded;
 use crate::process::{Context, Method, Process};
@@ -144,49 +146,132 @@ fn answer<R: Send + 'static>(promise: Promise<R>, function: impl FnOnce() -> Ret
     }
 }
 
-/// The payload of `dispatch`.
-struct MethodCall<P, M, A, R, K> {
+/// The payload of a dispatch with a future: the future's core and the call, in one block.
+///
+/// The block is freed with the core's last reference, which is the future's or the promise's. The event that owns the block until it runs stands for the
+/// promise: running it, or dropping it, takes the promise out and the call with it.
+struct Call<C, R> {
+    core: Embedded<R>,
+    call: ManuallyDrop<C>,
+}
+
+impl<C, R> Call<C, R>
+where
+    C: Send + 'static,
+    R: Send + 'static,
+{
+    const CORE: &'static EmbeddedTable = &EmbeddedTable::new(Self::free_core);
+
+    /// # Safety
+    ///
+    /// The core is that of a block of this type, and no reference is left. The call was taken out.
+    unsafe fn free_core(core: NonNull<CoreHeader>) -> NothingHeld {
+        // SAFETY: the core is at this place in the block, and the pointer is one to the whole block.
+        let block: NonNull<Block<Self>> =
+            unsafe { core.byte_sub(offset_of!(Block<Self>, payload.core)).cast() };
+        // SAFETY: allocated as a box, and nobody uses it any more.
+        drop(unsafe { Box::from_raw(block.as_ptr()) });
+        [None, None]
+    }
+
+    /// A block with this call, and the future of its result.
+    ///
+    /// # Safety
+    ///
+    /// The table's functions are for this payload, and free it with `drop_unrun`.
+    #[inline(always)]
+    unsafe fn allocate(table: &'static Table, call: C) -> (EventBox, Future<R>) {
+        // SAFETY: by the contract; both fields are written.
+        let event = unsafe {
+            EventBox::allocate_with(table, |payload: *mut Self| {
+                (&raw mut (*payload).core).write(Embedded::new(Self::CORE));
+                (&raw mut (*payload).call).write(ManuallyDrop::new(call));
+            })
+        };
+        // SAFETY: the block's, with its provenance; once.
+        let future = unsafe { Embedded::future(Self::core_of(event.header_pointer())) };
+        (event, future)
+    }
+
+    /// # Safety
+    ///
+    /// The header is that of a block of this type.
+    unsafe fn core_of(header: NonNull<Header>) -> NonNull<Embedded<R>> {
+        // SAFETY: by the contract.
+        unsafe {
+            header
+                .byte_add(offset_of!(Block<Self>, payload.core))
+                .cast()
+        }
+    }
+
+    /// Takes the call and the promise out of a block, which is freed with the core from here on.
+    ///
+    /// # Safety
+    ///
+    /// The header is that of a block of this type, which the caller gives up.
+    #[inline(always)]
+    unsafe fn take(header: NonNull<Header>) -> (C, Promise<R>) {
+        // SAFETY: by the contract; the call is read before the promise may free the block, and never again.
+        unsafe {
+            let call = (&raw const (*header.cast::<Block<Self>>().as_ptr()).payload.call)
+                .cast::<C>()
+                .read();
+            (call, Embedded::promise(Self::core_of(header)))
+        }
+    }
+
+    /// Drops a dispatch that is not run: the call, then the promise, which abandons the future.
+    ///
+    /// # Safety
+    ///
+    /// As `take`.
+    unsafe fn drop_unrun(header: NonNull<Header>) {
+        // SAFETY: by the contract.
+        let (call, _abandoned) = unsafe { Self::take(header) };
+        drop(call);
+    }
+}
+
+/// The call of `dispatch`.
+struct MethodCall<P, M, A, K> {
     method: M,
     arguments: A,
-    promise: Promise<R>,
     process: PhantomData<fn(P, K)>,
 }
 
-impl<P, M, A, K> MethodCall<P, M, A, M::Output, K>
+impl<P, M, A, K> MethodCall<P, M, A, K>
 where
     P: Process,
     A: Send + 'static,
     M: Method<P, A, K>,
     K: 'static,
 {
-    const TABLE: &'static Table = &dispatch_table_of::<Self>(DispatchTable {
-        call: Self::call,
-        identity: |_| DispatchIdentity::Method {
-            name: std::any::type_name::<M>(),
-            function: TypeId::of::<M>(),
+    const TABLE: &'static Table = &dispatch_table_with(
+        DispatchTable {
+            call: Self::call,
+            identity: |_| DispatchIdentity::Method {
+                name: std::any::type_name::<M>(),
+                function: TypeId::of::<M>(),
+            },
         },
-    });
+        Call::<Self, M::Output>::drop_unrun,
+    );
 
     unsafe fn call(header: NonNull<Header>, process: *mut (), _cx: *mut ()) {
-        // SAFETY: the caller gives up a block whose payload is a `Self`, and passes a `P` that is
-        // exclusively its own (contract of `DispatchTable::call`, kept by `DispatchEvent::run`).
-        let (Block { payload, .. }, process) = unsafe {
+        // SAFETY: the caller gives up a block of this call, and passes a `P` that is exclusively its
+        // own (contract of `DispatchTable::call`, kept by `DispatchEvent::run`).
+        let ((call, promise), process) = unsafe {
             (
-                *Box::from_raw(header.cast::<Block<Self>>().as_ptr()),
+                Call::<Self, M::Output>::take(header),
                 &mut *process.cast::<P>(),
             )
         };
-        let MethodCall {
-            method,
-            arguments,
-            promise,
-            ..
-        } = payload;
-        answer(promise, || method.call(process, arguments));
+        answer(promise, || call.method.call(process, call.arguments));
     }
 }
 
-/// A dispatch of a method and its future.
+/// A dispatch of a method and its future. One allocation.
 #[inline]
 pub(crate) fn of_method<P, A, M, K>(method: M, arguments: A) -> (EventBox, Future<M::Output>)
 where
@@ -195,24 +280,20 @@ where
     M: Method<P, A, K>,
     K: 'static,
 {
-    let (promise, future) = Promise::pair();
     let call = MethodCall {
         method,
         arguments,
-        promise,
         process: PhantomData::<fn(P, K)>,
     };
-    // SAFETY: the table is the one of this payload type.
-    let event = unsafe { EventBox::allocate(MethodCall::<P, M, A, M::Output, K>::TABLE, call) };
-    (event, future)
+    // SAFETY: the table is the one of this call.
+    unsafe { Call::allocate(MethodCall::<P, M, A, K>::TABLE, call) }
 }
 
-/// The payload of `dispatch_with`.
+/// The call of `dispatch_with`.
 struct ClosureCall<P, F, U, R, K> {
     closure: F,
-    promise: Promise<U>,
     location: &'static Location<'static>,
-    process: PhantomData<fn(P, R, K)>,
+    process: PhantomData<fn(P, U, R, K)>,
 }
 
 impl<P, F, U, R, K> ClosureCall<P, F, U, R, K>
@@ -223,34 +304,41 @@ where
     K: 'static,
     F: FnOnce(&mut P, &mut Context<P>) -> R + Send + 'static,
 {
-    const TABLE: &'static Table = &dispatch_table_of::<Self>(DispatchTable {
-        call: Self::call,
-        identity: Self::identity,
-    });
+    const TABLE: &'static Table = &dispatch_table_with(
+        DispatchTable {
+            call: Self::call,
+            identity: Self::identity,
+        },
+        Call::<Self, U>::drop_unrun,
+    );
 
     unsafe fn identity(header: NonNull<Header>) -> DispatchIdentity {
-        // SAFETY: the block's payload is a `Self`, borrowed by the caller.
-        let location = unsafe { header.cast::<Block<Self>>().as_ref().payload.location };
+        // SAFETY: the block is one of this call, borrowed by the caller.
+        let location = unsafe {
+            header
+                .cast::<Block<Call<Self, U>>>()
+                .as_ref()
+                .payload
+                .call
+                .location
+        };
         DispatchIdentity::Closure { location }
     }
 
     unsafe fn call(header: NonNull<Header>, process: *mut (), cx: *mut ()) {
         // SAFETY: as in `MethodCall::call`; the context is exclusively the caller's too.
-        let (Block { payload, .. }, process, cx) = unsafe {
+        let ((call, promise), process, cx) = unsafe {
             (
-                *Box::from_raw(header.cast::<Block<Self>>().as_ptr()),
+                Call::<Self, U>::take(header),
                 &mut *process.cast::<P>(),
                 &mut *cx.cast::<Context<P>>(),
             )
         };
-        let ClosureCall {
-            closure, promise, ..
-        } = payload;
-        answer(promise, || closure(process, cx).into_returned());
+        answer(promise, || (call.closure)(process, cx).into_returned());
     }
 }
 
-/// A dispatch of a closure and its future.
+/// A dispatch of a closure and its future. One allocation.
 #[inline]
 pub(crate) fn of_closure<P, F, U, R, K>(
     closure: F,
@@ -263,16 +351,13 @@ where
     K: 'static,
     F: FnOnce(&mut P, &mut Context<P>) -> R + Send + 'static,
 {
-    let (promise, future) = Promise::pair();
     let call = ClosureCall {
         closure,
-        promise,
         location,
-        process: PhantomData::<fn(P, R, K)>,
+        process: PhantomData::<fn(P, U, R, K)>,
     };
-    // SAFETY: the table is the one of this payload type.
-    let event = unsafe { EventBox::allocate(ClosureCall::<P, F, U, R, K>::TABLE, call) };
-    (event, future)
+    // SAFETY: the table is the one of this call.
+    unsafe { Call::allocate(ClosureCall::<P, F, U, R, K>::TABLE, call) }
 }
 
 /// The payload of `of_function`.

@@ -1,0 +1,110 @@
+//! What timers cost.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use libprocess::{Clock, Timer};
+
+use crate::benchmark::{Benchmark, Sample, Setting};
+use crate::checks::Checks;
+use crate::failure::Failure;
+use crate::format::count;
+use crate::parameters::Defaults;
+
+/// How many timers are pending all the time, as the timeouts of so many requests.
+const PENDING: u64 = 10_000;
+
+/// Timeouts that never fire: each is cancelled when a thousand later ones are pending.
+pub(crate) struct Timers;
+
+impl Benchmark for Timers {
+    fn name(&self) -> &'static str {
+        "Clock.Timers"
+    }
+
+    fn summary(&self) -> &'static str {
+        "Timers that are started and cancelled in one thread, by default with 1,000 starts in between, while 10,000 others are pending; a \
+         repeat is one start and one cancel. Then, how fast that many fire."
+    }
+
+    fn unit(&self) -> &'static str {
+        "timers/s"
+    }
+
+    fn defaults(&self) -> Defaults {
+        Defaults {
+            repeat: 5_000_000,
+            pairs: false,
+            window: Some(1_000),
+        }
+    }
+
+    fn run(&self, setting: &Setting<'_>) -> Result<Sample, Failure> {
+        let Setting {
+            runtime,
+            parameters,
+            progress,
+        } = setting;
+        let repeat = parameters.repeat;
+        let window = parameters.window.unwrap_or(1);
+        let clock = runtime.clock();
+        let hour = Duration::from_secs(3_600);
+        let pending: Vec<Timer> = (0..PENDING)
+            .map(|n| start(&clock, hour + Duration::from_nanos(n)))
+            .collect();
+        let mut under_way = VecDeque::new();
+        let mut cancelled = 0;
+
+        let started = Instant::now();
+        for n in 0..repeat {
+            under_way.push_back(start(&clock, hour));
+            if n >= window
+                && let Some(timer) = under_way.pop_front()
+            {
+                cancelled += u64::from(timer.cancel());
+            }
+            if n % (1 << 16) == 0 {
+                progress.advance(n);
+            }
+        }
+        for timer in under_way {
+            cancelled += u64::from(timer.cancel());
+        }
+        let seconds = started.elapsed().as_secs_f64();
+
+        let mut checks = Checks::new();
+        checks.equal("timers cancelled", cancelled, repeat);
+        let left = pending.iter().filter(|timer| timer.cancel()).count() as u64;
+        checks.equal("other timers pending", left, PENDING);
+        checks.finish()?;
+        let fired = fire(&clock, repeat.min(1_000_000))?;
+        Ok(Sample {
+            value: repeat as f64 / seconds,
+            seconds,
+            compat: None,
+            also: vec![("fired/s".to_owned(), fired)],
+            latencies: None,
+            verified: format!("{}, none fired", count(repeat, "timer")),
+        })
+    }
+}
+
+fn start(clock: &Clock, after: Duration) -> Timer {
+    clock.timer(after, || unreachable!("it is cancelled within the hour"))
+}
+
+/// How many timers fire in a second, when all of many are due.
+fn fire(clock: &Clock, timers: u64) -> Result<f64, Failure> {
+    let minute = Duration::from_secs(60);
+    clock.pause();
+    for n in 0..timers {
+        clock.timer(Duration::from_nanos(n * 1_000), || {});
+    }
+    let last = clock.sleep(Duration::from_nanos(timers * 1_000) + minute);
+    let started = Instant::now();
+    clock.advance(Duration::from_nanos(timers * 1_000) + minute);
+    last.get()?;
+    let seconds = started.elapsed().as_secs_f64();
+    clock.resume();
+    Ok(timers as f64 / seconds)
+}
