@@ -83,7 +83,17 @@ fn every_benchmark_prints_one_line_of_json() {
         .collect();
     assert_eq!(
         names,
-        [MAIN_JOB, "Spawn.Idle", "Spawn.Terminate", "Dispatch.Get"]
+        [
+            MAIN_JOB,
+            "ProcessTest.Process_BENCHMARK_DispatchDefer.Movable",
+            "ProcessTest.Process_BENCHMARK_DispatchDefer.Copyable",
+            "Spawn.Idle",
+            "Spawn.Terminate",
+            "Dispatch.Get",
+            "Dispatch.Await",
+            "Future.ThenChain",
+            "Clock.Timers"
+        ]
     );
     for line in &lines {
         assert_eq!(line["runs"].as_array().unwrap().len(), 2, "{line}");
@@ -97,8 +107,8 @@ fn every_benchmark_prints_one_line_of_json() {
         }
     }
     assert_eq!(lines[0]["unit"], "repeats/s");
-    assert_eq!(lines[1]["unit"], "bytes/process");
-    let latency = &lines[3]["latency_ns"];
+    assert_eq!(lines[3]["unit"], "bytes/process");
+    let latency = &lines[5]["latency_ns"];
     let quantiles = ["p50", "p90", "p99", "p999", "max"].map(|key| latency[key].as_u64().unwrap());
     assert!(quantiles.is_sorted() && quantiles[0] > 0, "{latency}");
 }
@@ -261,7 +271,12 @@ fn the_list_tells_names_defaults_and_what_is_measured() {
         MAIN_JOB,
         "Spawn.Idle",
         "Spawn.Terminate",
+        "ProcessTest.Process_BENCHMARK_DispatchDefer.Movable",
+        "ProcessTest.Process_BENCHMARK_DispatchDefer.Copyable",
         "Dispatch.Get",
+        "Dispatch.Await",
+        "Future.ThenChain",
+        "Clock.Timers",
         "15,000,000",
         "bytes/process",
     ] {
