@@ -229,6 +229,10 @@ fn a_tokio_task_awaits_a_dispatch_and_a_process_awaits_a_tokio_channel() {
 }
 
 #[test]
+#[cfg_attr(
+    libprocess_tsan,
+    ignore = "event-listener uses fences, which ThreadSanitizer does not know"
+)]
 fn smol_s_crates_await_ours_and_ours_await_theirs() {
     let runtime = runtime(1);
     let pid = runtime.spawn(Idle);

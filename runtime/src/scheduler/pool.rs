@@ -5,9 +5,11 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use libprocess_semaphore::{FutexParker, Parker as _};
 
 use crate::facade::lock_std;
 
@@ -28,7 +30,6 @@ pub(crate) struct Pool {
     name: String,
     max_threads: usize,
     state: Mutex<State>,
-    work: Condvar,
 }
 
 #[derive(Default)]
@@ -36,7 +37,8 @@ struct State {
     /// Bounded by whoever calls `async_`: each waiting closure is one call that has not been answered.
     jobs: VecDeque<Job>,
     threads: usize,
-    idle: usize,
+    /// Threads that sleep. Whoever wakes one takes it off the list, so no two closures count on the same.
+    idle: Vec<Arc<FutexParker>>,
     started: usize,
     stopped: bool,
     handles: Vec<JoinHandle<()>>,
@@ -48,7 +50,6 @@ impl Pool {
             name,
             max_threads,
             state: Mutex::new(State::default()),
-            work: Condvar::new(),
         })
     }
 
@@ -63,9 +64,9 @@ impl Pool {
             return Err(Refused::Stopped(job));
         }
         state.jobs.push_back(job);
-        // An idle thread that was woken already, for an earlier closure, is not idle for this one.
-        if state.idle >= state.jobs.len() {
-            self.work.notify_one();
+        if let Some(idle) = state.idle.pop() {
+            drop(state);
+            idle.unpark();
             return Ok(());
         }
         if state.threads >= self.max_threads {
@@ -100,6 +101,8 @@ impl Pool {
     }
 
     fn work(&self) {
+        let parker = Arc::new(FutexParker::new());
+        let mut patience = Instant::now() + PATIENCE;
         let mut state = lock_std(&self.state);
         loop {
             if let Some(job) = state.jobs.pop_front() {
@@ -107,39 +110,39 @@ impl Pool {
                 if catch_unwind(AssertUnwindSafe(job)).is_err() {
                     tracing::error!("a closure of the runtime's own panicked: this is a defect");
                 }
+                patience = Instant::now() + PATIENCE;
                 state = lock_std(&self.state);
                 continue;
             }
-            if state.stopped {
+            if state.stopped || Instant::now() >= patience {
                 break;
             }
-            state.idle += 1;
-            let (woken, timeout) = self
-                .work
-                .wait_timeout(state, PATIENCE)
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            state = woken;
-            #[cfg(libprocess_tsan)]
-            libprocess_semaphore::tell_sanitizer_locked(&self.state);
-            state.idle -= 1;
-            if timeout.timed_out() && state.jobs.is_empty() {
-                break;
+            if !state.idle.iter().any(|idle| Arc::ptr_eq(idle, &parker)) {
+                state.idle.push(Arc::clone(&parker));
             }
+            drop(state);
+            let _looked_at_again = parker.park(Some(patience));
+            state = lock_std(&self.state);
         }
+        // A closure that counted on this thread would have been found above, under this lock.
+        state.idle.retain(|idle| !Arc::ptr_eq(idle, &parker));
         state.threads -= 1;
     }
 
     /// Drops what waits, and joins the threads: closures that run are waited for. Not to be called on one of the threads.
     pub(crate) fn stop(&self) {
-        let (jobs, handles) = {
+        let (jobs, handles, idle) = {
             let mut state = lock_std(&self.state);
             state.stopped = true;
             (
                 std::mem::take(&mut state.jobs),
                 std::mem::take(&mut state.handles),
+                std::mem::take(&mut state.idle),
             )
         };
-        self.work.notify_all();
+        for parker in idle {
+            parker.unpark();
+        }
         // Outside of the lock: their drops abandon futures.
         drop(jobs);
         handles.into_iter().for_each(super::join);
