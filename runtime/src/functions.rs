@@ -64,9 +64,12 @@ pub fn spawn_owned<P: Process>(process: P) -> ProcessHandle<P> {
 
 /// Calls a method of a process, as one of its events, and gives a future of what it returns.
 ///
-/// Two allocations: the event and the future. What one thread or process dispatches and sends to a process is served in that order.
+/// One allocation, for the event and the future. What one thread or process dispatches and sends to a process is served in that order.
 ///
-/// If the process has ended, or ends before the method runs, the future is abandoned; a method that panics abandons it too.
+/// If the process has ended, or ends before the method runs, the future is abandoned; a method that panics abandons it too. A method that returns a future
+/// gives the result of that. A discard request does not keep a method from running; it is passed on to the future that the method returns.
+///
+/// The method takes `&mut P`, then the arguments, then, if it wants it, `&mut Context<P>`.
 ///
 /// ```
 /// use libprocess::{FutureError, Process, dispatch, spawn, terminate, wait};
@@ -258,7 +261,7 @@ pub fn clock() -> Clock {
 /// Runs an `async` block on the current runtime, and gives a future of its output.
 ///
 /// Discarding that future, or dropping it, cancels the block: it is dropped before its next poll. [Detach](Future::detach) it to let it go on unwatched. A panic
-/// in the block abandons the future. The block runs as a process of its own does: one poll is one event.
+/// in the block makes it fail, with the message. The block runs as a process of its own does: one poll is one event.
 ///
 /// Any Rust future may be awaited in it, also those that another runtime completes; those that need that runtime around them (tokio's sockets and
 /// timers, for one) need it entered, as everywhere.
@@ -300,4 +303,23 @@ where
     F: FnOnce() -> T + Send + 'static,
 {
     with_current(|manager| process::asynchronous::async_(manager, f))
+}
+
+impl<T: Send + 'static> Future<T> {
+    /// As [`after_on`](Self::after_on), on the clock of the current runtime.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use libprocess::Future;
+    ///
+    /// let prompt = Future::ready(1).after(Duration::from_secs(60), |late| { late.discard(); 0 });
+    /// assert_eq!(prompt.get(), Ok(1));
+    /// ```
+    pub fn after<F, R, K>(self, duration: Duration, f: F) -> Future<T>
+    where
+        F: FnOnce(Future<T>) -> R + Send + 'static,
+        R: ValueOrFuture<T, K>,
+    {
+        self.after_on(&clock(), duration, f)
+    }
 }

@@ -48,7 +48,9 @@ mod future;
 mod process;
 mod runtime;
 mod scheduler;
+pub mod sync;
 pub mod testing;
+pub mod time_series;
 
 pub use clock::{Clock, ParseTimeError, SettleError, Time, Timeout, Timer};
 pub use executor::Executor;
@@ -64,7 +66,7 @@ pub use process::{
     Context, DeadLetter, DispatchEvent, DispatchIdentity, Event, EventCounts, EventKind,
     ExitReason, ExitedEvent, HttpEvent, HttpExchange, JoinError, Message, MessageEvent, Method,
     ParseUpidError, Pid, Process, ProcessHandle, Recipient, SpawnError, Statistics, TerminateEvent,
-    Upid, WaitStatus, defer, defer_with, delay, delay_with, repeat_in,
+    Upid, WaitStatus, WithContext, defer, defer_with, delay, delay_with, repeat_in,
 };
 pub use runtime::{BuildError, Runtime, RuntimeBuilder};
 
@@ -75,6 +77,11 @@ pub use future::Returned;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// The guide's examples, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide.md")]
+pub struct Guide;
 
 /// Which queues and which semaphore this library was built with.
 ///

@@ -116,10 +116,13 @@ fn a_detached_block_goes_on() {
 }
 
 #[test]
-fn a_panic_in_a_block_abandons_its_future_and_no_other() {
+fn a_panic_in_a_block_fails_its_future_and_no_other() {
     let runtime = runtime(1);
     let failing: Future<()> = runtime.spawn_async(async { panic!("in a block") });
-    await_abandoned!(failing);
+    assert_eq!(
+        &*await_failed!(failing),
+        "the async block panicked: in a block"
+    );
     assert_eq!(await_ready!(runtime.spawn_async(async { 1 })), 1);
 }
 
@@ -480,4 +483,30 @@ fn an_executor_runs_closures_one_after_another_and_defers_them() {
     executor.stop();
     drop(executor);
     assert_eq!(runtime.stats().alive, 0);
+}
+
+#[test]
+fn a_dispatched_method_may_take_its_context_behind_its_arguments() {
+    struct Echoing;
+    impl Process for Echoing {}
+    impl Echoing {
+        fn itself(&mut self, times: u64, cx: &mut libprocess::Context<Self>) -> String {
+            format!("{} {}", times, cx.pid())
+        }
+
+        fn later(&mut self, cx: &mut libprocess::Context<Self>) -> Future<String> {
+            dispatch(cx.pid(), Self::itself, (2,))
+        }
+    }
+    let runtime = runtime(1);
+    let pid = runtime.spawn(Echoing);
+    let expected = pid.to_string();
+    assert_eq!(
+        await_ready!(dispatch(pid, Echoing::itself, (1,))),
+        format!("1 {expected}")
+    );
+    let later: Future<String> = dispatch(pid, Echoing::later, ());
+    assert_eq!(await_ready!(later), format!("2 {expected}"));
+    let deferred = Future::ready(3).then(defer(pid, Echoing::itself));
+    assert_eq!(await_ready!(deferred), format!("3 {expected}"));
 }

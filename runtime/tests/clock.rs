@@ -403,7 +403,7 @@ fn after_gives_the_value_if_it_comes_in_time_and_what_the_callback_makes_of_it_o
     let promise = Promise::<i64>::new();
     let late = promise
         .future()
-        .after(&clock, 42 * SECOND, |future| -> Future<i64> {
+        .after_on(&clock, 42 * SECOND, |future| -> Future<i64> {
             assert!(future.has_discard(), "the request was passed on");
             Future::failed("late")
         });
@@ -419,7 +419,7 @@ fn after_gives_the_value_if_it_comes_in_time_and_what_the_callback_makes_of_it_o
     let promise = Promise::new();
     let held = Arc::new(());
     let of_callback = Arc::clone(&held);
-    let prompt = promise.future().after(&clock, SECOND, move |_| {
+    let prompt = promise.future().after_on(&clock, SECOND, move |_| {
         drop(of_callback);
         0
     });
@@ -432,7 +432,7 @@ fn after_gives_the_value_if_it_comes_in_time_and_what_the_callback_makes_of_it_o
     let promise = Promise::<()>::new();
     let original = promise.future();
     let weak = original.downgrade();
-    let after = original.after(&clock, SECOND, |late| {
+    let after = original.after_on(&clock, SECOND, |late| {
         late.discard();
     });
     assert!(weak.upgrade().is_some());
@@ -448,7 +448,7 @@ fn after_gives_the_value_if_it_comes_in_time_and_what_the_callback_makes_of_it_o
     promise.on_discard(move || {
         to_discard.discard();
     });
-    let after = promise.future().after(&clock, SECOND, |_| ());
+    let after = promise.future().after_on(&clock, SECOND, |_| ());
     after.discard();
     await_discarded!(after);
 }

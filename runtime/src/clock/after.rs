@@ -19,7 +19,7 @@ impl<T: Send + 'static> Future<T> {
     /// clock.pause();
     /// let promise = Promise::<i64>::new();
     /// let second = Duration::from_secs(1);
-    /// let answer = promise.future().after(&clock, second, |late| {
+    /// let answer = promise.future().after_on(&clock, second, |late| {
     ///     late.discard();
     ///     Future::failed("no answer within a second")
     /// });
@@ -28,7 +28,7 @@ impl<T: Send + 'static> Future<T> {
     /// assert!(answer.is_failed() && promise.has_discard());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn after<F, R, K>(self, clock: &Clock, duration: Duration, f: F) -> Future<T>
+    pub fn after_on<F, R, K>(self, clock: &Clock, duration: Duration, f: F) -> Future<T>
     where
         F: FnOnce(Future<T>) -> R + Send + 'static,
         R: ValueOrFuture<T, K>,

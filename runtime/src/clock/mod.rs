@@ -329,15 +329,17 @@ impl Clock {
         cancelled.is_some()
     }
 
-    /// A future that is ready when `duration` has passed. Discarding it, or dropping it, cancels its timer.
+    /// A future that is ready when `duration` has passed. Discarding it, or dropping it, cancels its timer; a future that
+    /// [`then`](Future::then) made of it only does so when it is discarded.
+    ///
+    /// Its callbacks run on the clock's thread, and must not block, as with [`timer`](Self::timer).
     pub fn sleep(&self, duration: Duration) -> Future<()> {
         let promise = Arc::new(Promise::new());
         let future = promise.future();
-        let to_set = Arc::clone(&promise);
-        let timer = self.timer(duration, move || {
-            to_set.set(());
-        });
         let to_discard = Arc::downgrade(&promise);
+        let timer = self.timer(duration, move || {
+            promise.set(());
+        });
         future.on_cancelled(move || {
             // Kept while the timer's closure is dropped: that must not be what drops the promise.
             let promise = to_discard.upgrade();

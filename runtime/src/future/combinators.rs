@@ -139,7 +139,8 @@ impl<T> Continuation<T, T> for Undiscardable {
 /// Each of these takes a callback and gives a future. The callback runs at once if this future has ended, else in the thread that
 /// completes the promise: use [`defer`](crate::defer) to have it run as an event of a process. It is freed when it has run, or cannot run any more.
 ///
-/// A discard request on the future that they give is passed on to this one. One allocation each, none but the new future's if this one has ended.
+/// A discard request on the future that they give is passed on to this one. Dropping it is not: the callback runs all the same, and what is cancelled when its
+/// own future is dropped (an async block, a sleep) is not cancelled by the drop of one that was made of it. One allocation each, none but the new future's if this one has ended.
 ///
 /// A panic in a callback abandons the future that was given, and goes on in the thread that ran it, after the other callbacks.
 impl<T: Send + 'static> Future<T> {

@@ -458,23 +458,26 @@ pub(super) unsafe fn release(header: NonNull<Header>) {
 ///
 /// No reference is left.
 unsafe fn free_all(header: NonNull<Header>) {
-    // SAFETY: by the contract.
-    let [mut next, mut other] = unsafe { free_one(header) };
-    // A link holds up to two cores, the one before it and the one that its callback returned; the second is the end of a chain of its own, and
-    // is kept aside for when the first one's chain is done.
-    let mut aside: Vec<NonNull<Header>> = Vec::new();
+    // Cores to which no reference is left, each with the next in its word: a link holds up to two cores, the one before it and the one that its
+    // callback returned, which is the end of a chain of its own. Freeing allocates nothing.
+    let mut waiting = std::ptr::null_mut();
+    let mut current = header;
     loop {
-        if let Some(other) = other.take() {
-            aside.push(other);
+        // SAFETY: by the contract, and as below.
+        for held in unsafe { free_one(current) }.into_iter().flatten() {
+            // SAFETY: the freed core's reference is ours to give up. If it was the last, the core is ours alone.
+            let core = unsafe { held.as_ref() };
+            if core.counts.drop_reference() {
+                core.word.bury(waiting);
+                waiting = held.as_ptr();
+            }
         }
-        let Some(header) = next.take().or_else(|| aside.pop()) else {
+        let Some(next) = NonNull::new(waiting) else {
             return;
         };
-        // SAFETY: the freed core's reference is ours to give up.
-        if unsafe { header.as_ref() }.counts.drop_reference() {
-            // SAFETY: it was the last.
-            [next, other] = unsafe { free_one(header) };
-        }
+        // SAFETY: buried above, and freed in the next round.
+        waiting = unsafe { next.as_ref() }.word.buried();
+        current = next;
     }
 }
 

@@ -237,6 +237,16 @@ impl<T> Future<T> {
         self.outcome(|outcome| matches!(outcome, Outcome::Abandoned))
     }
 
+    /// Whether the future has ended: it is ready, failed, discarded, or abandoned (which leaves it pending).
+    ///
+    /// ```
+    /// let future = libprocess::Promise::<()>::new().future();
+    /// assert!(future.has_ended() && future.is_pending());
+    /// ```
+    pub fn has_ended(&self) -> bool {
+        !self.core().header.word.load().is_pending()
+    }
+
     /// Requests that the future be discarded: runs the callbacks of [`on_discard`](Self::on_discard), and passes the request on
     /// to the futures that this one depends on. Whether it is then discarded is up to the promise. False if it was requested before, or the future has ended.
     ///
@@ -278,7 +288,8 @@ impl<T> Future<T> {
         });
     }
 
-    /// Drops the future, but lets what completes it go on: an async task or a timer is cancelled when its last future is dropped.
+    /// Drops the future, but lets what completes it go on: an async block or a [`sleep`](crate::Clock::sleep) is cancelled when its last future is dropped. What else
+    /// completes futures, such as a dispatch, goes on in any case; there it says that the result is not wanted.
     ///
     /// ```
     /// # let (sender, receiver) = std::sync::mpsc::channel();

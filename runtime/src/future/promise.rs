@@ -47,8 +47,14 @@ impl<T> Promise<T> {
         }
     }
 
-    /// A promise and its future, cheaper than one after the other.
-    pub(crate) fn pair() -> (Self, Future<T>) {
+    /// A promise and its future, in one step.
+    ///
+    /// ```
+    /// let (promise, future) = libprocess::Promise::pair();
+    /// promise.set(1);
+    /// assert_eq!(future.get(), Ok(1));
+    /// ```
+    pub fn pair() -> (Self, Future<T>) {
         let core = Core::allocate(Outcome::None, (1, 2));
         let promise = Self {
             core,
@@ -134,7 +140,7 @@ impl<T> Promise<T> {
     /// Has the future end as `future` does, whose discard is requested when this promise's future is asked to discard. From here on the promise completes nothing
     /// itself, and dropping it does not abandon. False (and `future` is dropped) if it was completed or associated before.
     ///
-    /// Two allocations if `future` is pending.
+    /// Three allocations if `future` is pending.
     ///
     /// ```
     /// use libprocess::Promise;

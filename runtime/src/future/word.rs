@@ -12,6 +12,7 @@
 
 use std::fmt;
 
+use super::core::Header;
 use super::node::Node;
 use crate::facade::atomic::{AtomicPtr, Ordering};
 use crate::facade::weakened;
@@ -135,6 +136,16 @@ impl Word {
             Ordering::Acquire
         };
         Snapshot(self.0.load(ordering))
+    }
+
+    /// Puts a core's word, which nobody needs any more, to another use: a link in the list of cores that are freed.
+    pub(super) fn bury(&self, next: *mut Header) {
+        // Relaxed: the core is the caller's alone, here and in `buried`.
+        self.0.store(next.cast(), Ordering::Relaxed);
+    }
+
+    pub(super) fn buried(&self) -> *mut Header {
+        self.0.load(Ordering::Relaxed).cast()
     }
 
     /// Changes the word to what `change` makes of it, and gives what it was; or gives what it is, if `change` declines.

@@ -4,6 +4,7 @@
 //! ends with the runtime, a panic in it ends it alone, and `settle` knows whether it is runnable. A waker holds the process's pid and a flag: the first wake
 //! of a rest sends an event, further ones find the flag set and do nothing, so the mailbox holds at most one.
 
+use std::any::Any;
 use std::future::Future as StdFuture;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
@@ -90,7 +91,12 @@ where
             return;
         };
         let mut context = std::task::Context::from_waker(waker);
-        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut context)));
+        let polled = match polled {
+            Ok(polled) => polled,
+            Err(payload) => self.fail(payload),
+        };
+        if let Poll::Ready(output) = polled {
             // What it captured is gone before anybody learns of its end.
             self.future = None;
             if let Some(promise) = self.promise.take() {
@@ -101,6 +107,23 @@ where
             }
             cx.terminate();
         }
+    }
+}
+
+impl<F: StdFuture> AsyncTask<F> {
+    /// The block panicked: its future fails, and the process ends as any that panics.
+    fn fail(&mut self, payload: Box<dyn Any + Send>) -> ! {
+        let message = super::resume::panic_message(payload);
+        guarded("the drop of an async block that panicked", || {
+            self.future = None
+        });
+        if let Some(promise) = self.promise.take() {
+            let text = format!("the async block panicked: {message}");
+            guarded("a callback of an async block's future", || {
+                promise.settle(Outcome::Failed(text.into()));
+            });
+        }
+        std::panic::resume_unwind(Box::new(message.to_string()))
     }
 }
 

@@ -1,9 +1,11 @@
-use super::Process;
+use std::marker::PhantomData;
+
+use super::{Context, Process};
 use crate::future::{Future, IsFuture, IsValue, Returned};
 
 /// A method of `P` and its arguments: what [`dispatch`](crate::dispatch) takes.
 ///
-/// Implemented for every function and closure that takes `&mut P` and up to eight arguments; `Arguments`
+/// Implemented for every function and closure that takes `&mut P`, up to eight arguments, and then, if it wants it, `&mut Context<P>`; `Arguments`
 /// is the tuple of their types, and `Kind` tells those that return a value from those that return a [`Future`], whose end is
 /// then the end of the dispatch's future. You need not implement it.
 ///
@@ -31,8 +33,17 @@ pub trait Method<P: Process, Arguments, Kind>: Send + 'static {
     type Output: Send + 'static;
 
     #[doc(hidden)]
-    fn call(self, process: &mut P, arguments: Arguments) -> Returned<Self::Output>;
+    fn call(
+        self,
+        process: &mut P,
+        cx: &mut Context<P>,
+        arguments: Arguments,
+    ) -> Returned<Self::Output>;
 }
+
+/// The kind of a method that takes a [`Context`] behind its arguments: see [`Method`].
+#[derive(Debug)]
+pub struct WithContext<Kind>(PhantomData<Kind>);
 
 macro_rules! method {
     ($($argument:ident),*) => {
@@ -40,14 +51,19 @@ macro_rules! method {
         where
             P: Process,
             R: Send + Unpin + 'static,
-            F: FnOnce(&mut P, $($argument),*) -> R + Send + 'static,
+            F: FnOnce(&mut P, $($argument,)*) -> R + Send + 'static,
         {
             type Output = R;
 
             #[inline]
             #[allow(non_snake_case, reason = "the arguments are named as their types")]
-            fn call(self, process: &mut P, ($($argument,)*): ($($argument,)*)) -> Returned<R> {
-                Returned::Value(self(process, $($argument),*))
+            fn call(
+                self,
+                process: &mut P,
+                _cx: &mut Context<P>,
+                ($($argument,)*): ($($argument,)*),
+            ) -> Returned<R> {
+                Returned::Value(self(process, $($argument,)*))
             }
         }
 
@@ -55,14 +71,59 @@ macro_rules! method {
         where
             P: Process,
             R: Send + 'static,
-            F: FnOnce(&mut P, $($argument),*) -> Future<R> + Send + 'static,
+            F: FnOnce(&mut P, $($argument,)*) -> Future<R> + Send + 'static,
         {
             type Output = R;
 
             #[inline]
             #[allow(non_snake_case, reason = "the arguments are named as their types")]
-            fn call(self, process: &mut P, ($($argument,)*): ($($argument,)*)) -> Returned<R> {
-                Returned::Future(self(process, $($argument),*))
+            fn call(
+                self,
+                process: &mut P,
+                _cx: &mut Context<P>,
+                ($($argument,)*): ($($argument,)*),
+            ) -> Returned<R> {
+                Returned::Future(self(process, $($argument,)*))
+            }
+        }
+
+        impl<P, F, R, $($argument),*> Method<P, ($($argument,)*), WithContext<IsValue>> for F
+        where
+            P: Process,
+            R: Send + Unpin + 'static,
+            F: FnOnce(&mut P, $($argument,)* &mut Context<P>) -> R + Send + 'static,
+        {
+            type Output = R;
+
+            #[inline]
+            #[allow(non_snake_case, reason = "the arguments are named as their types")]
+            fn call(
+                self,
+                process: &mut P,
+                cx: &mut Context<P>,
+                ($($argument,)*): ($($argument,)*),
+            ) -> Returned<R> {
+                Returned::Value(self(process, $($argument,)* cx))
+            }
+        }
+
+        impl<P, F, R, $($argument),*> Method<P, ($($argument,)*), WithContext<IsFuture>> for F
+        where
+            P: Process,
+            R: Send + 'static,
+            F: FnOnce(&mut P, $($argument,)* &mut Context<P>) -> Future<R> + Send + 'static,
+        {
+            type Output = R;
+
+            #[inline]
+            #[allow(non_snake_case, reason = "the arguments are named as their types")]
+            fn call(
+                self,
+                process: &mut P,
+                cx: &mut Context<P>,
+                ($($argument,)*): ($($argument,)*),
+            ) -> Returned<R> {
+                Returned::Future(self(process, $($argument,)* cx))
             }
         }
     };

@@ -38,7 +38,7 @@ pub use event::{
 };
 pub use exits::WaitStatus;
 pub use handle::{JoinError, ProcessHandle};
-pub use method::Method;
+pub use method::{Method, WithContext};
 pub use pid::Pid;
 pub(crate) use pid::RawPid;
 pub use repeat::repeat_in;

@@ -258,16 +258,17 @@ where
         Call::<Self, M::Output>::drop_unrun,
     );
 
-    unsafe fn call(header: NonNull<Header>, process: *mut (), _cx: *mut ()) {
-        // SAFETY: the caller gives up a block of this call, and passes a `P` that is exclusively its
+    unsafe fn call(header: NonNull<Header>, process: *mut (), cx: *mut ()) {
+        // SAFETY: the caller gives up a block of this call, and passes a `P` and a context that are exclusively its
         // own (contract of `DispatchTable::call`, kept by `DispatchEvent::run`).
-        let ((call, promise), process) = unsafe {
+        let ((call, promise), process, cx) = unsafe {
             (
                 Call::<Self, M::Output>::take(header),
                 &mut *process.cast::<P>(),
+                &mut *cx.cast::<Context<P>>(),
             )
         };
-        answer(promise, || call.method.call(process, call.arguments));
+        answer(promise, || call.method.call(process, cx, call.arguments));
     }
 }
 
@@ -326,7 +327,7 @@ where
     }
 
     unsafe fn call(header: NonNull<Header>, process: *mut (), cx: *mut ()) {
-        // SAFETY: as in `MethodCall::call`; the context is exclusively the caller's too.
+        // SAFETY: as in `MethodCall::call`.
         let ((call, promise), process, cx) = unsafe {
             (
                 Call::<Self, U>::take(header),
