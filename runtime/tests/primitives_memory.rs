@@ -141,7 +141,7 @@ fn of_a_sequence() {
     for _ in 0..2 {
         let before = BYTES.get();
         for number in 0..WAITERS {
-            let bytes = vec![0_u8; 8];
+            let bytes = Box::new([0_u8; 8]);
             sequence.add(move || bytes.len() + number).discard();
         }
         assert!(BYTES.get() - before <= KEPT);
