@@ -16,7 +16,9 @@ const STACK: usize = 256 << 10;
 
 /// Long enough for a recursion to show: a debug build and a sanitizer are slow.
 fn long() -> usize {
-    if cfg!(debug_assertions) {
+    if cfg!(miri) {
+        100
+    } else if cfg!(debug_assertions) {
         100_000
     } else {
         1_000_000
@@ -284,7 +286,7 @@ fn waiters_that_come_and_go_leave_nothing_in_a_future_that_never_ends() {
     // One that stays, so that the others do not have the first place.
     let mut staying = pin!(future.clone());
     for first in [false, true] {
-        for _ in 0..100_000 * scale() {
+        for _ in 0..long().min(100_000) * scale() {
             let mut going = pin!(future.clone());
             assert!(going.as_mut().poll(&mut context).is_pending());
         }
@@ -314,7 +316,7 @@ fn waiters_that_come_and_go_leave_nothing_in_a_future_that_never_ends() {
 #[test]
 fn threads_that_complete_clone_drop_and_ask_at_once_agree_and_free_all() {
     let alive = Arc::new(AtomicUsize::new(0));
-    for round in 0..500 * scale() {
+    for round in 0..(long() / 200).clamp(20, 500) * scale() {
         let value = Arc::new(Counted::new(&alive));
         let (promise, counted) = (Promise::new(), Arc::clone(&alive));
         let future = promise.future();

@@ -23,8 +23,8 @@ use super::core::{Core, Header, Outcome, Table, Taken, release};
 use super::node::{Node, NodeTable, Work};
 use super::side::{DiscardCallback, OnDiscard, discard};
 use super::{Error, Future};
-use crate::facade::UnsafeCell;
 use crate::facade::atomic::{AtomicPtr, Ordering};
+use crate::facade::{UnsafeCell, weakened};
 
 /// How a callback wants its link to end.
 pub(super) enum Step<U> {
@@ -151,6 +151,7 @@ where
     unsafe fn free(header: NonNull<Header>) -> [Option<NonNull<Header>>; 2] {
         // SAFETY: by the contract.
         let link = unsafe { Box::from_raw(header.cast::<Self>().as_ptr()) };
+        link.core.is_freed();
         // Relaxed: nobody else is left.
         let followed = link.followed.load(Ordering::Relaxed);
         [
@@ -236,7 +237,11 @@ where
         // Release: pairs with the Acquire in `upstream`.
         link.followed.store(followed.as_ptr(), Ordering::Release);
         // An exchange even though nothing changes: see the module.
-        let word = link.core.header.word.update(Some);
+        let word = if weakened("follow-load") {
+            Ok(link.core.header.word.load())
+        } else {
+            link.core.header.word.update(Some)
+        };
         if word.is_ok_and(|word| word.is_requested()) {
             // SAFETY: `followed` is held until the link is freed.
             work.contain(|_| unsafe { discard(followed.cast()) });

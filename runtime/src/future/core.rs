@@ -45,7 +45,7 @@ use super::node::{Node, NodeList, Work, has_observer, observer};
 use super::side::Side;
 use super::word::{Phase, Snapshot, Word};
 use crate::facade::atomic::{AtomicPtr, Ordering};
-use crate::facade::{Mutex, UnsafeCell};
+use crate::facade::{Mutex, UnsafeCell, weakened};
 
 /// What differs between kinds of core.
 pub(super) struct Table {
@@ -126,7 +126,8 @@ impl<T> Plain<T> {
     /// The header is that of a boxed `Core<T>` that nobody uses any more.
     unsafe fn free(header: NonNull<Header>) -> [Option<NonNull<Header>>; 2] {
         // SAFETY: by the contract.
-        drop(unsafe { Box::from_raw(header.cast::<Core<T>>().as_ptr()) });
+        let core = unsafe { Box::from_raw(header.cast::<Core<T>>().as_ptr()) };
+        core.is_freed();
         [None, None]
     }
 }
@@ -160,6 +161,13 @@ impl<T> Core<T> {
             counts,
             Plain::<T>::TABLE,
         ))))
+    }
+
+    /// For models: what others did with the outcome must be behind whoever frees it.
+    pub(super) fn is_freed(&self) {
+        if cfg!(libprocess_loom) && !std::thread::panicking() {
+            self.outcome.with_mut(|_| ());
+        }
     }
 
     /// Records how to clone the value, before a second handle is made.
@@ -197,7 +205,8 @@ impl<T> Core<T> {
         let null = std::ptr::null_mut();
         let left = core.header.word.update(|word| {
             // SAFETY: only the completer takes lists, and that is the caller.
-            let phase = if has_value && unsafe { has_observer(word.list()) } {
+            let observed = has_value && unsafe { has_observer(word.list()) };
+            let phase = if observed && !weakened("settle-at-once") {
                 Phase::Running
             } else {
                 Phase::Settled
@@ -215,14 +224,14 @@ impl<T> Core<T> {
             let settled = core.header.word.update(|word| {
                 if word.is_settled() {
                     None
-                } else if word.list().is_null() {
+                } else if word.list().is_null() || weakened("look-again") {
                     Some(word.with_phase(Phase::Settled))
                 } else {
                     Some(word.with_list(null))
                 }
             });
             match settled {
-                Ok(taken) if !taken.list().is_null() => {
+                Ok(taken) if !taken.list().is_null() && !weakened("look-again") => {
                     // SAFETY: taken by the exchange.
                     unsafe { core.run_observers(taken, &mut consumers, work) };
                 }
@@ -403,7 +412,9 @@ impl<T> Core<T> {
             if clean_up {
                 core.header.unwatched();
             }
-        } else if core.peek(|outcome| matches!(outcome, Outcome::Ready(_))) {
+        } else if core.peek(|outcome| matches!(outcome, Outcome::Ready(_)))
+            || weakened("drop-failure")
+        {
             // SAFETY: settled with a value, and no handle is left, nor can be made.
             let outcome = core
                 .outcome
@@ -419,7 +430,7 @@ impl Header {
     pub(super) fn push(&self, node: NonNull<Node>) -> bool {
         self.word
             .update(|word| {
-                if word.is_settled() {
+                if word.is_settled() && !weakened("push-when-settled") {
                     return None;
                 }
                 // SAFETY: the node is the caller's until the exchange succeeds.

@@ -144,6 +144,10 @@ impl Counts {
             if references(counts) == 1 {
                 return Claim::Alone;
             }
+            if weakened("claim-at-once") {
+                self.0.fetch_sub(HANDLE, Ordering::Acquire);
+                return Claim::Claimed;
+            }
             // Acquire, and on failure: as above.
             match self
                 .0
@@ -169,6 +173,10 @@ impl Counts {
         let counts = self.0.load(Ordering::Relaxed);
         if handles(counts) != 1 || counts & CLEAN_UP != 0 {
             return None;
+        }
+        if weakened("last-at-once") {
+            let counts = self.0.fetch_sub(HANDLE + REFERENCE, Ordering::Release);
+            return Some(self.was_last(counts));
         }
         // An exchange, as somebody may want it to clean up meanwhile. Release: as in `drop_reference`. Relaxed on failure: nothing was done.
         self.0

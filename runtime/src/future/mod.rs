@@ -32,6 +32,8 @@ mod core;
 mod counts;
 pub(crate) mod embedded;
 mod group;
+#[cfg(all(test, libprocess_loom))]
+mod models;
 mod node;
 mod promise;
 mod repeat;

@@ -8,6 +8,7 @@ use super::node::Work;
 use super::side::{DiscardCallback, OnDiscard};
 use super::{Future, chain};
 use crate::facade::atomic::{AtomicU8, Ordering};
+use crate::facade::weakened;
 
 /// Somebody has, or had, the right to complete.
 const CLAIMED: u8 = 1;
@@ -100,6 +101,11 @@ impl<T> Promise<T> {
 
     /// Claims the right to complete.
     fn claim(&self) -> bool {
+        if weakened("claim-in-two-steps") {
+            let flags = self.flags.load(Ordering::Relaxed);
+            self.flags.store(flags | CLAIMED, Ordering::Relaxed);
+            return flags & CLAIMED == 0;
+        }
         // Relaxed: the exchange alone decides; what is completed is published by the core's word.
         self.flags.fetch_or(CLAIMED, Ordering::Relaxed) & CLAIMED == 0
     }

@@ -173,7 +173,13 @@ impl Header {
     /// Has `callback` run when a discard is requested: at once if it was; never if the core is settled.
     pub(super) fn on_discard(&self, callback: DiscardCallback) {
         lock(&self.side).on_discard(callback);
-        let word = self.entered();
+        let word = if weakened("word-before-bit") {
+            let before = self.word.load();
+            self.entered();
+            before
+        } else {
+            self.entered()
+        };
         if word.is_requested() || !word.is_pending() {
             let taken = lock(&self.side).take_discards();
             run_discards(taken, word.is_pending());
