@@ -465,3 +465,66 @@ fn each_runtime_has_its_own_time() {
     let time: Time = await_ready!(dispatch_with(pid, |_, _| libprocess::clock().now()));
     assert!(time < one.clock().now());
 }
+
+#[test]
+fn a_process_of_another_runtime_is_the_world_outside_to_a_clock() {
+    let (one, other) = (runtime(1), runtime(1));
+    let clock = one.clock();
+    clock.pause();
+    clock.advance(10 * SECOND);
+    let expected = clock.now();
+    let pid = other.spawn(Idle);
+    let asked = clock.clone();
+    let (now, slept) = (
+        await_ready!(dispatch_with(pid, move |_, _| asked.now())),
+        Arc::new(std::sync::Mutex::new(None)),
+    );
+    assert_eq!(now, expected);
+    let (asked, kept) = (clock.clone(), Arc::clone(&slept));
+    await_ready!(dispatch_with(pid, move |_, _| {
+        *lock(&kept) = Some(asked.sleep(5 * SECOND));
+    }));
+    clock.settle().unwrap();
+    let sleep = lock(&slept).take().unwrap();
+    assert_pending!(sleep);
+}
+
+#[test]
+fn a_runtime_ends_although_a_handler_waits_for_its_paused_clock() {
+    let runtime = runtime(1);
+    let clock = runtime.clock();
+    clock.pause();
+    let pid = runtime.spawn(Idle);
+    let (entered, is_in) = std::sync::mpsc::channel();
+    let answer = dispatch_with(pid, move |_, _| {
+        let sleep = libprocess::clock().sleep(SECOND);
+        entered.send(()).unwrap();
+        sleep.get()
+    });
+    is_in.recv().unwrap();
+    drop(runtime);
+    assert_eq!(
+        await_ready!(answer),
+        Err(libprocess::FutureError::Abandoned)
+    );
+    assert!(clock.sleep(Duration::ZERO).is_abandoned());
+}
+
+#[test]
+fn timers_whose_panics_and_drops_panic_stop_no_other_and_no_shutdown() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("in a drop");
+        }
+    }
+    let runtime = runtime(1);
+    let clock = runtime.clock();
+    clock.timer(Duration::ZERO, || std::panic::panic_any(Bomb));
+    await_ready!(clock.sleep(Duration::from_millis(1)));
+    let bomb = Bomb;
+    clock.timer(3_600 * SECOND, move || drop(bomb));
+    let sleep = clock.sleep(3_600 * SECOND);
+    drop(runtime);
+    assert!(sleep.is_abandoned());
+}

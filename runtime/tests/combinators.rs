@@ -397,3 +397,39 @@ fn a_loop_in_a_process_runs_as_its_events() {
         Err(FutureError::Abandoned)
     );
 }
+
+#[test]
+fn what_comes_after_a_recovery_runs_although_a_discard_was_requested_before() {
+    let promise = Promise::<i64>::new();
+    let future = promise.future();
+    let end = future.recover(|_| 20).then(|n| n + 1);
+    end.discard();
+    promise.discard();
+    assert_eq!(end.get(), Ok(21));
+}
+
+#[test]
+fn combinators_over_combinators_do_not_overflow_the_stack() {
+    let levels = scale() * 10_000;
+    std::thread::Builder::new()
+        .stack_size(512 * 1024)
+        .spawn(move || {
+            let promise = Promise::new();
+            let mut future = promise.future();
+            for _ in 0..levels {
+                future = collect(vec![future]).then(|values: Vec<usize>| values[0] + 1);
+            }
+            promise.set(0);
+            assert_eq!(await_ready!(future), levels);
+            let promise = Promise::new();
+            let mut future = promise.future();
+            for _ in 0..levels {
+                future = collect((future,)).then(|(value,): (usize,)| value + 1);
+            }
+            promise.set(0);
+            assert_eq!(await_ready!(future), levels);
+        })
+        .unwrap()
+        .join()
+        .unwrap();
+}

@@ -14,10 +14,12 @@ use std::thread;
 /// Far too little for a recursion over the chains below.
 const STACK: usize = 256 << 10;
 
-/// Long enough for a recursion to show: a debug build and a sanitizer are slow.
+/// Long enough for a recursion to show, if not in an interpreter; as long as the build is quick enough for.
 fn long() -> usize {
     if cfg!(miri) {
         100
+    } else if cfg!(libprocess_tsan) {
+        5_000
     } else if cfg!(debug_assertions) {
         100_000
     } else {

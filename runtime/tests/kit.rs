@@ -232,3 +232,25 @@ fn a_failed_assertion_says_which_future_and_what_it_was() {
     assert!(message.contains("slow.future()"), "{message}");
     assert!(message.contains("still pending after 1ms"), "{message}");
 }
+
+#[test]
+fn async_blocks_go_on_whatever_is_filtered() {
+    let runtime = runtime(1);
+    let (promise, future) = libprocess::Promise::pair();
+    let dropping = dispatches().drop_all(&runtime);
+    let block = runtime.spawn_async(async move { future.await });
+    promise.set(1);
+    assert_eq!(await_ready!(block), Ok(1));
+    assert_eq!(dropping.seen(), 0);
+}
+
+#[test]
+fn a_panic_in_a_callback_of_a_filter_s_future_changes_nothing_for_the_event() {
+    let runtime = runtime(1);
+    let (pid, log) = spawned(&runtime);
+    let dropped = messages().named("func").drop_next(&runtime);
+    dropped.on_ready(|_| panic!("in a callback"));
+    runtime.post(pid, "func", "1");
+    served(pid);
+    assert!(log.entries().is_empty());
+}

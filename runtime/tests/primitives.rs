@@ -97,12 +97,13 @@ fn a_latch_counts_down() {
 fn threads_count_a_latch_down() {
     let latch = CountDownLatch::new(5);
     let triggered = latch.triggered();
-    std::thread::scope(|scope| {
-        for _ in 0..5 {
-            scope.spawn(|| latch.decrement());
-        }
-        assert_eq!(triggered.get_timeout(HANG), Ok(()));
+    let threads = [(); 5].map(|()| {
+        let latch = latch.clone();
+        std::thread::spawn(move || latch.decrement())
     });
+    assert_eq!(triggered.get_timeout(HANG), Ok(()));
+    let triggers = threads.map(|thread| thread.join().unwrap());
+    assert_eq!(triggers.into_iter().filter(|triggers| *triggers).count(), 1);
 }
 
 #[test]

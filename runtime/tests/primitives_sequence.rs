@@ -104,13 +104,14 @@ fn a_sequence_dropped_while_a_thread_is_in_a_callback_begins_nothing_more() {
     let second = sequence.add(stop);
     let third = sequence.add(|| -> i32 { unreachable!("it was discarded") });
     std::thread::scope(|scope| {
-        scope.spawn(|| promise.set(()));
+        let thread = scope.spawn(|| promise.set(()));
         door.wait_until_reached();
         drop(sequence);
         assert_discarded!(third);
         assert_pending!(second);
         door.open();
         assert_eq!(second.get_timeout(HANG), Ok(()));
+        assert!(thread.join().unwrap());
     });
 }
 
@@ -298,29 +299,31 @@ fn callbacks_added_by_many_threads_never_overlap() {
     let ran = Arc::new(AtomicUsize::new(0));
     let answering = runtime(1);
     let pid = answering.spawn(Idle);
-    std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| {
-                let mut last = None;
-                for number in 0..adds {
-                    let (inside, ran) = (Arc::clone(&inside), Arc::clone(&ran));
-                    last = Some(sequence.add(move || {
-                        assert!(!inside.swap(true, Ordering::Relaxed), "two at a time");
-                        let leave = move || {
-                            ran.fetch_add(1, Ordering::Relaxed);
-                            inside.store(false, Ordering::Relaxed);
-                        };
-                        if number % 2 == 0 {
-                            leave();
-                            Future::ready(())
-                        } else {
-                            dispatch_with(pid, move |_, _| leave())
-                        }
-                    }));
-                }
-                assert_eq!(last.map(|last| last.get_timeout(HANG)), Some(Ok(())));
-            });
-        }
+    let threads = [(); 3].map(|()| {
+        let (sequence, inside, ran) = (sequence.clone(), Arc::clone(&inside), Arc::clone(&ran));
+        std::thread::spawn(move || {
+            let mut last = None;
+            for number in 0..adds {
+                let (inside, ran) = (Arc::clone(&inside), Arc::clone(&ran));
+                last = Some(sequence.add(move || {
+                    assert!(!inside.swap(true, Ordering::Relaxed), "two at a time");
+                    let leave = move || {
+                        ran.fetch_add(1, Ordering::Relaxed);
+                        inside.store(false, Ordering::Relaxed);
+                    };
+                    if number % 2 == 0 {
+                        leave();
+                        Future::ready(())
+                    } else {
+                        dispatch_with(pid, move |_, _| leave())
+                    }
+                }));
+            }
+            last.map(|last| last.get_timeout(HANG))
+        })
     });
+    for thread in threads {
+        assert_eq!(thread.join().unwrap(), Some(Ok(())));
+    }
     assert_eq!(ran.load(Ordering::Relaxed), 3 * adds);
 }

@@ -13,6 +13,25 @@ use libprocess::{Future, FutureError, Promise};
 
 const THREADS: usize = 4;
 
+/// Far more steps than a stack has room for. Under the sanitizer each takes its time.
+const MANY: usize = if cfg!(libprocess_tsan) {
+    100_000
+} else {
+    1_000_000
+};
+
+/// What `f` gives in each of so many threads.
+fn in_threads<R: Send>(threads: usize, f: impl Fn(usize) -> R + Sync) -> Vec<R> {
+    std::thread::scope(|scope| {
+        let f = &f;
+        let spawn = |number| scope.spawn(move || f(number));
+        let threads: Vec<_> = (0..threads).map(spawn).collect();
+        let join = threads.into_iter().map(|thread| thread.join());
+        join.map(|result| result.unwrap_or_else(|payload| resume_unwind(payload)))
+            .collect()
+    })
+}
+
 /// Runs `f` on a stack on which a recursion of some thousand steps has no room.
 fn on_a_small_stack(f: impl FnOnce() + Send) {
     std::thread::scope(|scope| {
@@ -29,23 +48,17 @@ fn one_at_a_time_has_a_mutex() {
     let rounds = 5_000 * scale();
     let mutex = Mutex::new((0_usize, 0_usize));
     let inside = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                for _ in 0..rounds {
-                    let mut guard = mutex.lock().get_timeout(HANG).unwrap();
-                    assert!(!inside.swap(true, Ordering::Relaxed), "two at a time");
-                    guard.0 += 1;
-                    guard.1 = guard.0;
-                    inside.store(false, Ordering::Relaxed);
-                }
-            });
+    in_threads(THREADS, |_| {
+        for _ in 0..rounds {
+            let mut guard = mutex.lock().get_timeout(HANG).unwrap();
+            assert!(!inside.swap(true, Ordering::Relaxed), "two at a time");
+            guard.0 += 1;
+            guard.1 = guard.0;
+            inside.store(false, Ordering::Relaxed);
         }
     });
-    assert_eq!(
-        *mutex.try_lock().unwrap(),
-        (THREADS * rounds, THREADS * rounds)
-    );
+    let sum = THREADS * rounds;
+    assert_eq!(*mutex.try_lock().unwrap(), (sum, sum));
 }
 
 #[test]
@@ -53,59 +66,41 @@ fn readers_see_no_half_of_a_write() {
     let rounds = 5_000 * scale();
     let lock = RwLock::new((0_usize, 0_usize));
     let (readers, writers) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    std::thread::scope(|scope| {
-        for thread in 0..THREADS {
-            let (lock, readers, writers) = (&lock, &readers, &writers);
-            scope.spawn(move || {
-                for round in 0..rounds {
-                    if (round + thread) % 3 == 0 {
-                        let mut guard = lock.write().get_timeout(HANG).unwrap();
-                        assert_eq!(writers.fetch_add(1, Ordering::Relaxed), 0);
-                        assert_eq!(readers.load(Ordering::Relaxed), 0);
-                        guard.0 += 1;
-                        guard.1 = guard.0;
-                        writers.fetch_sub(1, Ordering::Relaxed);
-                    } else {
-                        let guard = lock.read().get_timeout(HANG).unwrap();
-                        readers.fetch_add(1, Ordering::Relaxed);
-                        assert_eq!(writers.load(Ordering::Relaxed), 0);
-                        assert_eq!(guard.0, guard.1);
-                        readers.fetch_sub(1, Ordering::Relaxed);
-                    }
-                }
-            });
+    let writes = in_threads(THREADS, |thread| {
+        let mut writes = 0;
+        for round in 0..rounds {
+            if (round + thread) % 3 == 0 {
+                let mut guard = lock.write().get_timeout(HANG).unwrap();
+                assert_eq!(writers.fetch_add(1, Ordering::Relaxed), 0);
+                assert_eq!(readers.load(Ordering::Relaxed), 0);
+                guard.0 += 1;
+                guard.1 = guard.0;
+                writes += 1;
+                writers.fetch_sub(1, Ordering::Relaxed);
+            } else {
+                let guard = lock.read().get_timeout(HANG).unwrap();
+                readers.fetch_add(1, Ordering::Relaxed);
+                assert_eq!(writers.load(Ordering::Relaxed), 0);
+                assert_eq!(guard.0, guard.1);
+                readers.fetch_sub(1, Ordering::Relaxed);
+            }
         }
+        writes
     });
-    let writes: usize = (0..THREADS)
-        .map(|thread| {
-            (0..rounds)
-                .filter(|round| (round + thread) % 3 == 0)
-                .count()
-        })
-        .sum();
-    assert_eq!(lock.try_write().unwrap().0, writes);
+    assert_eq!(lock.try_write().unwrap().0, writes.into_iter().sum());
 }
 
 #[test]
 fn every_element_of_a_queue_is_had_once_and_in_its_putter_s_order() {
     let each = 10_000 * scale();
     let queue = Queue::new();
-    let had: Vec<Vec<(usize, usize)>> = std::thread::scope(|scope| {
-        for putter in 0..2 {
-            let queue = queue.clone();
-            scope.spawn(move || {
-                for number in 0..each {
-                    queue.put((putter, number));
-                }
-            });
+    let had = in_threads(4, |thread| {
+        if thread < 2 {
+            (0..each).for_each(|number| queue.put((thread, number)));
+            return Vec::new();
         }
-        let getters = [(); 2].map(|()| {
-            scope.spawn(|| {
-                let get = |_| queue.get().get_timeout(HANG).unwrap();
-                (0..each).map(get).collect()
-            })
-        });
-        getters.map(|getter| getter.join().unwrap()).into()
+        let get = |_| queue.get().get_timeout(HANG).unwrap();
+        (0..each).map(get).collect()
     });
     let mut all = Vec::new();
     for of_one in had {
@@ -125,51 +120,37 @@ fn every_element_of_a_queue_is_had_once_and_in_its_putter_s_order() {
 fn a_bounded_queue_never_holds_more_than_it_may() {
     let each = 5_000 * scale();
     let queue = BoundedQueue::new(3);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                for number in 1..=each {
-                    assert_eq!(queue.put(number).get_timeout(HANG), Ok(()));
-                    assert!(queue.len() <= 3);
-                }
-            });
+    let sums = in_threads(4, |thread| {
+        if thread < 2 {
+            for number in 1..=each {
+                assert_eq!(queue.put(number).get_timeout(HANG), Ok(()));
+                assert!(queue.len() <= 3);
+            }
+            return 0;
         }
-        let getters = [(); 2].map(|()| {
-            scope.spawn(|| {
-                let get = |_| queue.get().get_timeout(HANG).unwrap();
-                (0..each).map(get).sum::<usize>()
-            })
-        });
-        let sum: usize = getters
-            .into_iter()
-            .map(|getter| getter.join().unwrap())
-            .sum();
-        assert_eq!(sum, each * (each + 1));
+        let get = |_| queue.get().get_timeout(HANG).unwrap();
+        (0..each).map(get).sum::<usize>()
     });
+    assert_eq!(sums.into_iter().sum::<usize>(), each * (each + 1));
     assert!(queue.is_empty());
 }
 
 #[test]
 fn one_does_it_once() {
-    let rounds = 500 * scale();
-    for _ in 0..rounds {
+    for _ in 0..500 * scale() {
         let once = Once::new();
-        let (tries, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        std::thread::scope(|scope| {
-            for _ in 0..THREADS {
-                scope.spawn(|| {
-                    if let Some(turn) = once.once().get_timeout(HANG).unwrap() {
-                        // The first gives up, so the turn goes to another, if there still is one.
-                        if tries.fetch_add(1, Ordering::Relaxed) > 0 {
-                            done.fetch_add(1, Ordering::Relaxed);
-                            turn.done();
-                        }
-                    }
-                });
-            }
+        let tries = AtomicUsize::new(0);
+        let done = in_threads(THREADS, |_| {
+            let turn = once.once().get_timeout(HANG).unwrap();
+            // The first gives up, so the turn goes to another.
+            let turn = turn.filter(|_| tries.fetch_add(1, Ordering::Relaxed) > 0);
+            turn.is_some_and(|turn| {
+                turn.done();
+                true
+            })
         });
         assert!(once.is_done());
-        assert_eq!(done.load(Ordering::Relaxed), 1);
+        assert_eq!(done.into_iter().filter(|done| *done).count(), 1);
     }
 }
 
@@ -178,16 +159,15 @@ fn what_was_done_before_the_latch_is_seen_after_it() {
     for _ in 0..200 * scale() {
         let latch = CountDownLatch::new(THREADS);
         let work = [(); THREADS].map(|()| AtomicUsize::new(0));
-        std::thread::scope(|scope| {
-            for done in &work {
-                let latch = latch.clone();
-                scope.spawn(move || {
-                    done.store(1, Ordering::Relaxed);
-                    latch.decrement();
-                });
+        in_threads(THREADS + 1, |thread| match work.get(thread) {
+            Some(done) => {
+                done.store(1, Ordering::Relaxed);
+                latch.decrement();
             }
-            assert_eq!(latch.triggered().get_timeout(HANG), Ok(()));
-            assert!(work.iter().all(|done| done.load(Ordering::Relaxed) == 1));
+            None => {
+                assert_eq!(latch.triggered().get_timeout(HANG), Ok(()));
+                assert!(work.iter().all(|done| done.load(Ordering::Relaxed) == 1));
+            }
         });
     }
 }
@@ -205,7 +185,7 @@ fn race<T: Send + 'static, C: FnOnce(Future<T>) -> bool>(
     let mut won = [0_usize; 2];
     let mut failed = None;
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let thread = scope.spawn(|| {
             loop {
                 start.wait();
                 if over.load(Ordering::Relaxed) {
@@ -242,6 +222,7 @@ fn race<T: Send + 'static, C: FnOnce(Future<T>) -> bool>(
         // Also after a failure: the other thread waits for the next round.
         over.store(true, Ordering::Relaxed);
         start.wait();
+        thread.join().unwrap();
     });
     if let Some(payload) = failed {
         resume_unwind(payload);
@@ -343,7 +324,7 @@ fn a_million_hand_overs_in_callbacks_need_no_stack() {
         let again = mutex.clone();
         drop(mutex.lock().then(move |mut guard| {
             *guard += 1;
-            if *guard < 1_000_000 {
+            if *guard < MANY {
                 // Waits, as we have the guard, and is next when it is dropped.
                 lock_again(&again);
             }
@@ -354,7 +335,7 @@ fn a_million_hand_overs_in_callbacks_need_no_stack() {
         let guard = mutex.try_lock();
         lock_again(&mutex);
         drop(guard);
-        assert_eq!(*mutex.try_lock().unwrap(), 1_000_000);
+        assert_eq!(*mutex.try_lock().unwrap(), MANY);
     });
 }
 
@@ -405,21 +386,20 @@ fn two_queues_that_play_in_callbacks_need_no_stack() {
         let (ping, pong) = (Queue::new(), Queue::new());
         play(&ping, &pong);
         play(&pong, &ping);
-        ping.put(1_000_000);
+        ping.put(MANY);
         assert!(ping.is_empty() && pong.is_empty());
     });
 }
 
 #[test]
 fn a_million_callbacks_of_a_sequence_that_are_ready_at_once_need_no_stack() {
-    const CALLBACKS: usize = 1_000_000;
     on_a_small_stack(|| {
         let sequence = Sequence::new();
         let promise = Promise::<()>::new();
         let opened = promise.future();
         drop(sequence.add(move || opened));
         let ran = Arc::new(AtomicUsize::new(0));
-        for number in 0..CALLBACKS {
+        for number in 0..MANY {
             let ran = Arc::clone(&ran);
             let callback = move || {
                 let before = ran.fetch_add(1, Ordering::Relaxed);
@@ -429,6 +409,6 @@ fn a_million_callbacks_of_a_sequence_that_are_ready_at_once_need_no_stack() {
             drop(sequence.add(callback));
         }
         promise.set(());
-        assert_eq!(ran.load(Ordering::Relaxed), CALLBACKS);
+        assert_eq!(ran.load(Ordering::Relaxed), MANY);
     });
 }

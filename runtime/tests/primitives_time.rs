@@ -98,6 +98,16 @@ fn whoever_gives_up_last_uses_no_permit() {
 }
 
 #[test]
+fn a_permit_that_nobody_waits_for_any_more_is_there_for_the_next() {
+    let (_runtime, clock, limiter) = limiter();
+    assert_ready!(limiter.acquire());
+    limiter.acquire().discard();
+    advance(&clock, INTERVAL);
+    assert_ready!(limiter.acquire());
+    assert_pending!(limiter.acquire());
+}
+
+#[test]
 fn a_limiter_that_is_dropped_discards_who_waits() {
     let (_runtime, clock, limiter) = limiter();
     assert_ready!(limiter.acquire());
@@ -148,15 +158,17 @@ fn a_limiter_works_on_a_running_clock_and_in_threads() {
     let limiter = RateLimiter::new(NonZeroU32::new(10).unwrap(), Duration::from_millis(1));
     let clock = libprocess::clock();
     let start = clock.now();
-    std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| {
-                for _ in 0..30 {
-                    limiter.acquire().get_timeout(HANG).unwrap();
-                }
-            });
-        }
+    let threads = [(); 3].map(|()| {
+        let limiter = limiter.clone();
+        std::thread::spawn(move || {
+            for _ in 0..30 {
+                limiter.acquire().get_timeout(HANG).unwrap();
+            }
+        })
     });
+    for thread in threads {
+        thread.join().unwrap();
+    }
     // Never faster; how much slower is the machine's affair.
     assert!(clock.now() - start >= 89 * limiter.interval());
 }
@@ -164,17 +176,20 @@ fn a_limiter_works_on_a_running_clock_and_in_threads() {
 #[test]
 #[should_panic(expected = "would not be limited")]
 fn permits_in_no_time_are_refused() {
-    let _ = RateLimiter::new(NonZeroU32::MIN, Duration::ZERO);
+    let clock = runtime(1).clock();
+    let _ = RateLimiter::with_clock(clock, NonZeroU32::MIN, Duration::ZERO);
 }
 
 #[test]
 fn the_interval_is_rounded_up() {
+    let runtime = runtime(1);
+    let limiter = |permits, per| RateLimiter::with_clock(runtime.clock(), permits, per);
     let three = NonZeroU32::new(3).unwrap();
-    let limiter = RateLimiter::new(three, Duration::from_nanos(10));
-    assert_eq!(limiter.interval(), Duration::from_nanos(4));
-    let limiter = RateLimiter::new(NonZeroU32::MIN, Duration::MAX);
-    assert_ready!(limiter.acquire());
-    assert_pending!(limiter.acquire());
+    let few = limiter(three, Duration::from_nanos(10));
+    assert_eq!(few.interval(), Duration::from_nanos(4));
+    let never = limiter(NonZeroU32::MIN, Duration::MAX);
+    assert_ready!(never.acquire());
+    assert_pending!(never.acquire());
 }
 
 fn at(seconds: u64) -> Time {

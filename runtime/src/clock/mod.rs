@@ -110,6 +110,8 @@ struct State {
     wheel: Wheel<Pending>,
     paused: Option<Paused>,
     thread: thread::State,
+    /// Nothing fires any more: timers are dropped.
+    closed: bool,
     /// What the thread sleeps for, in ticks: a timer that is due before must wake it. Zero while it is awake.
     sleeps_until: u64,
     /// How many timers have fired, or begun to.
@@ -222,6 +224,7 @@ impl Clock {
                     wheel: Wheel::new(ticks(now)),
                     paused: None,
                     thread: thread::State::NotStarted,
+                    closed: false,
                     sleeps_until: 0,
                     fired: 0,
                 }),
@@ -250,6 +253,35 @@ impl Clock {
         debug_assert!(first, "a clock has one runtime");
     }
 
+    /// The process that runs in this thread, if it is one of this clock's runtime.
+    fn own_process(&self) -> u64 {
+        if owner::is_current_clock(self.address()) {
+            current_owner()
+        } else {
+            0
+        }
+    }
+
+    fn address(&self) -> *const () {
+        Arc::as_ptr(&self.shared).cast()
+    }
+
+    /// Makes this the clock of the thread, which is one of its runtime's.
+    pub(crate) fn make_current(&self) {
+        owner::set_current_clock(self.address());
+    }
+
+    /// Whether a process lives, as far as can be known.
+    fn is_alive(&self, owner: u64) -> bool {
+        owner != 0
+            && self
+                .shared
+                .activity
+                .get()
+                .and_then(Weak::upgrade)
+                .is_some_and(|activity| activity.is_alive(owner))
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         // Foreign code never runs under this lock.
         lock_std(&self.shared.state)
@@ -259,7 +291,7 @@ impl Clock {
     ///
     /// Some tens of nanoseconds; while paused, a lock.
     pub fn now(&self) -> Time {
-        self.now_of_owner(current_owner())
+        self.now_of_owner(self.own_process())
     }
 
     pub(crate) fn now_of_owner(&self, owner: u64) -> Time {
@@ -296,7 +328,7 @@ impl Clock {
     ///
     /// Cost: one allocation for the closure, if it captures anything, and O(1). A million pending timers take 50 to 100 MB.
     pub fn timer(&self, duration: Duration, f: impl FnOnce() + Send + 'static) -> Timer {
-        let creator = current_owner();
+        let creator = self.own_process();
         let action = Box::new(f);
         let mut state = self.state();
         let deadline = self.now_under_lock(&state, creator) + duration;

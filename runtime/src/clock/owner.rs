@@ -6,6 +6,7 @@ use std::cell::Cell;
 
 thread_local! {
     static OWNER: Cell<u64> = const { Cell::new(0) };
+    static CLOCK: Cell<*const ()> = const { Cell::new(std::ptr::null()) };
 }
 
 /// The process whose handler this thread is in; zero for none.
@@ -18,4 +19,13 @@ pub(crate) fn current_owner() -> u64 {
 #[inline]
 pub(crate) fn set_current_owner(owner: u64) -> u64 {
     OWNER.replace(owner)
+}
+
+/// Says whose clock the processes of this thread have: an address, only compared.
+pub(super) fn set_current_clock(clock: *const ()) {
+    CLOCK.set(clock);
+}
+
+pub(super) fn is_current_clock(clock: *const ()) -> bool {
+    CLOCK.get() == clock
 }

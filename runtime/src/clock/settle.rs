@@ -7,6 +7,9 @@ pub(crate) trait Activity: Send + Sync {
     /// Whether there was an instant, after this was called, at which nothing ran, nothing was runnable, and nobody who was woken had not yet gone on.
     fn is_quiet(&self) -> bool;
 
+    /// Whether a process lives. Takes no lock.
+    fn is_alive(&self, owner: u64) -> bool;
+
     /// Whether this thread is one of the runtime's own.
     fn is_own_thread(&self) -> bool;
 }
@@ -36,7 +39,8 @@ impl Clock {
     /// What waits for something that does not come of itself (a future that nobody completes, a timer that is not due) is settled. So it returns for
     /// every system that comes to rest, and never for one that does not, such as two processes that send messages to and fro.
     ///
-    /// Threads that are not the runtime's are not waited for.
+    /// Threads that are not the runtime's are not waited for. An `async_` closure is waited for even if it waits itself: one that waits for
+    /// this clock keeps `settle` waiting until another thread advances it.
     ///
     /// # Errors
     ///

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use libprocess_semaphore::Parker as _;
 
-use super::{Clock, Pending, current_owner, from_ticks, ticks};
+use super::{Clock, Pending, Wheel, current_owner, from_ticks, ticks};
 
 pub(super) enum State {
     NotStarted,
@@ -28,6 +28,7 @@ impl Clock {
     /// If the operating system refuses a thread, that is logged, and tried again with the next timer.
     pub(super) fn ensure_thread(&self, state: &mut super::State) -> bool {
         match state.thread {
+            _ if state.closed => return true,
             State::Running(_) => return false,
             State::Stopped => return true,
             State::NotStarted => {}
@@ -50,7 +51,7 @@ impl Clock {
         let (thread, timers) = {
             let mut state = self.state();
             let now = ticks(self.now_under_lock(&state, 0));
-            let timers = std::mem::replace(&mut state.wheel, super::Wheel::new(now));
+            let timers = std::mem::replace(&mut state.wheel, Wheel::new(now));
             (std::mem::replace(&mut state.thread, State::Stopped), timers)
         };
         self.shared.parker.unpark();
@@ -60,7 +61,22 @@ impl Clock {
             tracing::error!("the thread that fires timers panicked: this is a defect");
         }
         // Last, and outside of the lock: closures' drops are foreign code.
-        drop(timers);
+        drop_all(timers);
+    }
+
+    /// The runtime begins to end. If the clock is paused nobody may advance it any more: then no timer fires from here on, so that
+    /// who waits for one is told.
+    pub(crate) fn close(&self) {
+        let timers = {
+            let mut state = self.state();
+            if state.paused.is_none() {
+                return;
+            }
+            state.closed = true;
+            let now = ticks(self.now_under_lock(&state, 0));
+            std::mem::replace(&mut state.wheel, Wheel::new(now))
+        };
+        drop_all(timers);
     }
 
     fn run(self) {
@@ -71,9 +87,7 @@ impl Clock {
             match self.next() {
                 Next::Fire(Pending { action, .. }) => {
                     debug_assert_eq!(current_owner(), 0, "timers belong to no process");
-                    if catch_unwind(AssertUnwindSafe(action)).is_err() {
-                        tracing::error!("panic in a timer");
-                    }
+                    contained(action);
                 }
                 Next::Sleep(until) => {
                     let _looked_at_again = self.shared.parker.park(until);
@@ -94,7 +108,9 @@ impl Clock {
             state.fired += 1;
             if let Some(paused) = &mut state.paused {
                 // What the timer does happens at its deadline, also for its process.
-                paused.update(pending.creator, from_ticks(deadline), false);
+                if self.is_alive(pending.creator) {
+                    paused.update(pending.creator, from_ticks(deadline), false);
+                }
             }
             return Next::Fire(pending);
         }
@@ -122,5 +138,21 @@ impl Clock {
         // Zero while the thread is awake. Before its first timer it is neither.
         let awake = matches!(state.thread, State::Running(_)) && state.sleeps_until == 0;
         (!due && !awake, state.fired)
+    }
+}
+
+/// Runs foreign code. A panic in it is logged.
+fn contained(f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        tracing::error!("panic in a timer, or in the drop of one");
+        // Its drop is foreign code too, and may panic: it is leaked instead.
+        std::mem::forget(payload);
+    }
+}
+
+/// Drops timers unfired, one by one, so that a panic in one drop skips no other.
+fn drop_all(mut timers: Wheel<Pending>) {
+    while let Some((_, timer)) = timers.pop_due(u64::MAX) {
+        contained(|| drop(timer));
     }
 }

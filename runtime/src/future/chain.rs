@@ -51,9 +51,9 @@ pub(super) struct Upstream<'a, T> {
 }
 
 impl<T> Upstream<'_, T> {
-    /// Whether a discard was requested, of the upstream or of the link.
+    /// Whether a discard of the upstream was requested: of the link too, then, unless `recover` took the request back on the way.
     pub(super) fn is_requested(&self) -> bool {
-        self.core.header.is_requested() || self.own.is_some_and(Header::is_requested)
+        self.core.header.is_requested()
     }
 
     pub(super) fn error(&self) -> Option<Error> {

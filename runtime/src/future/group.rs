@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Poll, Wake, Waker};
 
 use super::core::Outcome;
-use super::task::{Steps, run};
+use super::task::{Steps, Woken, nest, run};
 use super::{Error, Future, Promise};
 use crate::facade::{Mutex, lock};
 
@@ -171,6 +171,16 @@ where
     V: Send + 'static,
 {
     fn wake(self: Arc<Self>) {
+        nest(self);
+    }
+}
+
+impl<T, V> Woken for PlaceWaker<T, V>
+where
+    T: Send + 'static,
+    V: Send + 'static,
+{
+    fn run(self: Arc<Self>) {
         let taken = {
             let mut state = lock(&self.gather.state);
             let Some(state) = state.as_mut() else { return };

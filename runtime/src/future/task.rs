@@ -12,10 +12,13 @@
 //!                  AGAIN
 //! ```
 
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Poll, Wake, Waker};
 
 use super::core::Outcome;
+use super::node::Work;
 use super::{Future, Promise};
 use crate::facade::atomic::{AtomicU8, Ordering};
 use crate::facade::{Mutex, lock};
@@ -115,10 +118,58 @@ impl<S: Steps> Task<S> {
 
 impl<S: Steps> Wake for Task<S> {
     fn wake(self: Arc<Self>) {
-        self.poll();
+        nest(self);
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        nest(Arc::clone(self) as Arc<dyn Woken>);
+    }
+}
+
+impl<S: Steps> Woken for Task<S> {
+    fn run(self: Arc<Self>) {
         self.poll();
+    }
+}
+
+/// How deep polls wake each other on one stack. Deep enough that what a callback completes is usually complete when it goes on; shallow enough for a small stack.
+const DEEPEST: u32 = 16;
+
+/// What does its work when it is woken.
+pub(super) trait Woken: Send + Sync {
+    fn run(self: Arc<Self>);
+}
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    static DEFERRED: RefCell<VecDeque<Arc<dyn Woken>>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// Runs what was woken: at once, or, where polls have woken polls to some depth, when this thread is back at the first, so that no
+/// number of combinators over one another overflows the stack. The first panic goes on when all have run.
+pub(super) fn nest(woken: Arc<dyn Woken>) {
+    let depth = DEPTH.get();
+    if depth >= DEEPEST {
+        // Fails only in a thread's last destructors.
+        let mut woken = Some(woken);
+        let deferred = DEFERRED.try_with(|deferred| deferred.borrow_mut().extend(woken.take()));
+        if deferred.is_err()
+            && let Some(woken) = woken
+        {
+            woken.run();
+        }
+        return;
+    }
+    DEPTH.set(depth + 1);
+    let mut work = Work::new();
+    work.contain(|_| woken.run());
+    if depth == 0 {
+        while let Ok(Some(next)) = DEFERRED.try_with(|deferred| deferred.borrow_mut().pop_front()) {
+            work.contain(|_| next.run());
+        }
+    }
+    DEPTH.set(depth);
+    if let Some(payload) = work.drive() {
+        std::panic::resume_unwind(payload);
     }
 }

@@ -97,6 +97,8 @@ where
             Err(payload) => self.fail(payload),
         };
         if let Poll::Ready(output) = polled {
+            // Late wakes find that one is on its way, and send nothing. Relaxed: nothing is published with it.
+            shared.woken.store(true, Ordering::Relaxed);
             // What it captured is gone before anybody learns of its end.
             self.future = None;
             if let Some(promise) = self.promise.take() {
@@ -129,6 +131,10 @@ impl<F: StdFuture> AsyncTask<F> {
 
 impl<F: StdFuture> Drop for AsyncTask<F> {
     fn drop(&mut self) {
+        if let Some((shared, _)) = &self.wakers {
+            // Relaxed: as in `poll`.
+            shared.woken.store(true, Ordering::Relaxed);
+        }
         // Before the promise, so that who learns that the task was cancelled finds what it held released.
         self.future = None;
         if let Some(promise) = self.promise.take()
@@ -188,9 +194,11 @@ where
             Err(payload) => {
                 let message = super::resume::panic_message(payload);
                 tracing::error!(%message, "panic in an async closure");
-                promise.settle(Outcome::Failed(
-                    format!("the closure panicked: {message}").into(),
-                ));
+                guarded("a callback of an async closure's future", || {
+                    promise.settle(Outcome::Failed(
+                        format!("the closure panicked: {message}").into(),
+                    ));
+                });
             }
         }
     });

@@ -45,6 +45,8 @@ pub(super) fn is_current(manager: &ProcessManager) -> bool {
 /// Makes this thread a worker of that runtime. The runtime outlives its workers' threads.
 pub(crate) fn set_current_manager(manager: *const ProcessManager) {
     MANAGER.set(manager);
+    // SAFETY: as in `current_manager`: the runtime is there while its threads run.
+    unsafe { &*manager }.clock().make_current();
 }
 
 /// The runtime whose worker this thread is.

@@ -87,9 +87,6 @@ pub(super) unsafe fn end<P: Process>(
         }
     };
     tell(linkers);
-    if crate::clock::any_paused() {
-        super::times::end(manager, pid);
-    }
     // Before the pid names nobody, so that who finds it so, or wakes from a wait, sees the process counted out. The
     // runtime joins this thread before it is freed, and before it gives its slots to others.
     manager.population().leave();
@@ -101,6 +98,9 @@ pub(super) unsafe fn end<P: Process>(
             Err(late) => tell(late),
         }
     };
+    if crate::clock::any_paused() {
+        super::times::end(manager, pid);
+    }
     let waiters = ties.map_or_else(Vec::new, |ties| ties.waiters);
     current::set_ending(None);
     for waiter in waiters {

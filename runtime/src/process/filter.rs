@@ -103,6 +103,11 @@ impl Filters {
     }
 }
 
+/// Completes a future that a test watches: a panic in a callback of it changes nothing for the event.
+pub(crate) fn tell(f: impl FnOnce()) {
+    guarded("a callback of a filter's future", f);
+}
+
 /// Shows an event to the filters. Gives it back if it is to be served.
 #[cold]
 #[inline(never)]

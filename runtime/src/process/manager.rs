@@ -155,6 +155,7 @@ impl ProcessManager {
                 super::terminate(&Upid::local(pid), true, Upid::nobody());
             }
         });
+        self.clock.close();
         self.population.empty.future()
     }
 
@@ -194,6 +195,11 @@ impl ProcessManager {
 impl Activity for ProcessManager {
     fn is_quiet(&self) -> bool {
         self.scheduler.is_quiet()
+    }
+
+    fn is_alive(&self, owner: u64) -> bool {
+        RawPid::from_bits(owner)
+            .is_some_and(|pid| arena().find(pid).is_some_and(|slot| slot.pid() == pid))
     }
 
     fn is_own_thread(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::arena::arena;
 use super::manager::{ProcessManager, with_runtime_of};
 use super::{RawPid, Recipient, current, send};
 use crate::clock::{Clock, Time, Timer};
@@ -11,6 +12,10 @@ use crate::process::Upid;
 #[cold]
 #[inline(never)]
 pub(super) fn carry(to: RawPid) {
+    if arena().find(to).is_none_or(|slot| slot.pid() != to) {
+        // It has ended, and is not to be remembered again.
+        return;
+    }
     with_runtime_of(to, |manager| {
         let from = current::running().or_else(current::ending);
         // A process of another runtime has no time here: it counts as the world outside.

@@ -107,9 +107,7 @@ impl Pool {
         loop {
             if let Some(job) = state.jobs.pop_front() {
                 drop(state);
-                if catch_unwind(AssertUnwindSafe(job)).is_err() {
-                    tracing::error!("a closure of the runtime's own panicked: this is a defect");
-                }
+                contained(job);
                 patience = Instant::now() + PATIENCE;
                 state = lock_std(&self.state);
                 continue;
@@ -144,7 +142,16 @@ impl Pool {
             parker.unpark();
         }
         // Outside of the lock: their drops abandon futures.
-        drop(jobs);
+        jobs.into_iter().for_each(|job| contained(|| drop(job)));
         handles.into_iter().for_each(super::join);
+    }
+}
+
+/// Runs foreign code. A panic that comes through is logged.
+fn contained(f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        tracing::error!("panic in what an async closure captured");
+        // Its drop is foreign code too, and may panic: it is leaked instead.
+        std::mem::forget(payload);
     }
 }

@@ -283,7 +283,9 @@ impl<M: Matches> Filter for Next<M> {
         let Some(promise) = lock_std(&self.promise).take() else {
             return Verdict::Pass;
         };
-        promise.set(seen);
+        filter::tell(move || {
+            promise.set(seen);
+        });
         (self.verdict)()
     }
 

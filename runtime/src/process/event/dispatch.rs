@@ -13,6 +13,8 @@ use crate::process::{Context, Method, Process};
 
 /// What is needed to run a dispatch, beside its closure.
 pub(crate) struct DispatchTable {
+    /// Whether it is the runtime's own, no dispatch that a user made: filters do not see it.
+    internal: bool,
     /// Takes the block and calls its closure on a `P` and a `Context<P>`.
     call: unsafe fn(NonNull<Header>, *mut (), *mut ()),
     identity: unsafe fn(NonNull<Header>) -> DispatchIdentity,
@@ -115,12 +117,13 @@ fn identity_of(event: &EventBox, table: &DispatchTable) -> DispatchIdentity {
     unsafe { (table.identity)(event.header_pointer()) }
 }
 
-/// Which function a dispatch of unknown process type calls; `None` for other kinds of event.
+/// Which function a dispatch of unknown process type calls; `None` for other kinds of event, and for the runtime's own.
 pub(crate) fn identity(event: &EventBox) -> Option<DispatchIdentity> {
     event
         .table()
         .dispatch
         .as_ref()
+        .filter(|table| !table.internal)
         .map(|table| identity_of(event, table))
 }
 
@@ -249,6 +252,7 @@ where
 {
     const TABLE: &'static Table = &dispatch_table_with(
         DispatchTable {
+            internal: false,
             call: Self::call,
             identity: |_| DispatchIdentity::Method {
                 name: std::any::type_name::<M>(),
@@ -307,6 +311,7 @@ where
 {
     const TABLE: &'static Table = &dispatch_table_with(
         DispatchTable {
+            internal: false,
             call: Self::call,
             identity: Self::identity,
         },
@@ -369,6 +374,7 @@ struct FunctionCall<P: 'static> {
 
 impl<P: Process> FunctionCall<P> {
     const TABLE: &'static Table = &dispatch_table_of::<Self>(DispatchTable {
+        internal: true,
         call: Self::call,
         identity: Self::identity,
     });
