@@ -325,13 +325,15 @@ fn threads_that_complete_clone_drop_and_ask_at_once_agree_and_free_all() {
         let (second, third, fourth) = (future.clone(), future.clone(), future.clone());
         let weak = future.downgrade();
         let own = Counted::new(&alive);
-        thread::scope(|scope| {
-            scope.spawn(move || match round % 4 {
-                0 => false,
-                1 => promise.fail("no"),
-                _ => promise.set(value),
-            });
-            scope.spawn(move || {
+        let threads = [
+            thread::spawn(move || {
+                match round % 4 {
+                    0 => false,
+                    1 => promise.fail("no"),
+                    _ => promise.set(value),
+                };
+            }),
+            thread::spawn(move || {
                 let counted = Counted::new(&counted);
                 let link = second.then(move |value| {
                     drop(counted);
@@ -339,15 +341,18 @@ fn threads_that_complete_clone_drop_and_ask_at_once_agree_and_free_all() {
                 });
                 link.discard();
                 drop(link.get());
-            });
-            scope.spawn(move || {
+            }),
+            thread::spawn(move || {
                 third.on_any(move |_| drop(own));
                 drop(third.get());
-            });
-            scope.spawn(move || drop(weak.upgrade().map(Future::get)));
-            scope.spawn(move || drop(fourth));
-            drop(future);
-        });
+            }),
+            thread::spawn(move || drop(weak.upgrade().map(Future::get))),
+            thread::spawn(move || drop(fourth)),
+        ];
+        drop(future);
+        for thread in threads {
+            thread.join().unwrap();
+        }
         assert_eq!(alive.load(Ordering::Relaxed), 0, "in round {round}");
     }
 }

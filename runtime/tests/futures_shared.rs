@@ -324,11 +324,11 @@ fn threads_that_wait_all_get_the_value() {
     ] {
         let promise = Promise::new();
         let future = promise.future();
-        let ready = Barrier::new(7);
-        thread::scope(|scope| {
-            for number in 0..6 {
-                let (future, ready) = (future.clone(), &ready);
-                scope.spawn(move || {
+        let ready = Arc::new(Barrier::new(7));
+        let threads: Vec<_> = (0..6)
+            .map(|number| {
+                let (future, ready) = (future.clone(), Arc::clone(&ready));
+                thread::spawn(move || {
                     ready.wait();
                     let expected = match number % 3 {
                         0 => future.get(),
@@ -339,11 +339,14 @@ fn threads_that_wait_all_get_the_value() {
                         expected == Ok("value".to_owned())
                             || expected == Err(FutureError::Failed("no".into()))
                     );
-                });
-            }
-            ready.wait();
-            end(promise);
-        });
+                })
+            })
+            .collect();
+        ready.wait();
+        end(promise);
+        for thread in threads {
+            thread.join().unwrap();
+        }
         assert!(!future.is_pending());
     }
 }
