@@ -19,8 +19,8 @@ use std::any::TypeId;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::{Context, MessageEvent, Process, Upid};
 use crate::facade::lock_std;
@@ -55,7 +55,7 @@ struct Shape<P: 'static> {
     entries: Vec<Entry<P>>,
     by_name: HashMap<&'static str, usize>,
     /// The shape that follows most often: found without a lock.
-    usual: OnceLock<&'static Shape<P>>,
+    usual: AtomicPtr<Shape<P>>,
     others: Mutex<Vec<&'static Shape<P>>>,
     root: Option<&'static Shape<P>>,
     /// Shapes of this type; counted in the root.
@@ -97,7 +97,7 @@ impl<P: Process> Shape<P> {
         Self {
             entries,
             by_name,
-            usual: OnceLock::new(),
+            usual: AtomicPtr::new(std::ptr::null_mut()),
             others: Mutex::new(Vec::new()),
             root,
             count: AtomicUsize::new(0),
@@ -113,7 +113,11 @@ impl<P: Process> Shape<P> {
                 .expect("every shape but the root has a last entry");
             last.name == entry.name && last.identity == entry.identity
         };
-        if let Some(usual) = self.usual.get().copied().filter(|usual| follows(usual)) {
+        // Acquire: pairs with the Release below.
+        let usual = self.usual.load(Ordering::Acquire);
+        // SAFETY: null, or a shape, which lives for ever.
+        let usual: Option<&'static Self> = unsafe { usual.as_ref() };
+        if let Some(usual) = usual.filter(|usual| follows(usual)) {
             return Some(usual);
         }
         let mut others = lock_std(&self.others);
@@ -135,7 +139,12 @@ impl<P: Process> Shape<P> {
         entries.push(entry);
         let shape: &'static Self = Box::leak(Box::new(Self::with_entries(entries, Some(root))));
         others.push(shape);
-        let _first_wins = self.usual.set(shape);
+        // Relaxed: written only under the lock that we hold.
+        if self.usual.load(Ordering::Relaxed).is_null() {
+            // Release: pairs with the Acquire above: the shape is published.
+            self.usual
+                .store(std::ptr::from_ref(shape).cast_mut(), Ordering::Release);
+        }
         Some(shape)
     }
 
