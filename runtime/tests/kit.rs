@@ -238,7 +238,7 @@ fn async_blocks_go_on_whatever_is_filtered() {
     let runtime = runtime(1);
     let (promise, future) = libprocess::Promise::pair();
     let dropping = dispatches().drop_all(&runtime);
-    let block = runtime.spawn_async(async move { future.await });
+    let block = runtime.spawn_async(future);
     promise.set(1);
     assert_eq!(await_ready!(block), Ok(1));
     assert_eq!(dropping.seen(), 0);
