@@ -6,11 +6,13 @@
 //! `weakened(name)` is how a model shows that it can fail. At a few critical places the shipped
 //! code asks whether that place is weakened. In an ordinary build the answer is the constant
 //! `false` and the question is compiled away. Under loom a test can say "yes" for one name, and
-//! then asserts that its model finds the bug.
+//! then asserts that its model finds the bug. `model_failed` tells destructors that it has.
 
 #[cfg(not(libprocess_loom))]
 mod types {
-    pub(crate) use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
+    pub(crate) use std::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
     pub(crate) use std::sync::{Mutex, MutexGuard};
 
     /// A cell with loom's interface: closures instead of a raw pointer that outlives the access.
@@ -36,6 +38,12 @@ mod types {
     pub(crate) const fn weakened(_name: &str) -> bool {
         false
     }
+
+    /// Whether a model has failed and is being taken apart: never.
+    #[inline(always)]
+    pub(crate) const fn model_failed() -> bool {
+        false
+    }
 }
 
 #[cfg(libprocess_loom)]
@@ -43,7 +51,9 @@ mod types {
     use std::cell::Cell;
 
     pub(crate) use loom::cell::UnsafeCell;
-    pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
+    pub(crate) use loom::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
     pub(crate) use loom::sync::{Mutex, MutexGuard};
 
     // std's, not loom's: all threads of a model run on the one thread that runs the test.
@@ -53,6 +63,12 @@ mod types {
 
     pub(crate) fn weakened(name: &str) -> bool {
         WEAKENED.get() == Some(name)
+    }
+
+    /// Whether a model has failed and is being taken apart: then there is no execution any more in which a destructor could use
+    /// an atomic.
+    pub(crate) fn model_failed() -> bool {
+        std::thread::panicking()
     }
 
     /// Runs `body` with the place called `name` weakened, and restores it, also on a panic.

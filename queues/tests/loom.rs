@@ -1,4 +1,4 @@
-//! Models of the event queues, in which loom tries every interleaving and every value that an
+//! Models of the event queues and of the work-stealing run queue, in which loom tries every interleaving and every value that an
 //! atomic may legally show.
 //!
 //! ```text
@@ -27,6 +27,8 @@ use libprocess_queues::sync::with_weakening;
 mod bounded;
 #[path = "loom/event_queue.rs"]
 mod event_queue;
+#[path = "loom/work_stealing.rs"]
+mod work_stealing;
 
 type LockFree = LockFreeEventQueue<Box<Node<Event>>>;
 type Locking = LockingEventQueue<Box<Node<Event>>>;

@@ -13,6 +13,7 @@ use std::sync::{Barrier, Mutex};
 use common::{Books, InOrder, Item, scaled, until_hit, with_seeds};
 use libprocess_queues::run::{
     ConcurrentRunQueue, Extract, LockFreeRunQueue, LockingRunQueue, RunQueue, SegmentedRunQueue,
+    WorkStealingRunQueue,
 };
 
 fn what_goes_in_comes_out_in_order<Q: RunQueue<Item>>() {
@@ -187,6 +188,18 @@ macro_rules! suite {
         ]);)*
     };
 }
+
+// It keeps no order among what a worker puts in by itself: see `work_stealing.rs`.
+suite!(
+    work_stealing,
+    WorkStealingRunQueue,
+    [
+        a_dropped_queue_drops_what_is_left,
+        one_producer_and_one_consumer_keep_the_order,
+        every_item_comes_out_once,
+        it_behaves_as_the_reference,
+    ]
+);
 
 suite! {
     locking: LockingRunQueue,

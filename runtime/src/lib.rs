@@ -93,7 +93,9 @@ pub struct Guide;
 pub const fn build_features() -> BuildFeatures {
     BuildFeatures {
         // By the feature's name: which lock-free queue is behind it may change.
-        run_queue: if cfg!(feature = "lock-free-run-queue") {
+        run_queue: if cfg!(feature = "work-stealing-run-queue") {
+            "work-stealing"
+        } else if cfg!(feature = "lock-free-run-queue") {
             "lock-free"
         } else {
             "locking"
@@ -107,7 +109,7 @@ pub const fn build_features() -> BuildFeatures {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct BuildFeatures {
-    /// The run queue: `locking`, `lock-free`.
+    /// The run queue: `locking`, `lock-free`, `work-stealing`.
     pub run_queue: &'static str,
     /// The event queue: `locking`, `lock-free`.
     pub event_queue: &'static str,

@@ -4,13 +4,16 @@ use std::hint::black_box;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
-use libprocess_queues::run::{ConcurrentRunQueue, LockingRunQueue, RunQueue, SegmentedRunQueue};
+use libprocess_queues::run::{
+    ConcurrentRunQueue, LockingRunQueue, RunQueue, SegmentedRunQueue, WorkStealingRunQueue,
+};
 
 pub(crate) fn benchmarks(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("run_queue");
     enqueue_dequeue::<LockingRunQueue<usize>>(&mut group);
     enqueue_dequeue::<SegmentedRunQueue<usize>>(&mut group);
     enqueue_dequeue::<ConcurrentRunQueue<usize>>(&mut group);
+    enqueue_dequeue::<WorkStealingRunQueue<usize>>(&mut group);
     group.finish();
 }
 

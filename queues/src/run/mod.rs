@@ -17,6 +17,7 @@
 //! | [`LockingRunQueue`] | FIFO | blocks | blocks | memory falls back by halves |
 //! | [`SegmentedRunQueue`] | FIFO | lock-free but at block ends | may wait for an enqueue | memory falls back |
 //! | [`ConcurrentRunQueue`] | FIFO | lock-free but at block ends | may wait for an enqueue | memory falls back |
+//! | [`WorkStealingRunQueue`] | newest first, then FIFO by worker | lock-free on a worker | lock-free on a worker | as the one before |
 //!
 //! [`LockFreeRunQueue`] names the better of the last two, by measurement.
 //!
@@ -42,11 +43,29 @@ mod concurrent;
 mod lock_free;
 mod locking;
 mod segmented;
+mod work_stealing;
 
 pub use concurrent::ConcurrentRunQueue;
 pub use lock_free::LockFreeRunQueue;
 pub use locking::LockingRunQueue;
 pub use segmented::SegmentedRunQueue;
+pub use work_stealing::{WorkStealingLocal, WorkStealingRunQueue};
+
+/// Where an item went that a worker enqueued.
+///
+/// ```
+/// use libprocess_queues::run::{LockingRunQueue, Placed, RunQueue};
+///
+/// let queue = LockingRunQueue::new(1);
+/// assert_eq!(queue.enqueue_local(&mut queue.local(0), 1), Placed::Shared);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// Its worker will take it next, and before long: nobody need be woken for it now.
+    Kept,
+    /// Where others find it.
+    Shared,
+}
 
 /// A queue from many threads to many workers.
 ///
@@ -73,6 +92,9 @@ pub use segmented::SegmentedRunQueue;
 pub trait RunQueue<T: Send>: Send + Sync + Sized {
     /// How the implementation is called in reports: `"locking"`, `"lock-free"`.
     const NAME: &'static str;
+
+    /// Whether a worker may keep an item to itself for a while: see [`Placed::Kept`].
+    const KEEPS: bool = false;
 
     /// What a worker keeps for itself; `()` where everything is shared.
     type Local: Send;
@@ -113,7 +135,7 @@ pub trait RunQueue<T: Send>: Send + Sync + Sized {
     fn enqueue(&self, item: T);
 
     /// Puts `item` in, from the worker whose `local` this is: near to it, where the queue knows a
-    /// near and a far.
+    /// near and a far. Says whether others find it.
     ///
     /// ```
     /// use libprocess_queues::run::{LockFreeRunQueue, RunQueue};
@@ -123,12 +145,32 @@ pub trait RunQueue<T: Send>: Send + Sync + Sized {
     /// queue.enqueue_local(&mut local, "runnable");
     /// assert_eq!(queue.dequeue(&mut local), Some("runnable"));
     /// ```
-    fn enqueue_local(&self, local: &mut Self::Local, item: T) {
+    fn enqueue_local(&self, local: &mut Self::Local, item: T) -> Placed {
         let _ = local;
         self.enqueue(item);
+        Placed::Shared
     }
 
-    /// Takes an item out, or finds none.
+    /// Puts `item` in, from its worker, as one that has just run and gives others a turn: behind what
+    /// the worker has.
+    ///
+    /// ```
+    /// use libprocess_queues::run::{RunQueue, WorkStealingRunQueue};
+    ///
+    /// let queue = WorkStealingRunQueue::new(1);
+    /// let mut local = queue.local(0);
+    /// queue.enqueue_local(&mut local, "waits");
+    /// queue.enqueue_yielded(&mut local, "has run");
+    /// assert_eq!(queue.dequeue(&mut local), Some("waits"));
+    /// assert_eq!(queue.dequeue(&mut local), Some("has run"));
+    /// ```
+    fn enqueue_yielded(&self, local: &mut Self::Local, item: T) -> Placed {
+        let _ = local;
+        self.enqueue(item);
+        Placed::Shared
+    }
+
+    /// Takes an item out of what is the worker's or everybody's, or finds none.
     ///
     /// ```
     /// use libprocess_queues::run::{LockFreeRunQueue, RunQueue};
@@ -140,6 +182,75 @@ pub trait RunQueue<T: Send>: Send + Sync + Sized {
     /// assert_eq!(queue.dequeue(&mut local), Some("runnable"));
     /// ```
     fn dequeue(&self, local: &mut Self::Local) -> Option<T>;
+
+    /// As [`dequeue`](Self::dequeue), and if there is none, takes one from another worker, and more with it.
+    ///
+    /// It may miss what another thread is stealing at this moment.
+    ///
+    /// ```
+    /// use libprocess_queues::run::{RunQueue, WorkStealingRunQueue};
+    ///
+    /// let queue = WorkStealingRunQueue::new(2);
+    /// let (mut one, mut other) = (queue.local(0), queue.local(1));
+    /// for item in 0..5 {
+    ///     queue.enqueue_local(&mut one, item); // the last one is next, the others can be stolen
+    /// }
+    /// assert_eq!(queue.steal(&mut other), Some(0));
+    /// assert_eq!(queue.dequeue(&mut other), Some(1));
+    /// ```
+    fn steal(&self, local: &mut Self::Local) -> Option<T> {
+        self.dequeue(local)
+    }
+
+    /// If the worker with this number keeps an item to itself: how many turns it has had. If it still has as
+    /// many later, it has kept it all that while.
+    ///
+    /// ```
+    /// use libprocess_queues::run::{RunQueue, WorkStealingRunQueue};
+    ///
+    /// let queue = WorkStealingRunQueue::new(1);
+    /// let mut local = queue.local(0);
+    /// assert_eq!(queue.kept(0), None);
+    /// queue.enqueue_local(&mut local, "next");
+    /// assert_eq!(queue.kept(0), Some(0));
+    /// ```
+    fn kept(&self, worker: usize) -> Option<u32> {
+        let _ = worker;
+        None
+    }
+
+    /// Takes what the worker with this number keeps to itself, from any thread.
+    ///
+    /// ```
+    /// use libprocess_queues::run::{RunQueue, WorkStealingRunQueue};
+    ///
+    /// let queue = WorkStealingRunQueue::new(1);
+    /// let mut local = queue.local(0);
+    /// queue.enqueue_local(&mut local, "next");
+    /// assert_eq!(queue.take_kept(0), Some("next"));
+    /// assert_eq!(queue.dequeue(&mut local), None);
+    /// ```
+    fn take_kept(&self, worker: usize) -> Option<T> {
+        let _ = worker;
+        None
+    }
+
+    /// Whether there is an item that any worker can get by [`steal`](Self::steal): a snapshot. If an item was put in
+    /// before, in the eyes of this thread, and nobody took it, it is true.
+    ///
+    /// ```
+    /// use libprocess_queues::run::{RunQueue, WorkStealingRunQueue};
+    ///
+    /// let queue = WorkStealingRunQueue::new(1);
+    /// let mut local = queue.local(0);
+    /// queue.enqueue_local(&mut local, "next");
+    /// assert!(!queue.has_shared());
+    /// queue.enqueue("for all");
+    /// assert!(queue.has_shared());
+    /// ```
+    fn has_shared(&self) -> bool {
+        !self.is_empty()
+    }
 
     /// How many items are in the queue: a snapshot, which may have changed already.
     ///

@@ -12,8 +12,14 @@ pub(crate) const BLOCKED: usize = 1;
 pub(crate) const WON: usize = 2;
 /// Tokens that this thread gave up: what they ran rests, has ended, or sleeps.
 pub(crate) const GIVEN_UP: usize = 3;
+/// Times a worker went to sleep.
+pub(crate) const PARKS: usize = 4;
+/// Times a worker found work that was not its own.
+pub(crate) const STEALS: usize = 5;
+/// Times a worker woke another one.
+pub(crate) const WAKE_UPS: usize = 6;
 /// The first counter that the floors above may name.
-pub(crate) const FIRST_FREE: usize = 4;
+pub(crate) const FIRST_FREE: usize = 7;
 
 /// One thread's counters, on cache lines of their own. Only their thread writes them, so adding is a load and a
 /// store, not a read-modify-write; anyone reads.

@@ -19,8 +19,12 @@
 //! * *Shutdown while a thread is blocked.* Shutdown first waits until every process has ended, so no thread is in a handler.
 
 pub(crate) mod counters;
+mod idle;
+#[cfg(all(test, libprocess_loom))]
+mod models;
 pub(crate) mod pool;
 mod runnable;
+mod runnables;
 mod waiter;
 mod worker;
 
@@ -29,7 +33,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use libprocess_queues::run::RunQueue as _;
 use libprocess_semaphore::Semaphore as _;
 
 pub(crate) use runnable::{Header, Run, Runnable};
@@ -37,12 +40,18 @@ pub(crate) use worker::Worker;
 
 use crate::facade::lock_std;
 use counters::Counters;
+use runnables::Runnables;
 use waiter::SeatWaiter;
 use worker::Stopped;
 
-#[cfg(feature = "lock-free-run-queue")]
+#[cfg(feature = "work-stealing-run-queue")]
+pub(crate) type RunQueue = libprocess_queues::run::WorkStealingRunQueue<Runnable>;
+#[cfg(all(
+    feature = "lock-free-run-queue",
+    not(feature = "work-stealing-run-queue")
+))]
 pub(crate) type RunQueue = libprocess_queues::run::LockFreeRunQueue<Runnable>;
-#[cfg(not(feature = "lock-free-run-queue"))]
+#[cfg(not(any(feature = "lock-free-run-queue", feature = "work-stealing-run-queue")))]
 pub(crate) type RunQueue = libprocess_queues::run::LockingRunQueue<Runnable>;
 
 #[cfg(feature = "last-in-first-out-fixed-size-semaphore")]
@@ -75,8 +84,7 @@ pub(crate) struct Configuration {
 }
 
 pub(crate) struct Scheduler {
-    run_queue: RunQueue,
-    semaphore: Semaphore,
+    runnables: Runnables<Runnable, RunQueue, Semaphore>,
     /// Tokens that were won outside of the scheduler's threads, each by a *visitor*: a thread between its enqueue and the end of its signal.
     visits_begun: AtomicU64,
     /// Visitors that have left.
@@ -107,8 +115,10 @@ struct Threads {
 impl Scheduler {
     pub(crate) fn new(configuration: Configuration) -> Self {
         Self {
-            run_queue: RunQueue::new(configuration.workers),
-            semaphore: Semaphore::with_capacity(configuration.semaphore_slots),
+            runnables: Runnables::new(
+                configuration.workers,
+                Semaphore::with_capacity(configuration.semaphore_slots),
+            ),
             visits_begun: AtomicU64::new(0),
             visits_ended: AtomicU64::new(0),
             given_up_outside: AtomicU64::new(0),
@@ -144,7 +154,7 @@ impl Scheduler {
         for index in 0..self.configuration.workers {
             let seat = Seat {
                 index,
-                local: self.run_queue.local(index),
+                local: self.runnables.local(index),
             };
             // Not in the condition: the lock would be held while `stop` takes it.
             let started = self.start_thread(&mut self.threads(), seat);
@@ -269,8 +279,7 @@ impl Scheduler {
 
     /// Enqueues from a thread that keeps the scheduler alive.
     fn enqueue(&self, runnable: Runnable) {
-        self.run_queue.enqueue(runnable);
-        self.semaphore.signal();
+        self.runnables.put(runnable);
     }
 
     /// Enqueues from a thread that is none of this scheduler's.
@@ -356,7 +365,7 @@ impl Scheduler {
             // A visitor is a few instructions from its end; if it was preempted there, it needs the core.
             std::thread::yield_now();
         }
-        self.semaphore.decommission();
+        self.runnables.decommission();
         let mut threads = self.threads();
         threads.stopping = true;
         let handles = std::mem::take(&mut threads.handles);

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use libprocess_queues::run::RunQueue as _;
-use libprocess_semaphore::{FutexParker, Semaphore as _};
+use libprocess_semaphore::FutexParker;
 
 use super::counters::Counters;
 use super::waiter::SeatWaiter;
-use super::{LocalRunQueue, Runnable, Scheduler, Seat};
+use super::{Runnable, Scheduler, Seat};
 use crate::future::blocking::{Blocking, Registered, TooManyBlocked};
 
 thread_local! {
@@ -95,11 +94,6 @@ impl Worker {
         &self.waiter
     }
 
-    fn has_seat(&self) -> bool {
-        // SAFETY: as in `take_seat`.
-        unsafe { (*self.seat.get()).is_some() }
-    }
-
     /// Enqueues a token that this thread made or won, and counts it.
     #[inline]
     pub(crate) fn enqueue_new(&self, runnable: Runnable) {
@@ -107,49 +101,57 @@ impl Worker {
         self.enqueue(runnable);
     }
 
-    /// Enqueues a token that this thread has, and signals for it.
+    /// Enqueues a token that this thread has.
     #[inline]
-    pub(crate) fn enqueue(&self, runnable: Runnable) {
+    fn enqueue(&self, runnable: Runnable) {
         // SAFETY: as in `take_seat`: the run queue does not call back.
         match unsafe { (*self.seat.get()).as_mut() } {
-            Some(seat) => self
-                .scheduler
-                .run_queue
-                .enqueue_local(seat.local(), runnable),
+            Some(seat) => {
+                self.scheduler
+                    .runnables
+                    .put_local(seat.local(), runnable, &self.counters);
+            }
             // Between giving the seat away and coming back from the run.
-            None => self.scheduler.run_queue.enqueue(runnable),
+            None => self.scheduler.enqueue(runnable),
         }
-        self.scheduler.semaphore.signal();
     }
 
-    fn dequeue(&self) -> Option<Runnable> {
-        // SAFETY: as in `take_seat`: the run queue does not call back.
-        let local: &mut LocalRunQueue = unsafe { (*self.seat.get()).as_mut()?.local() };
-        self.scheduler.run_queue.dequeue(local)
+    /// Enqueues the token of what has just run, and shall run again after the others had a turn.
+    #[inline]
+    pub(crate) fn enqueue_yielded(&self, runnable: Runnable) {
+        // SAFETY: as in `enqueue`.
+        match unsafe { (*self.seat.get()).as_mut() } {
+            Some(seat) => {
+                self.scheduler
+                    .runnables
+                    .put_yielded(seat.local(), runnable, &self.counters);
+            }
+            None => self.scheduler.enqueue(runnable),
+        }
     }
 
     /// Runs what becomes runnable until the seat is lost or the scheduler shuts down.
     pub(super) fn work(&self) -> Stopped {
-        while self.has_seat() {
-            match self.scheduler.semaphore.wait_with(&self.parker, None) {
-                Ok(libprocess_semaphore::Wakeup::Decommissioned) => return Stopped::Decommissioned,
-                Ok(_) => {}
-                // Only threads with a seat wait, and the semaphore was made with a slot for each seat.
-                Err(error) => unreachable!("{error}"),
-            }
-            if let Some(runnable) = self.dequeue() {
-                self.counters.add(super::counters::RESUMES, 1);
-                // Whoever runs catches what foreign code panics with. A panic that comes through is a defect of
-                // ours; the seat must outlive it.
-                let run = AssertUnwindSafe(|| runnable.run(self));
-                if catch_unwind(run).is_err() {
-                    tracing::error!(
-                        "a worker caught a panic of the runtime itself: this is a defect"
-                    );
-                }
+        loop {
+            // SAFETY: as in `take_seat`: neither the run queue nor the semaphore calls back.
+            let Some(seat) = (unsafe { (*self.seat.get()).as_mut() }) else {
+                return Stopped::SeatLost;
+            };
+            let taken = self
+                .scheduler
+                .runnables
+                .take(seat.local(), &self.parker, &self.counters);
+            let Some(runnable) = taken else {
+                return Stopped::Decommissioned;
+            };
+            self.counters.add(super::counters::RESUMES, 1);
+            // Whoever runs catches what foreign code panics with. A panic that comes through is a defect of
+            // ours; the seat must outlive it.
+            let run = AssertUnwindSafe(|| runnable.run(self));
+            if catch_unwind(run).is_err() {
+                tracing::error!("a worker caught a panic of the runtime itself: this is a defect");
             }
         }
-        Stopped::SeatLost
     }
 }
 

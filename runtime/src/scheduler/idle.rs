@@ -1,0 +1,227 @@
+//! Which workers are awake, which of them search, and who is to be woken.
+//!
+//! # The word
+//!
+//! | bits | what |
+//! |---|---|
+//! | 0..16 | *searching*: workers that look for work which others have |
+//! | 16..32 | *awake*: workers that do not sleep, the searching ones included |
+//!
+//! A worker is *at work*, then *searches*, then *sleeps*. Only a waker makes it awake again: it counts it as awake and searching,
+//! in one step, before it signals the semaphore, so two wakers never count on the same sleeper.
+//!
+//! # No work is forgotten
+//!
+//! Who puts work in looks at the word afterwards, and wakes nobody if somebody searches or all are awake. Who stops searching, to work or to
+//! sleep, changes the word first and looks for work afterwards. With a sequentially consistent fence between the two halves on either
+//! side, at least one of them sees the other: either the putter finds nobody searching and somebody asleep, and wakes; or the worker
+//! finds the work, and sees to it that somebody takes it. (Store, then load, on either side, is what acquire and release cannot order.)
+//! Whoever was seen awake and at work asks the queue once more before it sleeps.
+//!
+//! # The watch
+//!
+//! What a worker keeps to itself needs no waking, if the worker comes to it soon. Whether it does is watched by one sleeper, which sleeps in short
+//! stretches while others are awake: what is kept through a whole stretch without its worker taking one turn, the watcher takes.
+//!
+//! | `watch` | meaning | left by |
+//! |---|---|---|
+//! | `NOBODY` | all sleep, as far as known | the first worker that keeps something: `CALLED`, and it wakes a sleeper |
+//! | `CALLED` | the next worker to fall asleep will watch | that worker: `WATCHED`; or, if it is the last one awake: `NOBODY` |
+//! | `WATCHED` | one sleeper watches | that sleeper: `NOBODY`, when it is woken, or when all others sleep |
+//!
+//! A runtime in which nothing happens has no watcher, and sleeps.
+
+use crate::facade::atomic::{AtomicU8, AtomicU32, Ordering, fence};
+use crate::facade::weakened;
+
+const NOBODY: u8 = 0;
+const CALLED: u8 = 1;
+const WATCHED: u8 = 2;
+
+#[derive(Clone, Copy)]
+struct Word(u32);
+
+const ONE_SEARCHING: u32 = 1;
+const ONE_AWAKE: u32 = 1 << 16;
+
+impl Word {
+    fn searching(self) -> u32 {
+        self.0 & (ONE_AWAKE - 1)
+    }
+
+    fn awake(self) -> u32 {
+        self.0 >> 16
+    }
+}
+
+/// On lines of its own: every enqueue that others may take reads it, and few write it.
+#[repr(align(128))]
+pub(super) struct Idle {
+    word: AtomicU32,
+    watch: AtomicU8,
+    workers: u32,
+}
+
+impl Idle {
+    /// All workers are awake.
+    pub(super) fn new(workers: usize) -> Self {
+        let workers = u32::try_from(workers).expect("the builder bounds the number of workers");
+        Self {
+            word: AtomicU32::new(workers * ONE_AWAKE),
+            watch: AtomicU8::new(NOBODY),
+            workers,
+        }
+    }
+
+    /// The fence between "what was changed" and "what is looked at".
+    #[inline]
+    fn between(&self, place: &'static str) {
+        if !weakened(place) {
+            // SeqCst: a store before it and a load behind it, on two places, stay in this order (see the module).
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    /// To be called after work was put where others find it. True: the caller must signal the semaphore, once.
+    #[inline]
+    pub(super) fn claim_sleeper(&self) -> bool {
+        if self.workers == 1 {
+            return self.claim_only();
+        }
+        self.between("idle-put");
+        // Relaxed: ordered by the fence.
+        let word = Word(self.word.load(Ordering::Relaxed));
+        if word.searching() > 0 || word.awake() == self.workers {
+            return false;
+        }
+        self.claim(word)
+    }
+
+    /// As `claim_sleeper`, from the worker itself: where there is one worker, that one is awake.
+    #[inline]
+    pub(super) fn claim_other(&self) -> bool {
+        self.workers > 1 && self.claim_sleeper()
+    }
+
+    fn claim_only(&self) -> bool {
+        self.between("idle-put");
+        // Relaxed: ordered by the fence.
+        let word = Word(self.word.load(Ordering::Relaxed));
+        word.awake() == 0 && self.claim(word)
+    }
+
+    #[cold]
+    fn claim(&self, mut word: Word) -> bool {
+        loop {
+            let to = word.0 + ONE_SEARCHING + ONE_AWAKE;
+            // Relaxed: what the sleeper is to find it finds by the semaphore's ordering.
+            match self
+                .word
+                .compare_exchange(word.0, to, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                Ok(_) => return true,
+                Err(actual) => word = Word(actual),
+            }
+            if word.searching() > 0 || word.awake() == self.workers {
+                return false;
+            }
+        }
+    }
+
+    /// A worker at work has nothing left. False: enough others search.
+    pub(super) fn begin_search(&self) -> bool {
+        // Relaxed: only a bound on how many search, which may be passed by those that race here.
+        let word = Word(self.word.load(Ordering::Relaxed));
+        if 2 * word.searching() >= self.workers {
+            return false;
+        }
+        self.word.fetch_add(ONE_SEARCHING, Ordering::Relaxed);
+        true
+    }
+
+    /// A searching worker has found something. True: nobody searches any more, so the caller must look whether there is more.
+    pub(super) fn end_search(&self) -> bool {
+        // Relaxed: ordered by the fence.
+        let before = Word(self.word.fetch_sub(ONE_SEARCHING, Ordering::Relaxed));
+        self.between("idle-end-search");
+        before.searching() == 1
+    }
+
+    /// A worker is about to sleep. Afterwards it must look whether there is work.
+    pub(super) fn fall_asleep(&self, searching: bool) {
+        let searching = if searching { ONE_SEARCHING } else { 0 };
+        // Relaxed: ordered by the fence.
+        self.word
+            .fetch_sub(ONE_AWAKE + searching, Ordering::Relaxed);
+        self.between("idle-sleep");
+    }
+
+    /// A worker that was about to sleep, or slept, has found work by itself.
+    pub(super) fn wake_self(&self) {
+        // Relaxed: as in `fall_asleep`, but nobody concludes anything from one more.
+        self.word.fetch_add(ONE_AWAKE, Ordering::Relaxed);
+        self.woken();
+    }
+
+    /// A worker is awake again, and may keep things to itself.
+    pub(super) fn woken(&self) {
+        // Behind the change of the word, before `watch` is read in `kept`: pairs with the fence in `leave_watch`, so that one
+        // of the two sees the other.
+        self.between("idle-woken");
+    }
+
+    /// To be called after a worker kept something to itself. True: the caller must signal the semaphore, once.
+    #[inline]
+    pub(super) fn kept(&self) -> bool {
+        // Relaxed: a missed change delays what is kept, and no longer than its worker keeps it.
+        self.workers > 1 && self.watch.load(Ordering::Relaxed) == NOBODY && self.call_watch()
+    }
+
+    #[cold]
+    fn call_watch(&self) -> bool {
+        // Relaxed: as in `kept`.
+        let called =
+            self.watch
+                .compare_exchange(NOBODY, CALLED, Ordering::Relaxed, Ordering::Relaxed);
+        called.is_ok() && self.claim_sleeper()
+    }
+
+    /// Whether the caller, which is about to sleep, shall watch those that are awake.
+    pub(super) fn take_watch(&self) -> bool {
+        // Relaxed: whoever falls asleep later looks again.
+        let mut watch = self.watch.load(Ordering::Relaxed);
+        loop {
+            if watch == WATCHED || (watch == NOBODY && self.all_asleep()) {
+                return false;
+            }
+            let to = if self.all_asleep() { NOBODY } else { WATCHED };
+            // Relaxed: nothing is published with it.
+            match self
+                .watch
+                .compare_exchange(watch, to, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                Ok(_) if to == WATCHED => return true,
+                Ok(_) => {
+                    // SeqCst: pairs with the one in `woken`.
+                    fence(Ordering::SeqCst);
+                    watch = NOBODY;
+                }
+                Err(actual) => watch = actual,
+            }
+        }
+    }
+
+    /// The watcher stops watching.
+    pub(super) fn leave_watch(&self) {
+        // Relaxed: ordered by the fence.
+        self.watch.store(NOBODY, Ordering::Relaxed);
+        // SeqCst: pairs with the one in `woken`: one that is awake and keeps something sees `NOBODY`, or the caller sees it awake.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Whether all workers sleep.
+    pub(super) fn all_asleep(&self) -> bool {
+        // Relaxed: ordered by the fences of the callers.
+        Word(self.word.load(Ordering::Relaxed)).awake() == 0
+    }
+}

@@ -1,0 +1,231 @@
+//! Models of how workers fall asleep and are woken, explored by loom: `scripts/loom`.
+//!
+//! They run the shipped word, run queue and semaphores; only the injector is the one behind a mutex, as loom does not know
+//! crossbeam's. A wake-up that is lost leaves everybody asleep, which loom reports as a deadlock. Each model has twins with a weakening
+//! planted in the shipped code.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use libprocess_queues::run::WorkStealingRunQueue;
+use libprocess_semaphore::{FutexParker, KernelSemaphore, LifoFixedSizeSemaphore, Semaphore};
+use loom::sync::{Condvar, Mutex};
+use loom::thread;
+
+use super::counters::Counters;
+use super::idle::Idle;
+use super::runnables::Runnables;
+use crate::facade::with_weakening;
+
+fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(model);
+}
+
+fn must_fail(weakening: &'static str, reason: &str, preemptions: usize, model: fn()) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        with_weakening(weakening, || explore(preemptions, model));
+    }));
+    let panic = outcome.expect_err("the model did not notice the weakening");
+    let message = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or_default();
+    assert!(
+        message.contains(reason),
+        "the model failed for another reason: {message}"
+    );
+}
+
+struct World<S> {
+    runnables: Runnables<usize, WorkStealingRunQueue<usize>, S>,
+    /// How many items were run, and who waits for that.
+    run: Mutex<usize>,
+    more: Condvar,
+}
+
+impl<S: Semaphore> World<S> {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            runnables: Runnables::new(2, S::with_capacity(2)).unwatched(),
+            run: Mutex::new(0),
+            more: Condvar::new(),
+        })
+    }
+
+    /// A worker that runs what it gets until it is decommissioned.
+    fn work(self: Arc<Self>, index: usize, all: usize) {
+        let mut local = self.runnables.local(index);
+        let (parker, counters) = (Arc::new(FutexParker::new()), Counters::default());
+        while self
+            .runnables
+            .take(&mut local, &parker, &counters)
+            .is_some()
+        {
+            self.ran(all);
+        }
+    }
+
+    fn ran(&self, all: usize) {
+        let mut run = self.run.lock().unwrap();
+        *run += 1;
+        assert!(*run <= all, "an item was run twice");
+        self.more.notify_all();
+        if *run == all {
+            drop(run);
+            self.runnables.decommission();
+        }
+    }
+
+    fn wait_until(&self, count: usize) {
+        let mut run = self.run.lock().unwrap();
+        while *run < count {
+            run = self.more.wait(run).unwrap();
+        }
+    }
+}
+
+/// Two workers on their way to sleep, and a foreign thread that puts something in.
+fn an_outsider_is_heard<S: Semaphore>() {
+    let world = World::<S>::new();
+    let workers = [0, 1].map(|index| {
+        let world = Arc::clone(&world);
+        thread::spawn(move || world.work(index, 1))
+    });
+    let _woke = world.runnables.put(7);
+    for worker in workers {
+        worker.join().unwrap();
+    }
+}
+
+/// A worker puts something where others find it, and then sits in its handler until somebody else has run it; the other is on its way to sleep.
+fn a_busy_worker_is_helped<S: Semaphore>() {
+    let world = World::<S>::new();
+    let helper = thread::spawn({
+        let world = Arc::clone(&world);
+        move || world.work(1, 2)
+    });
+    {
+        let mut local = world.runnables.local(0);
+        let (parker, counters) = (Arc::new(FutexParker::new()), Counters::default());
+        world.runnables.put_local(&mut local, 1, &counters);
+        world.runnables.put_local(&mut local, 2, &counters);
+        // The handler: it wants the one that was displaced.
+        world.wait_until(1);
+        while world
+            .runnables
+            .take(&mut local, &parker, &counters)
+            .is_some()
+        {
+            world.ran(2);
+        }
+    }
+    helper.join().unwrap();
+}
+
+/// One worker, which falls asleep while a foreign thread puts something in.
+fn the_only_worker_is_woken<S: Semaphore>() {
+    let world = Arc::new(World {
+        runnables: Runnables::<usize, WorkStealingRunQueue<usize>, S>::new(1, S::with_capacity(1)),
+        run: Mutex::new(0),
+        more: Condvar::new(),
+    });
+    let worker = thread::spawn({
+        let world = Arc::clone(&world);
+        move || world.work(0, 2)
+    });
+    let _woke = world.runnables.put(1);
+    let _woke = world.runnables.put(2);
+    worker.join().unwrap();
+}
+
+/// A watcher that finds all others asleep and goes, and a worker that wakes and keeps something: somebody watches in the end, or is called.
+fn what_is_kept_is_watched() {
+    static WATCHES: AtomicU32 = AtomicU32::new(0);
+    WATCHES.store(0, Ordering::Relaxed);
+    let idle = Arc::new(Idle::new(2));
+    // One sleeps; the other keeps something, and so calls for a watcher: the sleeper, which finds nothing and sleeps again, watching.
+    idle.fall_asleep(false);
+    assert!(idle.kept(), "the first to keep something calls");
+    idle.fall_asleep(true);
+    assert!(idle.take_watch(), "who was called watches");
+    // Then the other one sleeps as well.
+    idle.fall_asleep(false);
+
+    let watcher = thread::spawn({
+        let idle = Arc::clone(&idle);
+        move || {
+            if idle.all_asleep() {
+                idle.leave_watch();
+                if idle.all_asleep() || !idle.take_watch() {
+                    return;
+                }
+            }
+            WATCHES.store(1, Ordering::Relaxed);
+        }
+    });
+    idle.wake_self();
+    let called = idle.kept();
+    watcher.join().unwrap();
+    assert!(
+        called || WATCHES.load(Ordering::Relaxed) == 1,
+        "nobody watches what is kept"
+    );
+}
+
+mod models {
+    use super::*;
+
+    #[test]
+    fn an_outsider_is_heard_with_the_kernel_semaphore() {
+        explore(2, an_outsider_is_heard::<KernelSemaphore>);
+    }
+
+    #[test]
+    fn an_outsider_is_heard_with_the_last_in_first_out_semaphore() {
+        explore(1, an_outsider_is_heard::<LifoFixedSizeSemaphore>);
+    }
+
+    #[test]
+    fn a_busy_worker_is_helped_by_one_that_falls_asleep() {
+        explore(3, a_busy_worker_is_helped::<KernelSemaphore>);
+    }
+
+    #[test]
+    fn the_only_worker_is_woken_by_each() {
+        explore(3, the_only_worker_is_woken::<KernelSemaphore>);
+    }
+
+    #[test]
+    fn what_is_kept_is_watched_or_called_for() {
+        explore(4, what_is_kept_is_watched);
+    }
+
+    #[test]
+    fn without_the_fence_of_who_puts_a_wake_up_is_lost() {
+        must_fail(
+            "idle-put",
+            "deadlock",
+            3,
+            a_busy_worker_is_helped::<KernelSemaphore>,
+        );
+    }
+
+    #[test]
+    fn without_the_fence_of_who_sleeps_a_wake_up_is_lost() {
+        must_fail(
+            "idle-sleep",
+            "deadlock",
+            3,
+            a_busy_worker_is_helped::<KernelSemaphore>,
+        );
+    }
+
+    #[test]
+    fn without_the_fence_of_who_wakes_what_is_kept_is_not_watched() {
+        must_fail("idle-woken", "nobody watches", 4, what_is_kept_is_watched);
+    }
+}

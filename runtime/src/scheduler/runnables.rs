@@ -1,0 +1,236 @@
+//! What is runnable, and the workers that wait for it: a run queue, a semaphore, and who is awake.
+//!
+//! The semaphore's count is not that of the runnables: a signal means "one sleeper has been counted as awake, let it go on".
+//! So a worker that has work pays nothing for the others' sleep, and who puts work in wakes one worker where one sleeps and none
+//! searches, not one for each runnable. [`Idle`] tells the protocol.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use libprocess_queues::run::{Placed, RunQueue};
+use libprocess_semaphore::{FutexParker, Semaphore, Wakeup};
+
+use super::counters::{Counters, PARKS, STEALS, WAKE_UPS};
+use super::idle::Idle;
+
+/// How often a worker asks the others before it sleeps. A round costs one look at each; the semaphore looks on for a while after that.
+const ROUNDS: u32 = if cfg!(libprocess_loom) { 1 } else { 4 };
+
+/// The watcher's first stretch of sleep, and its longest. Above what a process may use of a turn, which is its budget of events; and a worker that
+/// goes on taking turns is looked at less and less often.
+const FIRST_STRETCH: Duration = Duration::from_micros(20);
+const LONGEST_STRETCH: Duration = Duration::from_millis(1);
+
+pub(crate) struct Runnables<T, Q, S> {
+    queue: Q,
+    semaphore: S,
+    idle: Idle,
+    workers: usize,
+    /// Whether a sleeper watches what others keep.
+    watched: bool,
+    items: PhantomData<fn(T) -> T>,
+}
+
+/// Why a sleep ended.
+enum Slept<T> {
+    Signalled,
+    /// As the watcher it took what another worker kept for too long.
+    Took(T),
+    Decommissioned,
+}
+
+impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
+    pub(crate) fn new(workers: usize, semaphore: S) -> Self {
+        Self {
+            queue: Q::new(workers),
+            semaphore,
+            idle: Idle::new(workers),
+            workers,
+            watched: Q::KEEPS && workers > 1,
+            items: PhantomData,
+        }
+    }
+
+    /// Without a watcher: to a model, in which no time passes, its looks would be without end.
+    #[cfg(all(test, libprocess_loom))]
+    pub(super) fn unwatched(mut self) -> Self {
+        self.watched = false;
+        self
+    }
+
+    pub(crate) fn local(&self, worker: usize) -> Q::Local {
+        self.queue.local(worker)
+    }
+
+    /// Puts in, in any thread. True if a worker was woken for it.
+    #[inline]
+    pub(crate) fn put(&self, item: T) -> bool {
+        self.queue.enqueue(item);
+        let wake = self.idle.claim_sleeper();
+        if wake {
+            self.semaphore.signal();
+        }
+        wake
+    }
+
+    /// Puts in, in a worker.
+    #[inline]
+    pub(crate) fn put_local(&self, local: &mut Q::Local, item: T, counters: &Counters) {
+        let placed = self.queue.enqueue_local(local, item);
+        self.announce(placed, counters);
+    }
+
+    /// Puts in what has run in this worker and lets others have a turn.
+    #[inline]
+    pub(crate) fn put_yielded(&self, local: &mut Q::Local, item: T, counters: &Counters) {
+        let placed = self.queue.enqueue_yielded(local, item);
+        self.announce(placed, counters);
+    }
+
+    #[inline]
+    fn announce(&self, placed: Placed, counters: &Counters) {
+        let wake = match placed {
+            Placed::Kept => self.idle.kept(),
+            Placed::Shared => self.idle.claim_other(),
+        };
+        if wake {
+            self.wake(counters);
+        }
+    }
+
+    #[cold]
+    fn wake(&self, counters: &Counters) {
+        counters.add(WAKE_UPS, 1);
+        self.semaphore.signal();
+    }
+
+    /// Takes out, and sleeps while there is nothing. `None`: decommissioned.
+    #[inline]
+    pub(crate) fn take(
+        &self,
+        local: &mut Q::Local,
+        parker: &Arc<FutexParker>,
+        counters: &Counters,
+    ) -> Option<T> {
+        match self.queue.dequeue(local) {
+            Some(item) => Some(item),
+            None => self.search(local, parker, counters),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn search(
+        &self,
+        local: &mut Q::Local,
+        parker: &Arc<FutexParker>,
+        counters: &Counters,
+    ) -> Option<T> {
+        let mut searching = self.idle.begin_search();
+        loop {
+            if searching && let Some(item) = self.look_around(local) {
+                counters.add(STEALS, 1);
+                if self.idle.end_search() && self.queue.has_shared() && self.idle.claim_other() {
+                    self.wake(counters);
+                }
+                return Some(item);
+            }
+            self.idle.fall_asleep(searching);
+            // It may be this very worker that wakes.
+            if self.queue.has_shared() && self.idle.claim_sleeper() {
+                self.wake(counters);
+            }
+            counters.add(PARKS, 1);
+            match self.sleep(parker) {
+                Slept::Signalled => searching = true,
+                Slept::Took(item) => {
+                    counters.add(STEALS, 1);
+                    self.idle.wake_self();
+                    return Some(item);
+                }
+                Slept::Decommissioned => return None,
+            }
+        }
+    }
+
+    fn look_around(&self, local: &mut Q::Local) -> Option<T> {
+        for round in 0..ROUNDS {
+            if let Some(item) = self.queue.steal(local) {
+                return Some(item);
+            }
+            for _ in 0..1 << round {
+                std::hint::spin_loop();
+            }
+        }
+        None
+    }
+
+    fn sleep(&self, parker: &Arc<FutexParker>) -> Slept<T> {
+        let mut watch = (self.watched && self.idle.take_watch()).then(|| Watch::new(self.workers));
+        loop {
+            let deadline = watch.as_ref().map(|watch| Instant::now() + watch.stretch);
+            match self.semaphore.wait_with(parker, deadline) {
+                Ok(Wakeup::Signalled) => {
+                    if watch.is_some() {
+                        self.idle.leave_watch();
+                    }
+                    self.idle.woken();
+                    return Slept::Signalled;
+                }
+                Ok(Wakeup::Decommissioned) => return Slept::Decommissioned,
+                Ok(Wakeup::Deadline | Wakeup::Interrupted) => {}
+                // Only threads with a seat wait, and the semaphore was made with a slot for each seat.
+                Err(error) => unreachable!("{error}"),
+            }
+            let Some(looks) = &mut watch else { continue };
+            if let Some(item) = looks.look(&self.queue) {
+                self.idle.leave_watch();
+                return Slept::Took(item);
+            }
+            if self.idle.all_asleep() {
+                self.idle.leave_watch();
+                if self.idle.all_asleep() || !self.idle.take_watch() {
+                    watch = None;
+                }
+            }
+        }
+    }
+
+    /// Wakes all workers for good.
+    pub(crate) fn decommission(&self) {
+        self.semaphore.decommission();
+    }
+}
+
+/// What the watcher saw when it looked last.
+struct Watch {
+    /// By worker: how many turns the one had had that kept something.
+    seen: Vec<Option<u32>>,
+    stretch: Duration,
+}
+
+impl Watch {
+    fn new(workers: usize) -> Self {
+        Self {
+            seen: vec![None; workers],
+            stretch: FIRST_STRETCH,
+        }
+    }
+
+    /// Takes what has been kept since the last look by a worker that has not taken a turn.
+    fn look<T: Send, Q: RunQueue<T>>(&mut self, queue: &Q) -> Option<T> {
+        self.stretch = (self.stretch * 2).min(LONGEST_STRETCH);
+        for (worker, seen) in self.seen.iter_mut().enumerate() {
+            let now = queue.kept(worker);
+            let before = std::mem::replace(seen, now);
+            if now.is_some()
+                && now == before
+                && let Some(item) = queue.take_kept(worker)
+            {
+                return Some(item);
+            }
+        }
+        None
+    }
+}
