@@ -13,6 +13,29 @@ pub(crate) struct Defaults {
     pub(crate) window: Option<u64>,
 }
 
+impl Defaults {
+    /// So many repeats, and nothing else that could be set.
+    pub(crate) const fn new(repeat: u64) -> Self {
+        Self {
+            repeat,
+            pairs: false,
+            window: None,
+        }
+    }
+
+    /// It has pairs.
+    pub(crate) const fn pairs(mut self) -> Self {
+        self.pairs = true;
+        self
+    }
+
+    /// It has a window.
+    pub(crate) const fn window(mut self, window: u64) -> Self {
+        self.window = Some(window);
+        self
+    }
+}
+
 /// What the user asked for; the same for all benchmarks of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Overrides {
@@ -88,16 +111,8 @@ impl Overrides {
 mod tests {
     use super::*;
 
-    const PAIRED: Defaults = Defaults {
-        repeat: 100,
-        pairs: true,
-        window: Some(10),
-    };
-    const PLAIN: Defaults = Defaults {
-        repeat: 50,
-        pairs: false,
-        window: None,
-    };
+    const PAIRED: Defaults = Defaults::new(100).pairs().window(10);
+    const PLAIN: Defaults = Defaults::new(50);
 
     #[test]
     fn there_are_as_many_pairs_as_workers() {

@@ -168,14 +168,7 @@ mod tests {
     }
 
     fn sample(value: f64) -> Sample {
-        Sample {
-            value,
-            seconds: 1.0,
-            compat: None,
-            also: Vec::new(),
-            latencies: None,
-            verified: String::new(),
-        }
+        Sample::new(value, 1.0, "")
     }
 
     fn json(benchmark: &dyn Benchmark, samples: &[Sample]) -> Value {

@@ -179,12 +179,8 @@ mod tests {
             warmup: 0,
         };
         let samples = [8_000_000.0, 9_000_000.0, 8_500_000.0].map(|value| Sample {
-            value,
-            seconds: 2.0,
             compat,
-            also: vec![("messages/s".to_owned(), 2.0 * value)],
-            latencies: None,
-            verified: "nothing was lost".to_owned(),
+            ..Sample::new(value, 2.0, "nothing was lost").also("messages/s", 2.0 * value)
         });
         let mut output = Vec::new();
         let mut report = TextReport::new(&mut output);
