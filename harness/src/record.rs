@@ -163,6 +163,9 @@ mod tests {
             pairs: Some(2),
             repeat: 10,
             window: Some(3),
+            actors: None,
+            rate: None,
+            events_per_resume: None,
             warmup: 1,
         }
     }

@@ -5,12 +5,14 @@ use crate::benchmarks::clock::Timers;
 use crate::benchmarks::dispatch::{DispatchAwait, DispatchGet};
 use crate::benchmarks::dispatch_defer::DispatchDefer;
 use crate::benchmarks::futures::ThenChain;
+use crate::benchmarks::ping_pong::PingPong;
+use crate::benchmarks::savina::thread_ring::ThreadRing;
 use crate::benchmarks::spawn::{SpawnIdle, SpawnTerminate};
 use crate::benchmarks::throughput::{self, ThroughputPerformance};
 use crate::filter::Filter;
 
 /// All of them, in the order in which they run.
-pub(crate) static BENCHMARKS: [&dyn Benchmark; 9] = [
+pub(crate) static BENCHMARKS: [&dyn Benchmark; 13] = [
     &ThroughputPerformance,
     &DispatchDefer::Movable,
     &DispatchDefer::Copyable,
@@ -20,6 +22,10 @@ pub(crate) static BENCHMARKS: [&dyn Benchmark; 9] = [
     &DispatchAwait,
     &ThenChain,
     &Timers,
+    &PingPong::Worker,
+    &PingPong::Workers,
+    &PingPong::Thread,
+    &ThreadRing,
 ];
 
 /// The one that runs without a filter.

@@ -89,3 +89,20 @@ pub(crate) fn join_all<P: Process>(handles: Vec<ProcessHandle<P>>) -> Result<Vec
 pub(crate) fn in_memory(number: u64) -> usize {
     usize::try_from(number).expect("there is an address for each thing in memory")
 }
+
+/// How much of what is dealt out one by one goes to the one at `index`.
+pub(crate) fn share(total: u64, among: u64, index: u64) -> u64 {
+    total / among + u64::from(index < total % among)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_add_up() {
+        let shares = [0, 1, 2].map(|index| share(11, 3, index));
+        assert_eq!(shares, [4, 4, 3]);
+        assert_eq!(share(2, 3, 2), 0);
+    }
+}

@@ -4,5 +4,7 @@ pub(crate) mod clock;
 pub(crate) mod dispatch;
 pub(crate) mod dispatch_defer;
 pub(crate) mod futures;
+pub(crate) mod ping_pong;
+pub(crate) mod savina;
 pub(crate) mod spawn;
 pub(crate) mod throughput;
