@@ -4,15 +4,18 @@ use crate::benchmark::Benchmark;
 use crate::benchmarks::clock::Timers;
 use crate::benchmarks::dispatch::{DispatchAwait, DispatchGet};
 use crate::benchmarks::dispatch_defer::DispatchDefer;
+use crate::benchmarks::fan_in::FanIn;
 use crate::benchmarks::futures::ThenChain;
 use crate::benchmarks::ping_pong::PingPong;
 use crate::benchmarks::savina::thread_ring::ThreadRing;
+use crate::benchmarks::skynet::Skynet;
 use crate::benchmarks::spawn::{SpawnIdle, SpawnTerminate};
+use crate::benchmarks::spawn_million::SpawnMillion;
 use crate::benchmarks::throughput::{self, ThroughputPerformance};
 use crate::filter::Filter;
 
 /// All of them, in the order in which they run.
-pub(crate) static BENCHMARKS: [&dyn Benchmark; 13] = [
+pub(crate) static BENCHMARKS: [&dyn Benchmark; 16] = [
     &ThroughputPerformance,
     &DispatchDefer::Movable,
     &DispatchDefer::Copyable,
@@ -26,6 +29,9 @@ pub(crate) static BENCHMARKS: [&dyn Benchmark; 13] = [
     &PingPong::Workers,
     &PingPong::Thread,
     &ThreadRing,
+    &Skynet,
+    &FanIn,
+    &SpawnMillion,
 ];
 
 /// The one that runs without a filter.
@@ -118,7 +124,12 @@ mod tests {
     fn filters_add_up() {
         assert_eq!(
             names(&["Dispatch.*", "Spawn.*-*.Idle"]),
-            ["Spawn.Terminate", "Dispatch.Get", "Dispatch.Await"]
+            [
+                "Spawn.Terminate",
+                "Dispatch.Get",
+                "Dispatch.Await",
+                "Spawn.Million"
+            ]
         );
     }
 

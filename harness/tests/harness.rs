@@ -11,7 +11,7 @@ const SMALL: [&str; 6] = ["--repeat", "1001", "--runs", "2", "--warmup", "0"];
 const MAIN_JOB: &str = "ProcessTest.Process_BENCHMARK_ThroughputPerformance";
 
 /// In the order in which they run.
-const BENCHMARKS: [&str; 13] = [
+const BENCHMARKS: [&str; 16] = [
     MAIN_JOB,
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Movable",
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Copyable",
@@ -25,6 +25,9 @@ const BENCHMARKS: [&str; 13] = [
     "Latency.PingPong.Workers",
     "Latency.PingPong.Thread",
     "ThreadRing",
+    "Skynet",
+    "FanIn",
+    "Spawn.Million",
 ];
 
 /// A folder of its own for each test, in which the program runs: removed at the end.

@@ -3,8 +3,11 @@
 pub(crate) mod clock;
 pub(crate) mod dispatch;
 pub(crate) mod dispatch_defer;
+pub(crate) mod fan_in;
 pub(crate) mod futures;
 pub(crate) mod ping_pong;
 pub(crate) mod savina;
+pub(crate) mod skynet;
 pub(crate) mod spawn;
+pub(crate) mod spawn_million;
 pub(crate) mod throughput;

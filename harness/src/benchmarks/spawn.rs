@@ -158,7 +158,7 @@ fn ask_some(runtime: &Runtime, pids: &[Pid<Idle>], trial: &mut Trial<'_>) -> Res
     Ok(asked)
 }
 
-fn wait_for_all<P: Process>(runtime: &Runtime, pids: &[Pid<P>], trial: &mut Trial<'_>) {
+pub(super) fn wait_for_all<P: Process>(runtime: &Runtime, pids: &[Pid<P>], trial: &mut Trial<'_>) {
     let ended = pids
         .iter()
         .filter(|pid| runtime.wait(pid).has_ended())
@@ -166,7 +166,7 @@ fn wait_for_all<P: Process>(runtime: &Runtime, pids: &[Pid<P>], trial: &mut Tria
     trial.equal("waits that saw the end", ended as u64, pids.len() as u64);
 }
 
-fn resident() -> Result<u64, Failure> {
+pub(super) fn resident() -> Result<u64, Failure> {
     usage::resident_bytes().ok_or(Failure::Unmeasurable("resident memory"))
 }
 
