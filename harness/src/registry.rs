@@ -1,21 +1,24 @@
 //! The list of benchmarks.
 
 use crate::benchmark::Benchmark;
+use crate::benchmarks::client_server::ClientServer;
 use crate::benchmarks::clock::Timers;
 use crate::benchmarks::dispatch::{DispatchAwait, DispatchGet};
 use crate::benchmarks::dispatch_defer::DispatchDefer;
 use crate::benchmarks::fan_in::FanIn;
 use crate::benchmarks::futures::ThenChain;
+use crate::benchmarks::links::{LargeNumberOfLinks, LinkExits};
 use crate::benchmarks::ping_pong::PingPong;
 use crate::benchmarks::savina::thread_ring::ThreadRing;
 use crate::benchmarks::skynet::Skynet;
 use crate::benchmarks::spawn::{SpawnIdle, SpawnTerminate};
 use crate::benchmarks::spawn_million::SpawnMillion;
 use crate::benchmarks::throughput::{self, ThroughputPerformance};
+
 use crate::filter::Filter;
 
 /// All of them, in the order in which they run.
-pub(crate) static BENCHMARKS: [&dyn Benchmark; 16] = [
+pub(crate) static BENCHMARKS: [&dyn Benchmark; 19] = [
     &ThroughputPerformance,
     &DispatchDefer::Movable,
     &DispatchDefer::Copyable,
@@ -32,6 +35,9 @@ pub(crate) static BENCHMARKS: [&dyn Benchmark; 16] = [
     &Skynet,
     &FanIn,
     &SpawnMillion,
+    &ClientServer,
+    &LargeNumberOfLinks,
+    &LinkExits,
 ];
 
 /// The one that runs without a filter.

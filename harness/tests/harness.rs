@@ -11,7 +11,7 @@ const SMALL: [&str; 6] = ["--repeat", "1001", "--runs", "2", "--warmup", "0"];
 const MAIN_JOB: &str = "ProcessTest.Process_BENCHMARK_ThroughputPerformance";
 
 /// In the order in which they run.
-const BENCHMARKS: [&str; 16] = [
+const BENCHMARKS: [&str; 19] = [
     MAIN_JOB,
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Movable",
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Copyable",
@@ -28,6 +28,9 @@ const BENCHMARKS: [&str; 16] = [
     "Skynet",
     "FanIn",
     "Spawn.Million",
+    "ProcessTest.Process_BENCHMARK_ClientServer",
+    "ProcessTest.Process_BENCHMARK_LargeNumberOfLinks",
+    "Link.Exits",
 ];
 
 /// A folder of its own for each test, in which the program runs: removed at the end.
@@ -139,6 +142,8 @@ fn every_benchmark_is_right_with_any_number_of_workers() {
                 workers,
                 "--pairs",
                 "1",
+                "--actors",
+                "5",
                 "--repeat",
                 repeat,
                 "--events-per-resume",
