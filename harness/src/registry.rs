@@ -15,10 +15,13 @@ use crate::benchmarks::spawn::{SpawnIdle, SpawnTerminate};
 use crate::benchmarks::spawn_million::SpawnMillion;
 use crate::benchmarks::throughput::{self, ThroughputPerformance};
 
+use crate::benchmarks::savina::big::Big;
+use crate::benchmarks::savina::counting::Counting;
+use crate::benchmarks::savina::fork_join::{ForkJoinCreation, ForkJoinThroughput};
 use crate::filter::Filter;
 
 /// All of them, in the order in which they run.
-pub(crate) static BENCHMARKS: [&dyn Benchmark; 19] = [
+pub(crate) static BENCHMARKS: [&dyn Benchmark; 23] = [
     &ThroughputPerformance,
     &DispatchDefer::Movable,
     &DispatchDefer::Copyable,
@@ -38,6 +41,10 @@ pub(crate) static BENCHMARKS: [&dyn Benchmark; 19] = [
     &ClientServer,
     &LargeNumberOfLinks,
     &LinkExits,
+    &Counting,
+    &ForkJoinThroughput,
+    &ForkJoinCreation,
+    &Big,
 ];
 
 /// The one that runs without a filter.

@@ -11,7 +11,7 @@ const SMALL: [&str; 6] = ["--repeat", "1001", "--runs", "2", "--warmup", "0"];
 const MAIN_JOB: &str = "ProcessTest.Process_BENCHMARK_ThroughputPerformance";
 
 /// In the order in which they run.
-const BENCHMARKS: [&str; 19] = [
+const BENCHMARKS: [&str; 23] = [
     MAIN_JOB,
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Movable",
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Copyable",
@@ -31,6 +31,10 @@ const BENCHMARKS: [&str; 19] = [
     "ProcessTest.Process_BENCHMARK_ClientServer",
     "ProcessTest.Process_BENCHMARK_LargeNumberOfLinks",
     "Link.Exits",
+    "Counting",
+    "ForkJoinThroughput",
+    "ForkJoinCreation",
+    "Big",
 ];
 
 /// A folder of its own for each test, in which the program runs: removed at the end.
