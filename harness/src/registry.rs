@@ -15,13 +15,16 @@ use crate::benchmarks::spawn::{SpawnIdle, SpawnTerminate};
 use crate::benchmarks::spawn_million::SpawnMillion;
 use crate::benchmarks::throughput::{self, ThroughputPerformance};
 
+use crate::benchmarks::savina::banking::Banking;
 use crate::benchmarks::savina::big::Big;
+use crate::benchmarks::savina::chameneos::Chameneos;
 use crate::benchmarks::savina::counting::Counting;
 use crate::benchmarks::savina::fork_join::{ForkJoinCreation, ForkJoinThroughput};
+use crate::benchmarks::savina::philosophers::Philosophers;
 use crate::filter::Filter;
 
 /// All of them, in the order in which they run.
-pub(crate) static BENCHMARKS: [&dyn Benchmark; 23] = [
+pub(crate) static BENCHMARKS: [&dyn Benchmark; 26] = [
     &ThroughputPerformance,
     &DispatchDefer::Movable,
     &DispatchDefer::Copyable,
@@ -45,6 +48,9 @@ pub(crate) static BENCHMARKS: [&dyn Benchmark; 23] = [
     &ForkJoinThroughput,
     &ForkJoinCreation,
     &Big,
+    &Chameneos,
+    &Banking,
+    &Philosophers,
 ];
 
 /// The one that runs without a filter.

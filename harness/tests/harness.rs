@@ -11,7 +11,7 @@ const SMALL: [&str; 6] = ["--repeat", "1001", "--runs", "2", "--warmup", "0"];
 const MAIN_JOB: &str = "ProcessTest.Process_BENCHMARK_ThroughputPerformance";
 
 /// In the order in which they run.
-const BENCHMARKS: [&str; 23] = [
+const BENCHMARKS: [&str; 26] = [
     MAIN_JOB,
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Movable",
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Copyable",
@@ -35,6 +35,9 @@ const BENCHMARKS: [&str; 23] = [
     "ForkJoinThroughput",
     "ForkJoinCreation",
     "Big",
+    "Chameneos",
+    "Banking",
+    "Philosophers",
 ];
 
 /// A folder of its own for each test, in which the program runs: removed at the end.

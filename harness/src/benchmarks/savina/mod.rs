@@ -4,8 +4,11 @@
 //! messages that carry data are dispatches here; those that carry none are messages by name. The runs of the suite are short with these parameters:
 //! a larger `--repeat` gives steadier figures.
 
+pub(crate) mod banking;
 pub(crate) mod big;
+pub(crate) mod chameneos;
 pub(crate) mod counting;
 pub(crate) mod fork_join;
+pub(crate) mod philosophers;
 mod random;
 pub(crate) mod thread_ring;
