@@ -15,6 +15,7 @@ use crate::benchmarks::spawn::{SpawnIdle, SpawnTerminate};
 use crate::benchmarks::spawn_million::SpawnMillion;
 use crate::benchmarks::throughput::{self, ThroughputPerformance};
 
+use crate::benchmarks::fairness::Fairness;
 use crate::benchmarks::savina::banking::Banking;
 use crate::benchmarks::savina::big::Big;
 use crate::benchmarks::savina::chameneos::Chameneos;
@@ -24,7 +25,7 @@ use crate::benchmarks::savina::philosophers::Philosophers;
 use crate::filter::Filter;
 
 /// All of them, in the order in which they run.
-pub(crate) static BENCHMARKS: [&dyn Benchmark; 26] = [
+pub(crate) static BENCHMARKS: [&dyn Benchmark; 27] = [
     &ThroughputPerformance,
     &DispatchDefer::Movable,
     &DispatchDefer::Copyable,
@@ -51,6 +52,7 @@ pub(crate) static BENCHMARKS: [&dyn Benchmark; 26] = [
     &Chameneos,
     &Banking,
     &Philosophers,
+    &Fairness,
 ];
 
 /// The one that runs without a filter.

@@ -11,7 +11,7 @@ const SMALL: [&str; 6] = ["--repeat", "1001", "--runs", "2", "--warmup", "0"];
 const MAIN_JOB: &str = "ProcessTest.Process_BENCHMARK_ThroughputPerformance";
 
 /// In the order in which they run.
-const BENCHMARKS: [&str; 26] = [
+const BENCHMARKS: [&str; 27] = [
     MAIN_JOB,
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Movable",
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Copyable",
@@ -38,6 +38,7 @@ const BENCHMARKS: [&str; 26] = [
     "Chameneos",
     "Banking",
     "Philosophers",
+    "Fairness",
 ];
 
 /// A folder of its own for each test, in which the program runs: removed at the end.
@@ -127,7 +128,7 @@ fn every_benchmark_prints_one_line_of_json() {
     assert_eq!(lines[3]["unit"], "bytes/process");
     for (line, name) in lines.iter().zip(&names) {
         let latency = &line["latency_ns"];
-        let measured = *name == "Dispatch.Get" || name.starts_with("Latency.");
+        let measured = ["Dispatch.Get", "Fairness"].contains(name) || name.starts_with("Latency.");
         assert_eq!(measured, !latency.is_null(), "{line}");
         if measured {
             let quantiles =
