@@ -71,3 +71,34 @@ pub(crate) struct Sample {
     /// What was checked, for people.
     pub(crate) verified: String,
 }
+
+impl Sample {
+    /// A figure, how long it took to get, and what was checked.
+    pub(crate) fn new(value: f64, seconds: f64, verified: impl Into<String>) -> Self {
+        Self {
+            value,
+            seconds,
+            compat: None,
+            also: Vec::new(),
+            latencies: None,
+            verified: verified.into(),
+        }
+    }
+
+    /// So many things were done in this time, and the figure is how many in a second.
+    pub(crate) fn rate(things: u64, seconds: f64, verified: impl Into<String>) -> Self {
+        Self::new(things as f64 / seconds, seconds, verified)
+    }
+
+    /// With a further figure.
+    pub(crate) fn also(mut self, unit: &str, value: f64) -> Self {
+        self.also.push((unit.to_owned(), value));
+        self
+    }
+
+    /// With a distribution of latencies.
+    pub(crate) fn latencies(mut self, latencies: Histogram<u64>) -> Self {
+        self.latencies = Some(latencies);
+        self
+    }
+}

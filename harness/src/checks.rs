@@ -62,6 +62,16 @@ impl Counts {
         Self::from(&runtime.stats())
     }
 
+    /// So many processes were spawned, were asked to end, and ended.
+    pub(crate) fn lives(processes: u64) -> Self {
+        Self {
+            terminate: processes,
+            spawned: processes,
+            ended: processes,
+            ..Self::default()
+        }
+    }
+
     /// Since `before`.
     pub(crate) fn since(self, before: Self) -> Self {
         let mut difference = self;

@@ -23,6 +23,7 @@ Examples:
   harness run 'Spawn.*:Dispatch.*'                   all of two kinds
   harness run '*-Spawn.*'                            all but one kind
   harness run --workers 1 --pairs 1 --repeat 1000000 smaller: one pair, on one worker
+  harness run 'Latency.*' --rate 1000 --repeat 5000  latencies at a thousand round trips a second
   harness run --runs 9 --pin --save pinned           nine runs, saved to results/local/pinned.json
   harness run '*' --json | jq .median                for programs: one object a line
   harness list                                       what there is, and its defaults
@@ -91,6 +92,21 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     window: Option<u64>,
 
+    /// Processes, for benchmarks that have a number of them [default: see `harness list`]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    actors: Option<u64>,
+
+    /// Repeats to begin in a second, for benchmarks of latency [default: the next when one is done]
+    ///
+    /// A repeat then has a moment at which it was to begin, and its latency is counted from there: one that is late makes those behind it
+    /// late, and all of that is seen.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    rate: Option<u64>,
+
+    /// Events that a process is served before others get their turn [default: as the runtime]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    events_per_resume: Option<u32>,
+
     /// Runs that count, for each benchmark
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     runs: usize,
@@ -130,6 +146,9 @@ impl RunArguments {
             pairs: self.pairs,
             repeat: self.repeat,
             window: self.window,
+            actors: self.actors,
+            rate: self.rate,
+            events_per_resume: self.events_per_resume,
             pin: self.pin,
         }
     }
@@ -160,6 +179,8 @@ pub(crate) struct IsolatedArguments {
     #[arg(long)]
     pub(crate) repeat: u64,
     #[arg(long)]
+    pub(crate) events_per_resume: Option<u32>,
+    #[arg(long)]
     pub(crate) pin: bool,
     #[arg(long, value_parser = seconds)]
     pub(crate) timeout: Duration,
@@ -177,6 +198,8 @@ impl IsolatedArguments {
             format!("--repeat={}", self.repeat),
             format!("--timeout={}", self.timeout.as_secs_f64()),
         ];
+        let events = self.events_per_resume;
+        line.extend(events.map(|events| format!("--events-per-resume={events}")));
         line.extend(self.pin.then(|| "--pin".to_owned()));
         line
     }
@@ -223,6 +246,9 @@ mod tests {
             &["--workers", "0"],
             &["--workers", "1025"],
             &["--repeat", "0"],
+            &["--actors", "0"],
+            &["--rate", "0"],
+            &["--events-per-resume", "0"],
             &["--repeat", "many"],
             &["--timeout", "0"],
             &["--timeout", "-1"],
@@ -241,6 +267,7 @@ mod tests {
             benchmark: "Spawn.Idle".to_owned(),
             workers: 3,
             repeat: 1 << 40,
+            events_per_resume: Some(7),
             pin: true,
             timeout: Duration::from_millis(1_500),
         };

@@ -35,6 +35,7 @@ pub(crate) fn run_in_child(
         benchmark: benchmark.name().to_owned(),
         workers: parameters.workers,
         repeat: parameters.repeat,
+        events_per_resume: parameters.events_per_resume,
         pin: parameters.pin,
         timeout: limit,
     };
@@ -61,10 +62,11 @@ pub(crate) fn run_as_child(
     let overrides = Overrides {
         workers: Some(arguments.workers),
         repeat: Some(arguments.repeat),
+        events_per_resume: arguments.events_per_resume,
         pin: arguments.pin,
         ..Overrides::default()
     };
-    let runtime = overrides.build_runtime()?;
+    let runtime = overrides.build_runtime(benchmark.defaults())?;
     let parameters = overrides.resolve(benchmark.defaults(), runtime.workers(), 0)?;
     let before = ContextSwitches::so_far();
     let setting = Setting {

@@ -27,9 +27,9 @@
 //! | `cli`, `session` | the command line, and doing what it says |
 //! | `filter`, `registry` | names, and the list of benchmarks |
 //! | `benchmark`, `benchmarks` | what a benchmark is, and each of them |
-//! | `parameters`, `checks` | with what one runs, and whether it did what it was to do |
+//! | `parameters`, `trial`, `checks` | with what one runs, what all runs do alike, and whether it did what it was to do |
 //! | `measure`, `isolated`, `watchdog`, `progress` | runs, runs in a process of their own, hung runs, slow runs |
-//! | `series`, `usage`, `machine`, `record` | figures, what they took, where, and all of it together |
+//! | `latency`, `series`, `usage`, `machine`, `record` | figures, what they took, where, and all of it together |
 //! | `report`, `format`, `save` | telling and keeping it |
 
 mod benchmark;
@@ -40,6 +40,7 @@ mod failure;
 mod filter;
 mod format;
 mod isolated;
+mod latency;
 mod machine;
 mod measure;
 mod parameters;
@@ -50,6 +51,7 @@ mod report;
 mod save;
 mod series;
 mod session;
+mod trial;
 mod usage;
 mod watchdog;
 

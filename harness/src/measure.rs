@@ -36,7 +36,7 @@ pub(crate) fn measure(
     report: &mut dyn Report,
 ) -> Result<Record, Failure> {
     usage::reset_peak_resident();
-    let runtime = overrides.build_runtime()?;
+    let runtime = overrides.build_runtime(benchmark.defaults())?;
     let warmup = if benchmark.in_own_process() {
         0
     } else {

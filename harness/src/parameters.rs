@@ -11,6 +11,65 @@ pub(crate) struct Defaults {
     pub(crate) pairs: bool,
     /// `None` if it has no window.
     pub(crate) window: Option<u64>,
+    /// `None` if it has no number of actors that could be another one.
+    pub(crate) actors: Option<Actors>,
+    /// `None` if it does not care: then as the runtime.
+    pub(crate) workers: Option<usize>,
+    /// Whether it can be paced.
+    pub(crate) paced: bool,
+}
+
+/// How many processes a benchmark has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Actors {
+    pub(crate) default: u64,
+    /// With fewer it makes no sense.
+    pub(crate) least: u64,
+}
+
+impl Defaults {
+    /// So many repeats, and nothing else that could be set.
+    pub(crate) const fn new(repeat: u64) -> Self {
+        Self {
+            repeat,
+            pairs: false,
+            window: None,
+            actors: None,
+            workers: None,
+            paced: false,
+        }
+    }
+
+    /// It has pairs.
+    pub(crate) const fn pairs(mut self) -> Self {
+        self.pairs = true;
+        self
+    }
+
+    /// It has a window.
+    pub(crate) const fn window(mut self, window: u64) -> Self {
+        self.window = Some(window);
+        self
+    }
+
+    /// It has so many processes, unless told.
+    pub(crate) const fn actors(mut self, default: u64, least: u64) -> Self {
+        assert!(least >= 1 && least <= default);
+        self.actors = Some(Actors { default, least });
+        self
+    }
+
+    /// It is about so many workers, unless told.
+    pub(crate) const fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// It can be paced.
+    pub(crate) const fn paced(mut self) -> Self {
+        self.paced = true;
+        self
+    }
 }
 
 /// What the user asked for; the same for all benchmarks of a session.
@@ -20,6 +79,9 @@ pub(crate) struct Overrides {
     pub(crate) pairs: Option<u64>,
     pub(crate) repeat: Option<u64>,
     pub(crate) window: Option<u64>,
+    pub(crate) actors: Option<u64>,
+    pub(crate) rate: Option<u64>,
+    pub(crate) events_per_resume: Option<u32>,
     pub(crate) pin: bool,
 }
 
@@ -33,6 +95,14 @@ pub(crate) struct Parameters {
     pub(crate) repeat: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) window: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) actors: Option<u64>,
+    /// Repeats begun in a second; `None` for as many as are done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rate: Option<u64>,
+    /// `None` for the runtime's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) events_per_resume: Option<u32>,
     /// Runs before the ones that count.
     pub(crate) warmup: usize,
 }
@@ -44,14 +114,19 @@ pub(crate) enum BadParameters {
         "{repeat} repeats among {pairs} pairs leave a pair without any: ask for --repeat {pairs} or more"
     )]
     TooFewRepeats { repeat: u64, pairs: u64 },
+    #[error("{actors} actors are too few: ask for --actors {least} or more")]
+    TooFewActors { actors: u64, least: u64 },
 }
 
 impl Overrides {
-    /// Starts a runtime as the user asked for.
-    pub(crate) fn build_runtime(&self) -> Result<Runtime, BuildError> {
+    /// Starts a runtime as the user asked for, or else as a benchmark with these defaults needs it.
+    pub(crate) fn build_runtime(&self, defaults: Defaults) -> Result<Runtime, BuildError> {
         let mut builder = Runtime::builder().name("harness").pin_workers(self.pin);
-        if let Some(workers) = self.workers {
+        if let Some(workers) = self.workers.or(defaults.workers) {
             builder = builder.workers(workers);
+        }
+        if let Some(events) = self.events_per_resume {
+            builder = builder.event_budget(events);
         }
         builder.build()
     }
@@ -73,12 +148,24 @@ impl Overrides {
         let window = defaults
             .window
             .map(|default| self.window.unwrap_or(default));
+        let actors = match defaults.actors {
+            None => None,
+            Some(Actors { default, least }) => match self.actors.unwrap_or(default) {
+                actors if actors < least => {
+                    return Err(BadParameters::TooFewActors { actors, least });
+                }
+                actors => Some(actors),
+            },
+        };
         Ok(Parameters {
             workers,
             pin: self.pin,
             pairs,
             repeat,
             window,
+            actors,
+            rate: self.rate.filter(|_| defaults.paced),
+            events_per_resume: self.events_per_resume,
             warmup,
         })
     }
@@ -88,16 +175,8 @@ impl Overrides {
 mod tests {
     use super::*;
 
-    const PAIRED: Defaults = Defaults {
-        repeat: 100,
-        pairs: true,
-        window: Some(10),
-    };
-    const PLAIN: Defaults = Defaults {
-        repeat: 50,
-        pairs: false,
-        window: None,
-    };
+    const PAIRED: Defaults = Defaults::new(100).pairs().window(10);
+    const PLAIN: Defaults = Defaults::new(50);
 
     #[test]
     fn there_are_as_many_pairs_as_workers() {
@@ -126,10 +205,53 @@ mod tests {
         let overrides = Overrides {
             pairs: Some(90),
             window: Some(2),
+            actors: Some(3),
+            rate: Some(4),
             ..Overrides::default()
         };
         let parameters = overrides.resolve(PLAIN, 3, 0).unwrap();
         assert_eq!((parameters.pairs, parameters.window), (None, None));
+        assert_eq!((parameters.actors, parameters.rate), (None, None));
+    }
+
+    #[test]
+    fn actors_are_as_many_as_make_sense() {
+        let resolve = |actors| {
+            let overrides = Overrides {
+                actors,
+                ..Overrides::default()
+            };
+            overrides.resolve(PLAIN.actors(8, 2), 1, 0)
+        };
+        assert_eq!(resolve(None).unwrap().actors, Some(8));
+        assert_eq!(resolve(Some(2)).unwrap().actors, Some(2));
+        let too_few = BadParameters::TooFewActors {
+            actors: 1,
+            least: 2,
+        };
+        assert_eq!(resolve(Some(1)), Err(too_few));
+    }
+
+    #[test]
+    fn workers_are_as_the_user_wants_or_else_as_the_benchmark() {
+        let workers = |workers| {
+            let overrides = Overrides {
+                workers,
+                ..Overrides::default()
+            };
+            overrides.build_runtime(PLAIN.workers(3)).unwrap().workers()
+        };
+        assert_eq!((workers(None), workers(Some(2))), (3, 2));
+    }
+
+    #[test]
+    fn a_pace_is_for_what_can_be_paced() {
+        let overrides = Overrides {
+            rate: Some(1_000),
+            ..Overrides::default()
+        };
+        let parameters = overrides.resolve(PLAIN.paced(), 1, 0).unwrap();
+        assert_eq!(parameters.rate, Some(1_000));
     }
 
     #[test]

@@ -163,19 +163,15 @@ mod tests {
             pairs: Some(2),
             repeat: 10,
             window: Some(3),
+            actors: None,
+            rate: None,
+            events_per_resume: None,
             warmup: 1,
         }
     }
 
     fn sample(value: f64) -> Sample {
-        Sample {
-            value,
-            seconds: 1.0,
-            compat: None,
-            also: Vec::new(),
-            latencies: None,
-            verified: String::new(),
-        }
+        Sample::new(value, 1.0, "")
     }
 
     fn json(benchmark: &dyn Benchmark, samples: &[Sample]) -> Value {

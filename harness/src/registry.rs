@@ -1,16 +1,31 @@
 //! The list of benchmarks.
 
 use crate::benchmark::Benchmark;
+use crate::benchmarks::client_server::ClientServer;
 use crate::benchmarks::clock::Timers;
 use crate::benchmarks::dispatch::{DispatchAwait, DispatchGet};
 use crate::benchmarks::dispatch_defer::DispatchDefer;
+use crate::benchmarks::fan_in::FanIn;
 use crate::benchmarks::futures::ThenChain;
+use crate::benchmarks::links::{LargeNumberOfLinks, LinkExits};
+use crate::benchmarks::ping_pong::PingPong;
+use crate::benchmarks::savina::thread_ring::ThreadRing;
+use crate::benchmarks::skynet::Skynet;
 use crate::benchmarks::spawn::{SpawnIdle, SpawnTerminate};
+use crate::benchmarks::spawn_million::SpawnMillion;
 use crate::benchmarks::throughput::{self, ThroughputPerformance};
+
+use crate::benchmarks::fairness::Fairness;
+use crate::benchmarks::savina::banking::Banking;
+use crate::benchmarks::savina::big::Big;
+use crate::benchmarks::savina::chameneos::Chameneos;
+use crate::benchmarks::savina::counting::Counting;
+use crate::benchmarks::savina::fork_join::{ForkJoinCreation, ForkJoinThroughput};
+use crate::benchmarks::savina::philosophers::Philosophers;
 use crate::filter::Filter;
 
 /// All of them, in the order in which they run.
-pub(crate) static BENCHMARKS: [&dyn Benchmark; 9] = [
+pub(crate) static BENCHMARKS: [&dyn Benchmark; 27] = [
     &ThroughputPerformance,
     &DispatchDefer::Movable,
     &DispatchDefer::Copyable,
@@ -20,6 +35,24 @@ pub(crate) static BENCHMARKS: [&dyn Benchmark; 9] = [
     &DispatchAwait,
     &ThenChain,
     &Timers,
+    &PingPong::Worker,
+    &PingPong::Workers,
+    &PingPong::Thread,
+    &ThreadRing,
+    &Skynet,
+    &FanIn,
+    &SpawnMillion,
+    &ClientServer,
+    &LargeNumberOfLinks,
+    &LinkExits,
+    &Counting,
+    &ForkJoinThroughput,
+    &ForkJoinCreation,
+    &Big,
+    &Chameneos,
+    &Banking,
+    &Philosophers,
+    &Fairness,
 ];
 
 /// The one that runs without a filter.
@@ -112,7 +145,12 @@ mod tests {
     fn filters_add_up() {
         assert_eq!(
             names(&["Dispatch.*", "Spawn.*-*.Idle"]),
-            ["Spawn.Terminate", "Dispatch.Get", "Dispatch.Await"]
+            [
+                "Spawn.Terminate",
+                "Dispatch.Get",
+                "Dispatch.Await",
+                "Spawn.Million"
+            ]
         );
     }
 

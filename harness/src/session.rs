@@ -68,6 +68,15 @@ fn defaults(benchmark: &dyn Benchmark) -> String {
     if let Some(window) = defaults.window {
         text.push_str(&format!(", --window {}", grouped(window)));
     }
+    if let Some(actors) = defaults.actors {
+        text.push_str(&format!(", --actors {}", grouped(actors.default)));
+    }
+    if let Some(workers) = defaults.workers {
+        text.push_str(&format!(", --workers {workers}"));
+    }
+    if defaults.paced {
+        text.push_str(", no --rate");
+    }
     if benchmark.in_own_process() {
         text.push_str(", no warm-up");
     }

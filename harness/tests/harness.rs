@@ -10,6 +10,37 @@ const SMALL: [&str; 6] = ["--repeat", "1001", "--runs", "2", "--warmup", "0"];
 
 const MAIN_JOB: &str = "ProcessTest.Process_BENCHMARK_ThroughputPerformance";
 
+/// In the order in which they run.
+const BENCHMARKS: [&str; 27] = [
+    MAIN_JOB,
+    "ProcessTest.Process_BENCHMARK_DispatchDefer.Movable",
+    "ProcessTest.Process_BENCHMARK_DispatchDefer.Copyable",
+    "Spawn.Idle",
+    "Spawn.Terminate",
+    "Dispatch.Get",
+    "Dispatch.Await",
+    "Future.ThenChain",
+    "Clock.Timers",
+    "Latency.PingPong",
+    "Latency.PingPong.Workers",
+    "Latency.PingPong.Thread",
+    "ThreadRing",
+    "Skynet",
+    "FanIn",
+    "Spawn.Million",
+    "ProcessTest.Process_BENCHMARK_ClientServer",
+    "ProcessTest.Process_BENCHMARK_LargeNumberOfLinks",
+    "Link.Exits",
+    "Counting",
+    "ForkJoinThroughput",
+    "ForkJoinCreation",
+    "Big",
+    "Chameneos",
+    "Banking",
+    "Philosophers",
+    "Fairness",
+];
+
 /// A folder of its own for each test, in which the program runs: removed at the end.
 struct Folder(PathBuf);
 
@@ -81,20 +112,7 @@ fn every_benchmark_prints_one_line_of_json() {
         .iter()
         .map(|line| line["benchmark"].as_str().unwrap())
         .collect();
-    assert_eq!(
-        names,
-        [
-            MAIN_JOB,
-            "ProcessTest.Process_BENCHMARK_DispatchDefer.Movable",
-            "ProcessTest.Process_BENCHMARK_DispatchDefer.Copyable",
-            "Spawn.Idle",
-            "Spawn.Terminate",
-            "Dispatch.Get",
-            "Dispatch.Await",
-            "Future.ThenChain",
-            "Clock.Timers"
-        ]
-    );
+    assert_eq!(names, BENCHMARKS);
     for line in &lines {
         assert_eq!(line["runs"].as_array().unwrap().len(), 2, "{line}");
         assert!(line["median"].as_f64().unwrap() > 0.0, "{line}");
@@ -108,9 +126,75 @@ fn every_benchmark_prints_one_line_of_json() {
     }
     assert_eq!(lines[0]["unit"], "repeats/s");
     assert_eq!(lines[3]["unit"], "bytes/process");
-    let latency = &lines[5]["latency_ns"];
-    let quantiles = ["p50", "p90", "p99", "p999", "max"].map(|key| latency[key].as_u64().unwrap());
-    assert!(quantiles.is_sorted() && quantiles[0] > 0, "{latency}");
+    for (line, name) in lines.iter().zip(&names) {
+        let latency = &line["latency_ns"];
+        let measured = ["Dispatch.Get", "Fairness"].contains(name) || name.starts_with("Latency.");
+        assert_eq!(measured, !latency.is_null(), "{line}");
+        if measured {
+            let quantiles =
+                ["p50", "p90", "p99", "p999", "max"].map(|key| latency[key].as_u64().unwrap());
+            assert!(quantiles.is_sorted() && quantiles[0] > 0, "{latency}");
+        }
+    }
+}
+
+#[test]
+fn every_benchmark_is_right_with_any_number_of_workers() {
+    for workers in ["1", "3"] {
+        // The least that each of them can do, and with a budget that takes the turn from a process at each event.
+        for (repeat, budget) in [("3", "1"), ("200", "7")] {
+            let arguments = [
+                "run",
+                "*",
+                "--workers",
+                workers,
+                "--pairs",
+                "1",
+                "--actors",
+                "5",
+                "--repeat",
+                repeat,
+                "--events-per-resume",
+                budget,
+                "--runs",
+                "1",
+                "--warmup",
+                "0",
+                "--json",
+            ];
+            let lines = lines_of_json(&harness("workers", &arguments));
+            assert_eq!(lines.len(), BENCHMARKS.len());
+            for line in lines {
+                let parameters = &line["params"];
+                assert_eq!(parameters["workers"].to_string(), workers, "{line}");
+                assert_eq!(parameters["events_per_resume"].to_string(), budget);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pace_is_kept() {
+    let arguments = [
+        "run",
+        "Latency.*",
+        "--rate",
+        "1000",
+        "--repeat",
+        "50",
+        "--runs",
+        "1",
+        "--warmup",
+        "0",
+        "--json",
+    ];
+    let lines = lines_of_json(&harness("pace", &arguments));
+    assert_eq!(lines.len(), 3);
+    for line in lines {
+        assert_eq!(line["params"]["rate"], 1000, "{line}");
+        // The last one begins after 49 ms.
+        assert!(line["median"].as_f64().unwrap() < 50.0 / 0.049, "{line}");
+    }
 }
 
 #[test]
@@ -269,18 +353,17 @@ fn the_list_tells_names_defaults_and_what_is_measured() {
     let text = stdout(&output);
     for needed in [
         MAIN_JOB,
-        "Spawn.Idle",
-        "Spawn.Terminate",
-        "ProcessTest.Process_BENCHMARK_DispatchDefer.Movable",
-        "ProcessTest.Process_BENCHMARK_DispatchDefer.Copyable",
-        "Dispatch.Get",
-        "Dispatch.Await",
-        "Future.ThenChain",
-        "Clock.Timers",
         "15,000,000",
         "bytes/process",
+        "--workers 2, no --rate",
     ] {
         assert!(text.contains(needed), "{needed} in {text}");
+    }
+    for benchmark in BENCHMARKS {
+        assert!(
+            text.lines().any(|line| line.starts_with(benchmark)),
+            "{benchmark} in {text}"
+        );
     }
 }
 

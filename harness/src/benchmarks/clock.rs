@@ -32,22 +32,13 @@ impl Benchmark for Timers {
     }
 
     fn defaults(&self) -> Defaults {
-        Defaults {
-            repeat: 5_000_000,
-            pairs: false,
-            window: Some(1_000),
-        }
+        Defaults::new(5_000_000).window(1_000)
     }
 
     fn run(&self, setting: &Setting<'_>) -> Result<Sample, Failure> {
-        let Setting {
-            runtime,
-            parameters,
-            progress,
-        } = setting;
-        let repeat = parameters.repeat;
-        let window = parameters.window.unwrap_or(1);
-        let clock = runtime.clock();
+        let repeat = setting.parameters.repeat;
+        let window = setting.parameters.window.unwrap_or(1);
+        let clock = setting.runtime.clock();
         let hour = Duration::from_secs(3_600);
         let pending: Vec<Timer> = (0..PENDING)
             .map(|n| start(&clock, hour + Duration::from_nanos(n)))
@@ -64,7 +55,7 @@ impl Benchmark for Timers {
                 cancelled += u64::from(timer.cancel());
             }
             if n % (1 << 16) == 0 {
-                progress.advance(n);
+                setting.progress.advance(n);
             }
         }
         for timer in under_way {
@@ -78,14 +69,8 @@ impl Benchmark for Timers {
         checks.equal("other timers pending", left, PENDING);
         checks.finish()?;
         let fired = fire(&clock, repeat.min(1_000_000))?;
-        Ok(Sample {
-            value: repeat as f64 / seconds,
-            seconds,
-            compat: None,
-            also: vec![("fired/s".to_owned(), fired)],
-            latencies: None,
-            verified: format!("{}, none fired", count(repeat, "timer")),
-        })
+        let verified = format!("{}, none fired", count(repeat, "timer"));
+        Ok(Sample::rate(repeat, seconds, verified).also("fired/s", fired))
     }
 }
 

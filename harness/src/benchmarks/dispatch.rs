@@ -1,19 +1,17 @@
 //! What a dispatch costs whoever waits for it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use hdrhistogram::Histogram;
 use libprocess::Process;
 
 use crate::benchmark::{Benchmark, Sample, Setting};
 use crate::benchmarks::throughput::ThroughputPerformance;
-use crate::checks::{Checks, Counts};
+use crate::checks::Counts;
 use crate::failure::Failure;
 use crate::format::grouped;
+use crate::latency;
 use crate::parameters::{Defaults, Parameters};
-
-/// Latencies are kept to three digits, up to a minute: a longer one counts as that.
-const LONGEST: Duration = Duration::from_secs(60);
+use crate::trial::Trial;
 
 /// After how many dispatches the progress is told.
 const TELL_EVERY: u64 = 1 << 10;
@@ -41,66 +39,44 @@ impl Benchmark for DispatchGet {
     }
 
     fn defaults(&self) -> Defaults {
-        Defaults {
-            repeat: 20_000,
-            pairs: false,
-            window: None,
-        }
+        Defaults::new(20_000)
     }
 
     fn run(&self, setting: &Setting<'_>) -> Result<Sample, Failure> {
-        let Setting {
-            runtime,
-            parameters,
-            progress,
-        } = setting;
-        let repeat = parameters.repeat;
-        let mut checks = Checks::new();
-        let mut latencies = histogram();
-        let before = Counts::of(runtime);
+        let (runtime, repeat) = (setting.runtime, setting.parameters.repeat);
+        let mut latencies = latency::histogram();
+        let mut trial = Trial::begin(setting);
         let counter = runtime.spawn_owned(Counter { calls: 0 });
 
         let started = Instant::now();
         for expected in 1..=repeat {
             let dispatched = Instant::now();
             let calls = runtime.dispatch(counter.pid(), Counter::call, ()).get()?;
-            latencies.saturating_record(nanoseconds(dispatched.elapsed()));
-            checks.equal(
+            latencies.saturating_record(latency::nanoseconds(dispatched.elapsed()));
+            trial.equal(
                 format_args!("calls at dispatch {expected}"),
                 calls,
                 expected,
             );
             if expected % TELL_EVERY == 0 {
-                progress.advance(expected);
+                setting.progress.advance(expected);
             }
         }
         let seconds = started.elapsed().as_secs_f64();
 
         counter.terminate_after_pending();
-        checks.equal("calls", counter.join()?.calls, repeat);
-        checks.equal("latencies", latencies.len(), repeat);
+        trial.equal("calls", counter.join()?.calls, repeat);
+        trial.equal("latencies", latencies.len(), repeat);
         let expected = Counts {
             dispatches: repeat,
-            terminate: 1,
-            spawned: 1,
-            ended: 1,
-            ..Counts::default()
+            ..Counts::lives(1)
         };
-        Counts::of(runtime)
-            .since(before)
-            .check(expected, &mut checks);
-        checks.finish()?;
-        Ok(Sample {
-            value: repeat as f64 / seconds,
-            seconds,
-            compat: None,
-            also: Vec::new(),
-            latencies: Some(latencies),
-            verified: format!(
-                "{} dispatches served in order, no dead letter",
-                grouped(repeat)
-            ),
-        })
+        let verified = format!(
+            "{} dispatches served in order, no dead letter",
+            grouped(repeat)
+        );
+        let sample = Sample::rate(repeat, seconds, verified).latencies(latencies);
+        trial.finish(expected, sample)
     }
 }
 
@@ -124,34 +100,24 @@ impl Benchmark for DispatchAwait {
     }
 
     fn defaults(&self) -> Defaults {
-        Defaults {
-            repeat: 5_000_000,
-            pairs: false,
-            window: Some(1_000),
-        }
+        Defaults::new(5_000_000).window(1_000)
     }
 
     fn run(&self, setting: &Setting<'_>) -> Result<Sample, Failure> {
-        let Setting {
-            runtime,
-            parameters,
-            progress,
-        } = setting;
-        let repeat = parameters.repeat;
-        let window = parameters.window.unwrap_or(1).min(repeat);
+        let (runtime, repeat) = (setting.runtime, setting.parameters.repeat);
+        let window = setting.parameters.window.unwrap_or(1).min(repeat);
         let message_parameters = Parameters {
             pairs: Some(1),
             window: Some(window),
-            ..(*parameters).clone()
+            ..setting.parameters.clone()
         };
         let messages = ThroughputPerformance.run(&Setting {
-            runtime,
             parameters: &message_parameters,
-            progress,
+            ..*setting
         })?;
         let message_seconds = messages.seconds / (2.0 * repeat as f64);
 
-        let before = Counts::of(runtime);
+        let mut trial = Trial::begin(setting);
         let counter = runtime.spawn_owned(Counter { calls: 0 });
         let pid = counter.pid();
         let started = Instant::now();
@@ -169,50 +135,25 @@ impl Benchmark for DispatchAwait {
             }
             Ok::<u64, libprocess::FutureError>(in_order)
         });
-        let in_order = progress.wait(awaited.flatten(), || {
-            Counts::of(runtime).since(before).dispatches.min(repeat)
-        })?;
+        let in_order = trial.wait(awaited.flatten(), |counts| counts.dispatches.min(repeat))?;
         let seconds = started.elapsed().as_secs_f64();
 
         counter.terminate_after_pending();
-        let mut checks = Checks::new();
-        checks.equal("results in order", in_order, repeat);
-
-        checks.equal("calls", counter.join()?.calls, repeat);
-        // The block's process ends by itself, and must not be counted in what is run next.
-        while Counts::of(runtime).since(before).ended < 2 {
-            std::thread::yield_now();
-        }
-        checks.equal(
-            "dead letters",
-            Counts::of(runtime).since(before).dead_letters,
-            0,
-        );
-        checks.finish()?;
+        trial.equal("results in order", in_order, repeat);
+        trial.equal("calls", counter.join()?.calls, repeat);
+        // The block's process ends by itself.
+        trial.wait_for_ends(2);
+        trial.equal("dead letters", trial.counts().dead_letters, 0);
         let each = seconds / repeat as f64;
-        Ok(Sample {
-            value: repeat as f64 / seconds,
-            seconds,
-            compat: None,
-            also: vec![
-                ("messages/s".to_owned(), 1.0 / message_seconds),
-                ("messages/dispatch".to_owned(), each / message_seconds),
-            ],
-            latencies: None,
-            verified: format!(
-                "{} dispatches awaited in order, no dead letter",
-                grouped(repeat)
-            ),
-        })
+        let verified = format!(
+            "{} dispatches awaited in order, no dead letter",
+            grouped(repeat)
+        );
+        let sample = Sample::rate(repeat, seconds, verified)
+            .also("messages/s", 1.0 / message_seconds)
+            .also("messages/dispatch", each / message_seconds);
+        Ok(trial.finish_uncounted(sample)?)
     }
-}
-
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, nanoseconds(LONGEST), 3).expect("the bounds are in order")
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 struct Counter {

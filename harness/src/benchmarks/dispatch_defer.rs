@@ -9,10 +9,11 @@ use std::time::Instant;
 use libprocess::{Context, Pid, Process, Promise, defer_with, dispatch, dispatch_with};
 
 use crate::benchmark::{Benchmark, Sample, Setting};
-use crate::checks::{Checks, Counts};
+use crate::checks::Counts;
 use crate::failure::Failure;
 use crate::format::count;
 use crate::parameters::Defaults;
+use crate::trial::Trial;
 
 /// How many integers the argument has.
 const LENGTH: usize = 10_240;
@@ -51,24 +52,15 @@ impl Benchmark for DispatchDefer {
     }
 
     fn defaults(&self) -> Defaults {
-        Defaults {
-            repeat: 100_000,
-            pairs: false,
-            window: None,
-        }
+        Defaults::new(100_000)
     }
 
     fn run(&self, setting: &Setting<'_>) -> Result<Sample, Failure> {
-        let Setting {
-            runtime,
-            parameters,
-            progress,
-        } = setting;
-        let repeat = parameters.repeat;
-        let before = Counts::of(runtime);
+        let repeat = setting.parameters.repeat;
+        let mut trial = Trial::begin(setting);
         let done = Promise::new();
         let all = done.future();
-        let process = runtime.spawn_owned(DispatchProcess {
+        let process = setting.runtime.spawn_owned(DispatchProcess {
             clone: *self == Self::Copyable,
             left: repeat,
             handled: 0,
@@ -78,35 +70,21 @@ impl Benchmark for DispatchDefer {
 
         let started = Instant::now();
         dispatch_with(pid, |process, cx| process.handle(cx, vec![42; LENGTH])).detach();
-        let sum = progress.wait(all, || Counts::of(runtime).since(before).dispatches / 2)?;
+        let sum = trial.wait(all, |counts| counts.dispatches / 2)?;
         let seconds = started.elapsed().as_secs_f64();
 
         process.terminate_after_pending();
-        let mut checks = Checks::new();
-        checks.equal("repeats", process.join()?.handled, repeat);
-        checks.equal("the sum of the argument", sum, 42 * LENGTH as u64);
+        trial.equal("repeats", process.join()?.handled, repeat);
+        trial.equal("the sum of the argument", sum, 42 * LENGTH as u64);
         let expected = Counts {
             dispatches: 2 * repeat + 1,
-            terminate: 1,
-            spawned: 1,
-            ended: 1,
-            ..Counts::default()
+            ..Counts::lives(1)
         };
-        Counts::of(runtime)
-            .since(before)
-            .check(expected, &mut checks);
-        checks.finish()?;
-        Ok(Sample {
-            value: repeat as f64 / seconds,
-            seconds,
-            compat: None,
-            also: Vec::new(),
-            latencies: None,
-            verified: format!(
-                "{}, the argument whole, no dead letter",
-                count(repeat, "repeat")
-            ),
-        })
+        let verified = format!(
+            "{}, the argument whole, no dead letter",
+            count(repeat, "repeat")
+        );
+        trial.finish(expected, Sample::rate(repeat, seconds, verified))
     }
 }
 

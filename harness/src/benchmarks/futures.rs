@@ -32,20 +32,11 @@ impl Benchmark for ThenChain {
     }
 
     fn defaults(&self) -> Defaults {
-        Defaults {
-            repeat: 20_000_000,
-            pairs: false,
-            window: None,
-        }
+        Defaults::new(20_000_000)
     }
 
     fn run(&self, setting: &Setting<'_>) -> Result<Sample, Failure> {
-        let Setting {
-            parameters,
-            progress,
-            ..
-        } = setting;
-        let chains = parameters.repeat.div_ceil(LINKS);
+        let chains = setting.parameters.repeat.div_ceil(LINKS);
         let mut checks = Checks::new();
 
         let started = Instant::now();
@@ -57,22 +48,16 @@ impl Benchmark for ThenChain {
             }
             promise.set(chain);
             checks.equal("the end of a chain", future.get()?, chain + LINKS);
-            progress.advance(chain * LINKS);
+            setting.progress.advance(chain * LINKS);
         }
         let seconds = started.elapsed().as_secs_f64();
 
         checks.finish()?;
-        Ok(Sample {
-            value: (chains * LINKS) as f64 / seconds,
-            seconds,
-            compat: None,
-            also: Vec::new(),
-            latencies: None,
-            verified: format!(
-                "{} of {} links with the right end",
-                count(chains, "chain"),
-                grouped(LINKS)
-            ),
-        })
+        let verified = format!(
+            "{} of {} links with the right end",
+            count(chains, "chain"),
+            grouped(LINKS)
+        );
+        Ok(Sample::rate(chains * LINKS, seconds, verified))
     }
 }

@@ -1,8 +1,16 @@
 //! The benchmarks, a file for each area.
 
+pub(crate) mod client_server;
 pub(crate) mod clock;
 pub(crate) mod dispatch;
 pub(crate) mod dispatch_defer;
+pub(crate) mod fairness;
+pub(crate) mod fan_in;
 pub(crate) mod futures;
+pub(crate) mod links;
+pub(crate) mod ping_pong;
+pub(crate) mod savina;
+pub(crate) mod skynet;
 pub(crate) mod spawn;
+pub(crate) mod spawn_million;
 pub(crate) mod throughput;

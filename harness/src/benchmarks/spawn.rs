@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use libprocess::{Context, MessageEvent, Pid, Process, Runtime};
 
 use crate::benchmark::{Benchmark, Sample, Setting};
-use crate::checks::{Checks, Counts};
+use crate::checks::Counts;
 use crate::failure::Failure;
 use crate::format::grouped;
 use crate::parameters::Defaults;
+use crate::trial::{Trial, in_memory};
 use crate::usage;
 
 /// After how many processes the progress is told.
@@ -40,11 +41,7 @@ impl Benchmark for SpawnIdle {
     }
 
     fn defaults(&self) -> Defaults {
-        Defaults {
-            repeat: 1_000_000,
-            pairs: false,
-            window: None,
-        }
+        Defaults::new(1_000_000)
     }
 
     fn in_own_process(&self) -> bool {
@@ -52,22 +49,17 @@ impl Benchmark for SpawnIdle {
     }
 
     fn run(&self, setting: &Setting<'_>) -> Result<Sample, Failure> {
-        let Setting {
-            runtime,
-            parameters,
-            progress,
-        } = setting;
-        let repeat = parameters.repeat;
-        let before = Counts::of(runtime);
-        let mut pids = Vec::with_capacity(number(repeat));
+        let (runtime, repeat) = (setting.runtime, setting.parameters.repeat);
+        let mut trial = Trial::begin(setting);
+        let mut pids = Vec::with_capacity(in_memory(repeat));
 
         let resident_before = resident()?;
         let resumes_before = runtime.stats().resumes;
         let started = Instant::now();
-        for done in 0..number(repeat) {
+        for done in 0..in_memory(repeat) {
             pids.push(runtime.spawn(Idle));
             if done % TELL_EVERY == 0 {
-                progress.advance(done as u64);
+                setting.progress.advance(done as u64);
             }
         }
         // Each is taken by a worker once, to be initialized. The last ones, one for each worker, may still be at it when
@@ -80,36 +72,24 @@ impl Benchmark for SpawnIdle {
         let ours = size_of_val(pids.as_slice()) as u64;
         let bytes = resident()?.saturating_sub(resident_before + ours);
 
-        let mut checks = Checks::new();
-        let asked = ask_some(runtime, &pids, &mut checks)?;
+        let asked = ask_some(runtime, &pids, &mut trial)?;
         for pid in &pids {
             runtime.terminate(pid);
         }
-        wait_for_all(runtime, &pids, &mut checks);
+        wait_for_all(runtime, &pids, &mut trial);
         let expected = Counts {
             messages: asked,
             dispatches: asked,
-            terminate: repeat,
-            spawned: repeat,
-            ended: repeat,
-            ..Counts::default()
+            ..Counts::lives(repeat)
         };
-        Counts::of(runtime)
-            .since(before)
-            .check(expected, &mut checks);
-        checks.finish()?;
-        Ok(Sample {
-            value: bytes as f64 / repeat as f64,
-            seconds,
-            compat: None,
-            also: vec![("processes/s".to_owned(), repeat as f64 / seconds)],
-            latencies: None,
-            verified: format!(
-                "{} processes spawned and ended, {} of them answered while the others were idle, no dead letter",
-                grouped(repeat),
-                grouped(asked),
-            ),
-        })
+        let verified = format!(
+            "{} processes spawned and ended, {} of them answered while the others were idle, no dead letter",
+            grouped(repeat),
+            grouped(asked),
+        );
+        let sample = Sample::new(bytes as f64 / repeat as f64, seconds, verified)
+            .also("processes/s", repeat as f64 / seconds);
+        trial.finish(expected, sample)
     }
 }
 
@@ -132,67 +112,43 @@ impl Benchmark for SpawnTerminate {
     }
 
     fn defaults(&self) -> Defaults {
-        Defaults {
-            repeat: 1_000_000,
-            pairs: false,
-            window: None,
-        }
+        Defaults::new(1_000_000)
     }
 
     fn run(&self, setting: &Setting<'_>) -> Result<Sample, Failure> {
-        let Setting {
-            runtime,
-            parameters,
-            progress,
-        } = setting;
-        let repeat = parameters.repeat;
-        let before = Counts::of(runtime);
-        let mut pids = Vec::with_capacity(number(repeat));
-        let mut checks = Checks::new();
+        let (runtime, repeat) = (setting.runtime, setting.parameters.repeat);
+        let mut trial = Trial::begin(setting);
+        let mut pids = Vec::with_capacity(in_memory(repeat));
 
         let started = Instant::now();
-        for done in 0..number(repeat) {
+        for done in 0..in_memory(repeat) {
             let pid = runtime.spawn(Plain);
             runtime.terminate(pid);
             pids.push(pid);
             if done % TELL_EVERY == 0 {
-                progress.advance(done as u64);
+                setting.progress.advance(done as u64);
             }
         }
-        wait_for_all(runtime, &pids, &mut checks);
+        wait_for_all(runtime, &pids, &mut trial);
         let seconds = started.elapsed().as_secs_f64();
 
-        let expected = Counts {
-            terminate: repeat,
-            spawned: repeat,
-            ended: repeat,
-            ..Counts::default()
-        };
-        Counts::of(runtime)
-            .since(before)
-            .check(expected, &mut checks);
-        checks.finish()?;
-        Ok(Sample {
-            value: repeat as f64 / seconds,
-            seconds,
-            compat: None,
-            also: vec![("ns/pair".to_owned(), seconds * 1e9 / repeat as f64)],
-            latencies: None,
-            verified: format!("{} processes spawned and ended", grouped(repeat)),
-        })
+        let verified = format!("{} processes spawned and ended", grouped(repeat));
+        let sample =
+            Sample::rate(repeat, seconds, verified).also("ns/pair", seconds * 1e9 / repeat as f64);
+        trial.finish(Counts::lives(repeat), sample)
     }
 }
 
 /// What is done with no figure being taken: sends one message of each kind in turn to some of the processes. A handler that is missing
 /// shows as an unhandled message.
-fn ask_some(runtime: &Runtime, pids: &[Pid<Idle>], checks: &mut Checks) -> Result<u64, Failure> {
+fn ask_some(runtime: &Runtime, pids: &[Pid<Idle>], trial: &mut Trial<'_>) -> Result<u64, Failure> {
     let step = (pids.len() / SAMPLED).max(1);
     let mut asked = 0;
     for (pid, name) in pids.iter().step_by(step).zip(MESSAGES.into_iter().cycle()) {
         runtime.post(pid, name, "");
         // Served behind the message.
         let answer = runtime.dispatch_with(*pid, |_idle, cx| cx.pid()).get()?;
-        checks.equal(
+        trial.equal(
             "a process that is another one",
             u64::from(answer != *pid),
             0,
@@ -202,19 +158,15 @@ fn ask_some(runtime: &Runtime, pids: &[Pid<Idle>], checks: &mut Checks) -> Resul
     Ok(asked)
 }
 
-fn wait_for_all<P: Process>(runtime: &Runtime, pids: &[Pid<P>], checks: &mut Checks) {
+pub(super) fn wait_for_all<P: Process>(runtime: &Runtime, pids: &[Pid<P>], trial: &mut Trial<'_>) {
     let ended = pids
         .iter()
         .filter(|pid| runtime.wait(pid).has_ended())
         .count();
-    checks.equal("waits that saw the end", ended as u64, pids.len() as u64);
+    trial.equal("waits that saw the end", ended as u64, pids.len() as u64);
 }
 
-fn number(repeat: u64) -> usize {
-    usize::try_from(repeat).expect("a number of processes is a number of things in memory")
-}
-
-fn resident() -> Result<u64, Failure> {
+pub(super) fn resident() -> Result<u64, Failure> {
     usage::resident_bytes().ok_or(Failure::Unmeasurable("resident memory"))
 }
 

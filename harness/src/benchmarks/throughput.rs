@@ -20,13 +20,12 @@ mod work;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use libprocess::{Process, ProcessHandle};
-
 use crate::benchmark::{Benchmark, Sample, Setting};
 use crate::checks::Counts;
 use crate::failure::Failure;
 use crate::format::count;
 use crate::parameters::Defaults;
+use crate::trial::{Trial, join_all};
 use latch::Latch;
 use pair::{Client, Destination};
 use tally::Tally;
@@ -53,11 +52,7 @@ impl Benchmark for ThroughputPerformance {
     }
 
     fn defaults(&self) -> Defaults {
-        Defaults {
-            repeat: 30_000 * 500,
-            pairs: true,
-            window: Some(1_000),
-        }
+        Defaults::new(30_000 * 500).pairs().window(1_000)
     }
 
     fn has_compat(&self) -> bool {
@@ -73,7 +68,7 @@ impl Benchmark for ThroughputPerformance {
         let Setting {
             runtime,
             parameters,
-            progress,
+            ..
         } = setting;
         let work = Work::new(
             parameters.repeat,
@@ -81,8 +76,8 @@ impl Benchmark for ThroughputPerformance {
             parameters.window.unwrap_or(1),
         );
 
-        let before = Counts::of(runtime);
-        let repeats_done = || Counts::of(runtime).since(before).messages / 2;
+        let trial = Trial::begin(setting);
+        let repeats_done = |counts: Counts| counts.messages / 2;
         let (latch, opens) = Latch::new(work.clients);
         let mut destinations = Vec::new();
         let mut clients = Vec::new();
@@ -99,20 +94,20 @@ impl Benchmark for ThroughputPerformance {
         }
         let until_all_but_one = match opens.all_but_one {
             Some(future) => {
-                progress.wait(future, repeats_done)?;
+                trial.wait(future, repeats_done)?;
                 Some(started.elapsed())
             }
             None => None,
         };
-        progress.wait(opens.all, repeats_done)?;
+        trial.wait(opens.all, repeats_done)?;
         let elapsed = started.elapsed();
 
-        let clients = join(clients)?;
-        let destinations = join(destinations)?;
-        let counts = Counts::of(runtime).since(before);
-        let tally = Tally::of(&clients, &destinations, counts);
+        let clients = join_all(clients)?;
+        let destinations = join_all(destinations)?;
+        let tally = Tally::of(&clients, &destinations, trial.counts());
         tally.check(work)?;
-        Ok(sample(work, &tally, elapsed, until_all_but_one))
+        // The tally has compared the counters too.
+        Ok(trial.finish_uncounted(sample(work, &tally, elapsed, until_all_but_one))?)
     }
 }
 
@@ -124,29 +119,15 @@ fn sample(
 ) -> Sample {
     let total = work.total() as f64;
     let seconds = elapsed.as_secs_f64();
+    let verified = format!(
+        "{} for each client, {} in all, no dead letter",
+        count(work.repeats, "pong"),
+        count(tally.counts.messages, "message"),
+    );
     Sample {
-        value: total / seconds,
-        seconds,
         compat: until_all_but_one.map(|time| total / time.as_secs_f64()),
-        also: vec![("messages/s".to_owned(), 2.0 * total / seconds)],
-        latencies: None,
-        verified: format!(
-            "{} for each client, {} in all, no dead letter",
-            count(work.repeats, "pong"),
-            count(tally.counts.messages, "message"),
-        ),
+        ..Sample::rate(work.total(), seconds, verified).also("messages/s", 2.0 * total / seconds)
     }
-}
-
-/// Ends the processes, which have nothing pending, and gives what they have become.
-fn join<P: Process>(handles: Vec<ProcessHandle<P>>) -> Result<Vec<P>, Failure> {
-    handles
-        .into_iter()
-        .map(|handle| {
-            handle.terminate_after_pending();
-            Ok(handle.join()?)
-        })
-        .collect()
 }
 
 #[cfg(test)]

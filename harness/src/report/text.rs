@@ -132,6 +132,15 @@ fn describe(parameters: &Parameters) -> String {
     if let Some(window) = parameters.window {
         text.push_str(&format!(", window {}", grouped(window)));
     }
+    if let Some(actors) = parameters.actors {
+        text.push_str(&format!(", {}", count(actors, "actor")));
+    }
+    if let Some(rate) = parameters.rate {
+        text.push_str(&format!(", {} repeats begun a second", grouped(rate)));
+    }
+    if let Some(events) = parameters.events_per_resume {
+        text.push_str(&format!(", {} a resume", count(events.into(), "event")));
+    }
     text.push_str(if parameters.pin {
         ", pinned"
     } else {
@@ -176,15 +185,14 @@ mod tests {
             pairs: Some(pairs),
             repeat: 15_000_000,
             window: Some(1_000),
+            actors: None,
+            rate: None,
+            events_per_resume: None,
             warmup: 0,
         };
         let samples = [8_000_000.0, 9_000_000.0, 8_500_000.0].map(|value| Sample {
-            value,
-            seconds: 2.0,
             compat,
-            also: vec![("messages/s".to_owned(), 2.0 * value)],
-            latencies: None,
-            verified: "nothing was lost".to_owned(),
+            ..Sample::new(value, 2.0, "nothing was lost").also("messages/s", 2.0 * value)
         });
         let mut output = Vec::new();
         let mut report = TextReport::new(&mut output);

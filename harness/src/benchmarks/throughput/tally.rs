@@ -52,10 +52,7 @@ impl Tally {
         Counts {
             // One `run` for each client.
             messages: work.clients + 2 * work.total(),
-            terminate: 2 * work.clients,
-            spawned: 2 * work.clients,
-            ended: 2 * work.clients,
-            ..Counts::default()
+            ..Counts::lives(2 * work.clients)
         }
     }
 
