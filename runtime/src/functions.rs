@@ -175,6 +175,8 @@ where
 
 /// Sends a message from nobody: what is not a process uses this, and gets no answer.
 ///
+/// To a process that has ended, or whose mailbox is [full](SpawnOptions::mailbox_capacity), it is a dead letter.
+///
 /// ```
 /// use libprocess::{Process, post, spawn_owned};
 ///
@@ -188,7 +190,7 @@ pub fn post(to: impl Recipient, name: impl Into<Cow<'static, str>>, body: impl I
     send::send(to, name.into(), Upid::nobody(), body.into());
 }
 
-/// Has a process serve an HTTP request, and gives a future of its response. The future is abandoned where a dispatch's would be.
+/// Has a process serve an HTTP request, and gives a future of its response. The future is abandoned, or fails, where a dispatch's would.
 ///
 /// ```
 /// use libprocess::{Process, request, spawn_owned};

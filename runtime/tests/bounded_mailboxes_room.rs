@@ -92,9 +92,7 @@ fn many_who_need_no_room_after_all_need_no_stack() {
         .unwrap();
     let pid = store.pid();
     let held = try_reserve(pid).unwrap();
-    let waiting: Vec<_> = (0..100_000)
-        .map(|_| reserve(pid).then(|permit| drop(permit)))
-        .collect();
+    let waiting: Vec<_> = (0..100_000).map(|_| reserve(pid).then(drop)).collect();
     drop(held);
     assert!(waiting.iter().all(libprocess::Future::is_ready));
     assert!(try_post(pid, "fits", "").is_ok());
@@ -172,7 +170,7 @@ fn stale_senders_of_bounded_tenants_leave_the_next_ones_alone() {
                 let mut known = None;
                 let mut sent = 0_u64;
                 while stop.load(Ordering::Relaxed) == 0 {
-                    if sent % 8 == 0 {
+                    if sent.is_multiple_of(8) {
                         known = *lock(&current);
                     }
                     if let Some(pid) = known {
