@@ -85,8 +85,8 @@ impl Slot {
         self.leave(&mut ties, pid, |room| room.remove(ticket))
     }
 
-    /// How many credits are available, for tests.
-    #[cfg(test)]
+    /// How many credits are available, for models.
+    #[cfg(all(test, libprocess_loom))]
     pub(crate) fn available(&self) -> Option<u32> {
         self.tenancy.available()
     }
