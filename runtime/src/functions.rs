@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::future::{Future, ValueOrFuture};
 use crate::process::{
     self, Context, HttpEvent, HttpExchange, Method, Pid, Process, ProcessHandle, Recipient,
-    SpawnError, Upid, WaitStatus, send,
+    SpawnError, SpawnOptions, Upid, WaitStatus, send,
 };
 use crate::runtime::with_current;
 
@@ -54,7 +54,40 @@ pub fn spawn<P: Process>(process: P) -> Pid<P> {
 /// # Ok::<(), libprocess::SpawnError<Master>>(())
 /// ```
 pub fn spawn_named<P: Process>(name: &str, process: P) -> Result<Pid<P>, SpawnError<P>> {
-    with_current(|manager| process::spawn::spawn(manager, process, Some(name), None))
+    spawn_with(SpawnOptions::new().name(name), process)
+}
+
+/// Spawns a process as the options say: its name, and how much its mailbox holds.
+///
+/// # Errors
+///
+/// See [`SpawnError`], which gives the process back.
+///
+/// ```
+/// use libprocess::{Process, SpawnOptions, spawn_with, terminate, wait};
+///
+/// struct Store;
+/// impl Process for Store {}
+///
+/// let store = spawn_with(SpawnOptions::new().mailbox_capacity(1_000), Store)?;
+/// terminate(store);
+/// wait(store);
+/// # Ok::<(), libprocess::SpawnError<Store>>(())
+/// ```
+pub fn spawn_with<P: Process>(options: SpawnOptions, process: P) -> Result<Pid<P>, SpawnError<P>> {
+    with_current(|manager| process::spawn::spawn(manager, process, &options, None))
+}
+
+/// As [`spawn_with`], a process that the returned handle owns: see [`ProcessHandle`].
+///
+/// # Errors
+///
+/// See [`SpawnError`].
+pub fn spawn_owned_with<P: Process>(
+    options: SpawnOptions,
+    process: P,
+) -> Result<ProcessHandle<P>, SpawnError<P>> {
+    with_current(|manager| crate::runtime::owned_with(manager, &options, process))
 }
 
 /// Spawns a process that the returned handle owns: see [`ProcessHandle`].
@@ -66,7 +99,8 @@ pub fn spawn_owned<P: Process>(process: P) -> ProcessHandle<P> {
 ///
 /// One allocation, for the event and the future. What one thread or process dispatches and sends to a process is served in that order.
 ///
-/// If the process has ended, or ends before the method runs, the future is abandoned; a method that panics abandons it too. A method that returns a future
+/// If the process has ended, or ends before the method runs, the future is abandoned; if its mailbox is [full](SpawnOptions::mailbox_capacity), the future fails with
+/// [`Full`](crate::FutureError::Full); a method that panics abandons it too. A method that returns a future
 /// gives the result of that. A discard request does not keep a method from running; it is passed on to the future that the method returns.
 ///
 /// The method takes `&mut P`, then the arguments, then, if it wants it, `&mut Context<P>`.
@@ -141,6 +175,8 @@ where
 
 /// Sends a message from nobody: what is not a process uses this, and gets no answer.
 ///
+/// To a process that has ended, or whose mailbox is [full](SpawnOptions::mailbox_capacity), it is a dead letter.
+///
 /// ```
 /// use libprocess::{Process, post, spawn_owned};
 ///
@@ -154,7 +190,7 @@ pub fn post(to: impl Recipient, name: impl Into<Cow<'static, str>>, body: impl I
     send::send(to, name.into(), Upid::nobody(), body.into());
 }
 
-/// Has a process serve an HTTP request, and gives a future of its response. The future is abandoned where a dispatch's would be.
+/// Has a process serve an HTTP request, and gives a future of its response. The future is abandoned, or fails, where a dispatch's would.
 ///
 /// ```
 /// use libprocess::{Process, request, spawn_owned};

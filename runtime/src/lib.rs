@@ -40,6 +40,7 @@
 //!
 //! All are on by default. [`build_features`] tells what was built.
 
+mod back_pressure;
 mod clock;
 mod executor;
 mod facade;
@@ -52,21 +53,24 @@ pub mod sync;
 pub mod testing;
 pub mod time_series;
 
+pub use back_pressure::{reserve, try_dispatch, try_dispatch_with, try_post, try_reserve};
 pub use clock::{Clock, ParseTimeError, SettleError, Time, Timeout, Timer};
 pub use executor::Executor;
 pub use functions::{
     async_, clock, dispatch, dispatch_with, post, request, spawn, spawn_async, spawn_named,
-    spawn_owned, terminate, terminate_with, wait, wait_timeout, workers,
+    spawn_owned, spawn_owned_with, spawn_with, terminate, terminate_with, wait, wait_timeout,
+    workers,
 };
 pub use future::{
-    Error as FutureError, Future, Futures, IsFuture, IsValue, Promise, Selected, TooManyBlocked,
-    ValueOrFuture, WeakFuture, await_all, collect, repeat, select,
+    Error as FutureError, Future, Futures, IsFuture, IsValue, MailboxFull, Promise, Selected,
+    TooManyBlocked, ValueOrFuture, WeakFuture, await_all, collect, repeat, select,
 };
 pub use process::{
-    Context, DeadLetter, DispatchEvent, DispatchIdentity, Event, EventCounts, EventKind,
-    ExitReason, ExitedEvent, HttpEvent, HttpExchange, JoinError, Message, MessageEvent, Method,
-    ParseUpidError, Pid, Process, ProcessHandle, Recipient, SpawnError, Statistics, TerminateEvent,
-    Upid, WaitStatus, WithContext, defer, defer_with, delay, delay_with, repeat_in,
+    Context, DeadLetter, DeadLetterReason, DispatchEvent, DispatchIdentity, Event, EventCounts,
+    EventKind, ExitReason, ExitedEvent, HttpEvent, HttpExchange, JoinError, Message, MessageEvent,
+    Method, ParseUpidError, Permit, Pid, Process, ProcessHandle, Recipient, SpawnError,
+    SpawnOptions, Statistics, TerminateEvent, TrySendError, Upid, WaitStatus, WithContext, defer,
+    defer_with, delay, delay_with, repeat_in,
 };
 pub use runtime::{BuildError, Runtime, RuntimeBuilder};
 

@@ -14,9 +14,9 @@ use crate::future::{Future, ValueOrFuture};
 use crate::process::manager::ProcessManager;
 use crate::process::spawn::{spawn, spawn_or_nobody};
 use crate::process::{
-    MessageEvent, Method, Pid, Process, ProcessHandle, Recipient, SpawnError, Statistics, Upid,
-    WaitStatus, asynchronous, current_manager, directory, send, set_current_manager,
-    set_default_manager,
+    DeadLetterReason, MessageEvent, Method, Pid, Process, ProcessHandle, Recipient, SpawnError,
+    SpawnOptions, Statistics, Upid, WaitStatus, asynchronous, current_manager, directory, send,
+    set_current_manager, set_default_manager,
 };
 use crate::scheduler::pool::Pool;
 use crate::scheduler::{Configuration, Scheduler};
@@ -334,7 +334,33 @@ impl Runtime {
     ///
     /// See [`SpawnError`].
     pub fn spawn_named<P: Process>(&self, name: &str, process: P) -> Result<Pid<P>, SpawnError<P>> {
-        spawn(&self.manager, process, Some(name), None)
+        self.spawn_with(SpawnOptions::new().name(name), process)
+    }
+
+    /// See [`spawn_with`](crate::spawn_with).
+    ///
+    /// # Errors
+    ///
+    /// See [`SpawnError`].
+    pub fn spawn_with<P: Process>(
+        &self,
+        options: SpawnOptions,
+        process: P,
+    ) -> Result<Pid<P>, SpawnError<P>> {
+        spawn(&self.manager, process, &options, None)
+    }
+
+    /// See [`spawn_owned_with`](crate::spawn_owned_with).
+    ///
+    /// # Errors
+    ///
+    /// See [`SpawnError`].
+    pub fn spawn_owned_with<P: Process>(
+        &self,
+        options: SpawnOptions,
+        process: P,
+    ) -> Result<ProcessHandle<P>, SpawnError<P>> {
+        owned_with(&self.manager, &options, process)
     }
 
     /// See [`spawn_owned`](crate::spawn_owned).
@@ -359,7 +385,7 @@ impl Runtime {
     }
 
     /// The local process that a name means here: an address is this runtime's, or nobody's.
-    fn resolve(&self, to: &impl Recipient) -> Option<Upid> {
+    pub(crate) fn resolve(&self, to: &impl Recipient) -> Option<Upid> {
         send::resolve_in(&self.manager, &to.to_upid()).map(Upid::local)
     }
 
@@ -398,7 +424,9 @@ impl Runtime {
             Some(to) => crate::post(to, name, body),
             None => {
                 let event = MessageEvent::allocate(name.into(), Upid::nobody(), body.into());
-                self.manager.dead_letters().record(to.to_upid(), &event);
+                self.manager
+                    .dead_letters()
+                    .record(to.to_upid(), &event, DeadLetterReason::Nobody);
             }
         }
     }
@@ -468,6 +496,16 @@ pub(crate) fn owned<P: Process>(manager: &ProcessManager, process: P) -> Process
     let owner = crate::process::new_owner();
     let pid = spawn_or_nobody(manager, process, Some(Arc::clone(&owner)));
     ProcessHandle::new(pid, owner)
+}
+
+pub(crate) fn owned_with<P: Process>(
+    manager: &ProcessManager,
+    options: &SpawnOptions,
+    process: P,
+) -> Result<ProcessHandle<P>, SpawnError<P>> {
+    let owner = crate::process::new_owner();
+    let pid = spawn(manager, process, options, Some(Arc::clone(&owner)))?;
+    Ok(ProcessHandle::new(pid, owner))
 }
 
 /// Calls `f` with the current runtime: the worker's own, else the default one.

@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 7] = [
     &["clock"],
     &["scheduler"],
     &["process"],
-    &["runtime", "functions"],
+    &["runtime", "functions", "back_pressure"],
     &["executor", "sync", "time_series", "testing"],
 ];
 

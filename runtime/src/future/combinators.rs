@@ -118,7 +118,9 @@ where
 {
     fn run(self, upstream: Upstream<'_, T>) -> Step<T> {
         match upstream.error() {
-            Some(error @ Error::Failed(_)) => (self.0)(error).into_returned().into(),
+            Some(error @ (Error::Failed(_) | Error::Full(_))) => {
+                (self.0)(error).into_returned().into()
+            }
             _ => upstream.pass(),
         }
     }
@@ -191,7 +193,7 @@ impl<T: Send + 'static> Future<T> {
         link(self, Recover(f, PhantomData))
     }
 
-    /// Runs `f` on the error ([`Error::Failed`]) if this future fails; passes anything else on.
+    /// Runs `f` on the error ([`Error::Failed`] or [`Error::Full`]) if this future fails; passes anything else on.
     ///
     /// ```
     /// use libprocess::Future;

@@ -39,11 +39,11 @@
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::Error;
 use super::counts::{Claim, Counts};
 use super::node::{Node, NodeList, Work, has_observer, observer};
 use super::side::Side;
 use super::word::{Phase, Snapshot, Word};
+use super::{Error, MailboxFull};
 use crate::facade::atomic::{AtomicPtr, Ordering};
 use crate::facade::{Mutex, UnsafeCell, weakened};
 
@@ -70,6 +70,8 @@ pub(crate) enum Outcome<T> {
     None,
     Ready(T),
     Failed(Arc<str>),
+    /// A failure too.
+    Full(MailboxFull),
     Discarded,
     Abandoned,
     /// There was a value, and somebody has it.
@@ -81,6 +83,7 @@ impl<T> From<Result<T, Error>> for Outcome<T> {
         match result {
             Ok(value) => Self::Ready(value),
             Err(Error::Failed(message)) => Self::Failed(message),
+            Err(Error::Full(full)) => Self::Full(full),
             Err(Error::Discarded) => Self::Discarded,
             Err(Error::Abandoned) => Self::Abandoned,
             Err(error @ (Error::TimedOut | Error::TooManyBlocked(_) | Error::Taken)) => {
@@ -353,6 +356,7 @@ impl<T> Core<T> {
         self.peek(|outcome| match outcome {
             Outcome::None | Outcome::Ready(_) => None,
             Outcome::Failed(message) => Some(Error::Failed(Arc::clone(message))),
+            Outcome::Full(full) => Some(Error::Full(*full)),
             Outcome::Discarded => Some(Error::Discarded),
             Outcome::Abandoned => Some(Error::Abandoned),
             Outcome::Taken => Some(Error::Taken),

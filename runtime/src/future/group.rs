@@ -128,6 +128,7 @@ fn collect_error(error: Error) -> Option<Error> {
     Some(match error {
         Error::Abandoned => error,
         Error::Failed(message) => Error::Failed(format!("collect failed: {message}").into()),
+        Error::Full(full) => Error::Failed(format!("collect failed: {full}").into()),
         other => Error::Failed(format!("collect failed: {other}").into()),
     })
 }

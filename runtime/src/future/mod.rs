@@ -31,6 +31,7 @@ mod combinators;
 mod core;
 mod counts;
 pub(crate) mod embedded;
+mod full;
 mod group;
 #[cfg(all(test, libprocess_loom))]
 mod models;
@@ -45,6 +46,7 @@ mod word;
 pub use blocking::TooManyBlocked;
 pub use combinators::{IsFuture, IsValue, Returned, ValueOrFuture};
 pub(crate) use core::Outcome;
+pub use full::MailboxFull;
 pub use group::{Futures, Selected, await_all, collect, select};
 pub use promise::Promise;
 pub use repeat::repeat;
@@ -70,6 +72,9 @@ pub enum Error {
     /// The promise failed, with this message.
     #[error("failed: {0}")]
     Failed(Arc<str>),
+    /// The mailbox of the process was full: the dispatch was refused. Counts as a failure.
+    #[error("failed: {0}")]
+    Full(MailboxFull),
     /// The promise was discarded.
     #[error("discarded")]
     Discarded,
@@ -226,7 +231,7 @@ impl<T> Future<T> {
 
     /// Whether the future failed.
     pub fn is_failed(&self) -> bool {
-        self.outcome(|outcome| matches!(outcome, Outcome::Failed(_)))
+        self.outcome(|outcome| matches!(outcome, Outcome::Failed(_) | Outcome::Full(_)))
     }
 
     /// Whether the future was discarded. (Not: whether that was requested. See [`has_discard`](Self::has_discard).)
@@ -446,10 +451,10 @@ impl<T: Send + 'static> Future<T> {
 
     /// Runs `f` on the message, if the future has failed or fails.
     pub fn on_failed(&self, f: impl FnOnce(&str) + Send + 'static) -> &Self {
-        self.observe(|outcome| {
-            if let Outcome::Failed(message) = outcome {
-                f(message);
-            }
+        self.observe(|outcome| match outcome {
+            Outcome::Failed(message) => f(message),
+            Outcome::Full(full) => f(&full.to_string()),
+            _ => {}
         })
     }
 
@@ -485,6 +490,7 @@ impl<T: Send + 'static> Future<T> {
         self.observe(|outcome| match outcome {
             Outcome::Ready(value) => f(Ok(value)),
             Outcome::Failed(message) => f(Err(Error::Failed(Arc::clone(message)))),
+            Outcome::Full(full) => f(Err(Error::Full(*full))),
             Outcome::Discarded => f(Err(Error::Discarded)),
             Outcome::Taken => f(Err(Error::Taken)),
             Outcome::None | Outcome::Abandoned => {}
@@ -568,6 +574,7 @@ impl<T> fmt::Debug for Future<T> {
             Outcome::None => write!(f, "Future(pending{requested})"),
             Outcome::Ready(_) => write!(f, "Future(ready{requested})"),
             Outcome::Failed(message) => write!(f, "Future(failed: {message}{requested})"),
+            Outcome::Full(full) => write!(f, "Future(failed: {full}{requested})"),
             Outcome::Discarded => write!(f, "Future(discarded{requested})"),
             Outcome::Abandoned => write!(f, "Future(abandoned{requested})"),
             Outcome::Taken => write!(f, "Future(ready, its value taken{requested})"),

@@ -3,11 +3,11 @@ use std::ptr::NonNull;
 
 use bytes::Bytes;
 
-use super::event::{EventBox, EventKind, ExitedEvent, MessageEvent};
+use super::event::{EventBox, EventKind, ExitedEvent, Message, MessageEvent};
 use super::handlers::Action;
 use super::resume::Extra;
 use super::slot::Slot;
-use super::{Pid, Process, RawPid, Recipient, Upid, exits, send, statistics};
+use super::{Pid, Process, RawPid, Recipient, TrySendError, Upid, exits, send, statistics};
 use crate::scheduler::Worker;
 
 /// What a process can do while it is being served: lent to every handler.
@@ -73,7 +73,7 @@ impl<P: Process> Context<P> {
     /// Sends a message. What is sent to one process arrives in the order of the sends.
     ///
     /// One allocation, none for a name that is text known at compile time; the body is shared. To a process that has
-    /// ended, or that cannot be reached, the message is a dead letter: see [`Statistics`](crate::Statistics).
+    /// ended, whose mailbox is full, or that cannot be reached, the message is a dead letter: see [`Statistics`](crate::Statistics).
     #[inline(always)]
     pub fn send(
         &mut self,
@@ -82,6 +82,20 @@ impl<P: Process> Context<P> {
         body: impl Into<Bytes>,
     ) {
         send::send(to, name.into(), Upid::local(self.pid), body.into());
+    }
+
+    /// As [`send`](Self::send), to a process whose mailbox has room.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back, if the mailbox is full or the process has ended.
+    pub fn try_send(
+        &mut self,
+        to: impl Recipient,
+        name: impl Into<Cow<'static, str>>,
+        body: impl Into<Bytes>,
+    ) -> Result<(), TrySendError<Message>> {
+        super::try_send(to, name.into(), Upid::local(self.pid), body.into())
     }
 
     /// Has messages of this name served by `handler`; a handler or delegate that was there is replaced.

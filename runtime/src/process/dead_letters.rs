@@ -1,11 +1,14 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::event::{self, EventBox, EventKind, Message};
+use super::manager::ProcessManager;
 use super::{RawPid, Upid};
 use crate::facade::lock_std;
+use crate::future::MailboxFull;
 
 /// How many dead letters a runtime remembers; all are counted.
 const REMEMBERED: usize = 100;
@@ -22,10 +25,34 @@ pub struct DeadLetter {
     pub kind: EventKind,
     /// A message's name or a dispatch's function; empty for other kinds.
     pub name: Cow<'static, str>,
+    /// Why it reached nobody.
+    pub reason: DeadLetterReason,
+}
+
+/// Why an event reached nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DeadLetterReason {
+    /// The process had ended, or ended before it was served the event.
+    Ended,
+    /// The mailbox of the process was full.
+    Full,
+    /// Nobody is called so here, or the address cannot be reached.
+    Nobody,
+}
+
+impl fmt::Display for DeadLetterReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ended => "ended",
+            Self::Full => "full",
+            Self::Nobody => "nobody",
+        })
+    }
 }
 
 impl DeadLetter {
-    fn new(to: Upid, event: &EventBox) -> Self {
+    fn new(to: Upid, event: &EventBox, reason: DeadLetterReason) -> Self {
         let kind = event.kind();
         let (from, name) = match kind {
             EventKind::Message => {
@@ -50,6 +77,7 @@ impl DeadLetter {
             from,
             kind,
             name,
+            reason,
         }
     }
 }
@@ -58,14 +86,19 @@ impl DeadLetter {
 #[derive(Debug, Default)]
 pub(crate) struct DeadLetters {
     count: AtomicU64,
+    /// Of these, how many found a full mailbox.
+    full: AtomicU64,
     last: Mutex<VecDeque<DeadLetter>>,
 }
 
 impl DeadLetters {
-    pub(crate) fn record(&self, to: Upid, event: &EventBox) {
+    pub(crate) fn record(&self, to: Upid, event: &EventBox, reason: DeadLetterReason) {
         // Relaxed: a statistic.
         self.count.fetch_add(1, Ordering::Relaxed);
-        let letter = DeadLetter::new(to, event);
+        if reason == DeadLetterReason::Full {
+            self.full.fetch_add(1, Ordering::Relaxed);
+        }
+        let letter = DeadLetter::new(to, event, reason);
         let mut last = lock_std(&self.last);
         let forgotten = if last.len() == REMEMBERED {
             last.pop_front()
@@ -79,6 +112,10 @@ impl DeadLetters {
 
     pub(super) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn full(&self) -> u64 {
+        self.full.load(Ordering::Relaxed)
     }
 
     pub(super) fn last(&self) -> Vec<DeadLetter> {
@@ -95,11 +132,26 @@ pub(super) fn bury(pid: RawPid, event: EventBox) {
         // Who asks a process to end that has ended has lost nothing.
         return;
     }
-    super::current_manager(|manager| match manager {
-        Some(manager) => manager.dead_letters().record(Upid::local(pid), &event),
-        None => super::manager::with_runtime_of(pid, |manager| {
-            manager.dead_letters().record(Upid::local(pid), &event);
-        }),
-    });
+    record(pid, &event, DeadLetterReason::Ended);
     drop(event);
+}
+
+/// Records an event that found the mailbox of `pid` full, as `bury` does, and drops it: a dispatch's future fails.
+#[cold]
+#[inline(never)]
+pub(super) fn refuse(pid: RawPid, event: EventBox) {
+    record(pid, &event, DeadLetterReason::Full);
+    event::refuse(event, MailboxFull::of(pid));
+}
+
+fn record(pid: RawPid, event: &EventBox, reason: DeadLetterReason) {
+    let record = |manager: &ProcessManager| {
+        manager
+            .dead_letters()
+            .record(Upid::local(pid), event, reason);
+    };
+    super::current_manager(|manager| match manager {
+        Some(manager) => record(manager),
+        None => super::manager::with_runtime_of(pid, record),
+    });
 }

@@ -45,7 +45,7 @@ where
 {
     move |argument| {
         let (event, future) = dispatch_of_method::<P, (A,), M, K>(method, (argument,));
-        send::deliver(pid.raw(), event);
+        send::deliver_owed(pid.raw(), event);
         future
     }
 }
@@ -82,7 +82,7 @@ where
     move |argument| {
         let call = move |process: &mut P, cx: &mut Context<P>| closure(process, cx, argument);
         let (event, future) = dispatch_of_closure::<P, _, U, R, K>(call, location);
-        send::deliver(pid.raw(), event);
+        send::deliver_owed(pid.raw(), event);
         future
     }
 }
@@ -122,7 +122,7 @@ where
     clock_of(pid.raw()).timer(duration, move || {
         let (event, unwatched) = dispatch_of_method::<P, A, M, K>(method, arguments);
         drop(unwatched);
-        send::deliver(pid.raw(), event);
+        send::deliver_owed(pid.raw(), event);
     })
 }
 
@@ -140,7 +140,7 @@ where
     clock_of(pid.raw()).timer(duration, move || {
         let (event, unwatched) = dispatch_of_closure::<P, F, U, R, K>(closure, location);
         drop(unwatched);
-        send::deliver(pid.raw(), event);
+        send::deliver_owed(pid.raw(), event);
     })
 }
 

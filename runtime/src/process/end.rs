@@ -101,8 +101,10 @@ pub(super) unsafe fn end<P: Process>(
     if crate::clock::any_paused() {
         super::times::end(manager, pid);
     }
-    let waiters = ties.map_or_else(Vec::new, |ties| ties.waiters);
+    let (waiters, room) = ties.map_or_else(Default::default, |ties| (ties.waiters, ties.room));
     current::set_ending(None);
+    // Who waits for room in the mailbox is abandoned.
+    drop(room);
     for waiter in waiters {
         waiter.set(reason.clone());
     }

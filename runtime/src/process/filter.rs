@@ -45,9 +45,9 @@ pub(crate) struct HeldEvent {
 }
 
 impl HeldEvent {
-    /// Sends it on, behind what is in the mailbox now. False if the process has ended.
+    /// Sends it on, behind what is in the mailbox now, also if that is full: it was let in before. False if the process has ended.
     pub(crate) fn release(self) -> bool {
-        send::deliver(self.to, self.event)
+        send::deliver_owed(self.to, self.event)
     }
 }
 

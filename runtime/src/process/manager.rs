@@ -180,6 +180,7 @@ impl ProcessManager {
             },
             unhandled: counts[UNHANDLED],
             dead_letters: self.dead_letters.count(),
+            refused: self.dead_letters.full(),
             last_dead_letters: self.dead_letters.last(),
             spawned: self.population.spawned.load(Ordering::Relaxed),
             ended: counts[ENDED],

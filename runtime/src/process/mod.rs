@@ -17,20 +17,25 @@ pub(crate) mod manager;
 mod method;
 #[cfg(all(test, libprocess_loom))]
 mod models;
+#[cfg(all(test, libprocess_loom))]
+mod models_bounded;
+mod permit;
 mod pid;
 mod repeat;
 mod resume;
+mod room;
 pub(crate) mod send;
 mod slot;
 pub(crate) mod spawn;
 mod statistics;
+mod tenancy;
 mod times;
 mod upid;
 mod vtable;
 
 pub use context::Context;
 pub(crate) use current::{current_manager, set_current_manager, set_default_manager};
-pub use dead_letters::DeadLetter;
+pub use dead_letters::{DeadLetter, DeadLetterReason};
 pub use defer::{defer, defer_with, delay, delay_with};
 pub use event::{
     DispatchEvent, DispatchIdentity, Event, EventKind, ExitReason, ExitedEvent, HttpEvent,
@@ -39,10 +44,12 @@ pub use event::{
 pub use exits::WaitStatus;
 pub use handle::{JoinError, ProcessHandle};
 pub use method::{Method, WithContext};
+pub use permit::{Permit, TrySendError};
+pub(crate) use permit::{reserve, try_dispatch, try_dispatch_at, try_reserve, try_send};
 pub use pid::Pid;
 pub(crate) use pid::RawPid;
 pub use repeat::repeat_in;
-pub use spawn::SpawnError;
+pub use spawn::{SpawnError, SpawnOptions};
 pub use statistics::{EventCounts, Statistics};
 pub use upid::{ParseUpidError, Recipient, Upid};
 

@@ -13,6 +13,7 @@ use loom::thread;
 
 use super::arena::{Arena, FreeList};
 use super::event::{EventBox, EventKind, MessageEvent, TerminateEvent};
+use super::room::Told;
 use super::slot::{Delivery, Next, Slot};
 use super::vtable::ProcessTable;
 use super::{Process, RawPid, Upid};
@@ -32,8 +33,8 @@ struct Tenant {
 }
 
 /// An arena, and what became of every event. The counts are plain atomics: they are no part of the model.
-struct World {
-    arena: Arena,
+pub(super) struct World {
+    pub(super) arena: Arena,
     own: FreeList,
     served: AtomicU32,
     dead: AtomicU32,
@@ -43,7 +44,7 @@ struct World {
 }
 
 impl World {
-    fn new() -> Arc<Self> {
+    pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             arena: Arena::new(u32::MAX),
             own: FreeList::new(),
@@ -56,6 +57,11 @@ impl World {
 
     /// Moves a tenant in and works off its first token.
     fn spawn(&self) -> RawPid {
+        self.spawn_bounded(None)
+    }
+
+    /// As `spawn`, with room for so many events.
+    pub(super) fn spawn_bounded(&self, capacity: Option<u32>) -> RawPid {
         let slot = self.arena.claim(&self.own).expect("a free slot");
         let pid = slot.pid();
         let tenant = Box::into_raw(Box::new(Tenant {
@@ -69,6 +75,7 @@ impl World {
                 ProcessTable::of::<Modelled>(),
                 tenant.cast(),
                 None,
+                capacity,
             );
         }
         self.work(slot);
@@ -89,8 +96,12 @@ impl World {
         touch();
         loop {
             // SAFETY: the token is held until `Rested` or the end.
-            match unsafe { slot.next(generation) } {
-                Next::Event(event) => {
+            let next = unsafe { slot.next(generation) };
+            if matches!(next, Next::Paid(_)) {
+                self.give_back(slot.pid());
+            }
+            match next {
+                Next::Event(event) | Next::Paid(event) => {
                     touch();
                     let end = event.kind() == EventKind::Terminate;
                     self.serve(generation, event);
@@ -110,6 +121,13 @@ impl World {
                 }
                 Next::Rested => return,
             }
+        }
+    }
+
+    /// Gives a credit back, and tells whoever waited for it.
+    pub(super) fn give_back(&self, pid: RawPid) {
+        if let Some(waiter) = self.arena.slot(pid).give_back(pid) {
+            waiter(Told::Granted);
         }
     }
 
@@ -154,16 +172,16 @@ impl World {
         match delivery {
             Delivery::Queued => {}
             Delivery::Schedule(slot) => self.work(slot),
-            Delivery::Dead(event) => self.bury(event),
+            Delivery::Dead(event) | Delivery::Full(event) => self.bury(event),
         }
     }
 
-    fn send(&self, to: RawPid) {
+    pub(super) fn send(&self, to: RawPid) {
         let event = MessageEvent::allocate("model".into(), Upid::nobody(), Bytes::new());
         self.settle(self.arena.slot(to).push(to, event));
     }
 
-    fn terminate(&self, pid: RawPid) {
+    pub(super) fn terminate(&self, pid: RawPid) {
         let event = TerminateEvent {
             from: Upid::nobody(),
         }
@@ -172,7 +190,7 @@ impl World {
     }
 
     /// All events but those that wait were served or buried, and as many tenants ended.
-    fn check(&self, events: u32, ended: u32) {
+    pub(super) fn check(&self, events: u32, ended: u32) {
         let accounted = self.served.load(Ordering::Relaxed) + self.dead.load(Ordering::Relaxed);
         assert_eq!(accounted, events, "an event was lost, or served twice");
         assert_eq!(
@@ -184,12 +202,12 @@ impl World {
 }
 
 /// Explores every interleaving: the models are small enough to go without a bound on preemptions.
-fn model(f: impl Fn() + Send + Sync + 'static) {
+pub(super) fn model(f: impl Fn() + Send + Sync + 'static) {
     loom::model::Builder::new().check(f);
 }
 
 /// Runs a model with a weakening and gives what loom says against it.
-fn complaint(name: &'static str, f: impl Fn() + Send + Sync + 'static) -> String {
+pub(super) fn complaint(name: &'static str, f: impl Fn() + Send + Sync + 'static) -> String {
     let failure = catch_unwind(AssertUnwindSafe(|| with_weakening(name, || model(f))));
     let payload = failure.expect_err("the weakening was not noticed");
     payload

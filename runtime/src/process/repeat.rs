@@ -88,7 +88,7 @@ impl<F> Lent<F> {
             }
         };
         let (event, future) = dispatch_of_closure(call, location);
-        send::deliver(pid.raw(), event);
+        send::deliver_owed(pid.raw(), event);
         future
     }
 }

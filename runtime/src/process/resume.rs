@@ -10,7 +10,7 @@ use super::event::{Event, EventBox, EventKind};
 use super::handlers::Handlers;
 use super::manager::ProcessManager;
 use super::slot::{Next, Slot};
-use super::{Context, Process, current, dead_letters, end, filter, send, statistics};
+use super::{Context, Process, current, dead_letters, end, filter, room, send, statistics};
 use crate::process::handle::Owner;
 use crate::scheduler::{Header, Worker};
 
@@ -108,41 +108,47 @@ unsafe fn serve_events<P: Process>(
     let counters = worker.counters();
     loop {
         // SAFETY: by the contract; after `Rested` nothing is touched.
-        match unsafe { slot.next(generation) } {
-            Next::Event(event) => {
-                let kind = event.kind();
-                if kind == EventKind::Exited {
-                    cx.forget_link(&event);
-                }
-                let event = if manager.filters().any() {
-                    filter::look(manager, cx.raw_pid(), event)
-                } else {
-                    Some(event)
-                };
-                let Some(event) = event else {
-                    budget -= 1;
-                    if budget == 0 {
-                        return Outcome::Yielded;
-                    }
-                    continue;
-                };
-                counters.add(statistics::FIRST_EVENT + kind as usize, 1);
-                // SAFETY: the event was sent to this pid, whose type is `P`; so a dispatch is to a `P`.
-                process.serve(unsafe { Event::from_box(event) }, cx);
-                if kind == EventKind::Terminate {
-                    return Outcome::Terminated;
-                }
-                budget -= 1;
-                if budget == 0 {
-                    return Outcome::Yielded;
-                }
+        let event = match unsafe { slot.next(generation) } {
+            Next::Event(event) => event,
+            Next::Paid(event) => {
+                room::give_back(slot, cx.raw_pid());
+                event
             }
-            Next::Stale(event) => bury_stale(slot, event),
+            Next::Stale(event) => {
+                bury_stale(slot, event);
+                continue;
+            }
             Next::Terminate => {
                 serve_terminate(slot, generation, process, cx);
                 return Outcome::Terminated;
             }
             Next::Rested => return Outcome::Rested,
+        };
+        let kind = event.kind();
+        if kind == EventKind::Exited {
+            cx.forget_link(&event);
+        }
+        let event = if manager.filters().any() {
+            filter::look(manager, cx.raw_pid(), event)
+        } else {
+            Some(event)
+        };
+        let Some(event) = event else {
+            budget -= 1;
+            if budget == 0 {
+                return Outcome::Yielded;
+            }
+            continue;
+        };
+        counters.add(statistics::FIRST_EVENT + kind as usize, 1);
+        // SAFETY: the event was sent to this pid, whose type is `P`; so a dispatch is to a `P`.
+        process.serve(unsafe { Event::from_box(event) }, cx);
+        if kind == EventKind::Terminate {
+            return Outcome::Terminated;
+        }
+        budget -= 1;
+        if budget == 0 {
+            return Outcome::Yielded;
         }
     }
 }

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::arena::arena;
-use super::dead_letters::bury;
+use super::dead_letters::{DeadLetterReason, bury, refuse};
 use super::event::{EventBox, MessageEvent};
 use super::manager::ProcessManager;
+use super::room::RawPermit;
 use super::slot::{Delivery, Slot};
 use super::upid::Route;
 use super::{RawPid, Recipient, Upid, directory};
@@ -20,7 +21,38 @@ pub(crate) fn deliver(pid: RawPid, event: EventBox) -> bool {
     if clock::any_paused() {
         super::times::carry(pid);
     }
-    settle(pid, arena().slot(pid).push(pid, event))
+    let slot = arena().slot(pid);
+    // Two ways, so that what an unbounded mailbox cannot answer is not asked of it.
+    if slot.is_unbounded(pid) {
+        settle(pid, slot.push_unbounded(pid, event))
+    } else {
+        deliver_bounded(slot, pid, event)
+    }
+}
+
+/// As `deliver`, where the process has a bound, or has ended.
+#[cold]
+#[inline(never)]
+fn deliver_bounded(slot: &Slot, pid: RawPid, event: EventBox) -> bool {
+    settle(pid, slot.push_bounded(pid, event))
+}
+
+/// As `deliver`, also into a full mailbox: for what a process is owed, such as what it asked to be called with later.
+#[inline]
+pub(crate) fn deliver_owed(pid: RawPid, mut event: EventBox) -> bool {
+    event.exempt();
+    deliver(pid, event)
+}
+
+/// As `deliver`, with room that was reserved.
+pub(super) fn deliver_reserved(permit: RawPermit, pid: RawPid, event: EventBox) -> bool {
+    if !permit.spend() {
+        return deliver(pid, event);
+    }
+    if clock::any_paused() {
+        super::times::carry(pid);
+    }
+    settle(pid, arena().slot(pid).push_paid(pid, event))
 }
 
 /// Does what a push asks for. False if the event became a dead letter.
@@ -34,6 +66,10 @@ pub(super) fn settle(pid: RawPid, delivery: Delivery<'_>) -> bool {
         }
         Delivery::Dead(event) => {
             bury(pid, event);
+            false
+        }
+        Delivery::Full(event) => {
+            refuse(pid, event);
             false
         }
     }
@@ -79,7 +115,9 @@ pub(super) fn send_elsewhere(to: &Upid, event: EventBox) -> bool {
         None => {
             super::current::with_runtime(|manager| {
                 if let Some(manager) = manager {
-                    manager.dead_letters().record(to.clone(), &event);
+                    manager
+                        .dead_letters()
+                        .record(to.clone(), &event, DeadLetterReason::Nobody);
                 }
             });
             false

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `header` | written by the claimer before the mailbox opens; read by the worker that runs the token |
 //! | `mailbox` | pushed to by anyone; taken from, rested and closed by the token holder; opened by the claimer |
-//! | `generation` | read by anyone; written in `vacate`, under the `ties` lock |
+//! | `tenancy` | read by anyone; the generation is written in `vacate`, the capacity in `open`, under the `ties` lock; credits as its module says |
 //! | `tenant.manager` | written by the claimer, and cleared in `vacate`, both under the `ties` lock; read under that lock, or by the token holder |
 //! | `terminate` | raised by anyone; read by the token holder |
 //! | `token` | the token holder alone |
@@ -23,6 +23,7 @@
 //! * *An event reaches the next tenant.* A sender stalls between look-up and push. The event's generation differs: [`Next::Stale`].
 //! * *A stale push schedules the next tenant.* Then the sender holds a real token of the new tenant, and passes it on by what it reads
 //!   after winning it. One useless resume.
+//! * *A stale sender takes a credit of the next tenant's mailbox.* The credits are in one word with the generation: see [`tenancy`](super::tenancy).
 //! * *A stale `terminate` ends the next tenant.* It raises `terminate` to a generation that is past, which equals nobody's.
 
 use std::collections::BTreeSet;
@@ -33,6 +34,8 @@ use libprocess_queues::event::{Batch, Enqueued, EventQueue, Rest};
 
 use super::event::{EventBox, EventKind, ExitReason};
 use super::manager::ProcessManager;
+use super::room::Room;
+use super::tenancy::Tenancy;
 use super::vtable::ProcessTable;
 use super::{Mailbox, RawPid};
 use crate::facade::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -40,13 +43,14 @@ use crate::facade::{Mutex, MutexGuard, UnsafeCell, lock, weakened};
 use crate::future::Promise;
 use crate::scheduler::{Header, Runnable};
 
+mod credits;
+
 #[repr(C, align(128))]
 pub(crate) struct Slot {
     // First, so that a pointer to the slot is one to its header.
     header: std::cell::UnsafeCell<Header>,
     mailbox: Mailbox,
-    index: u32,
-    generation: AtomicU32,
+    tenancy: Tenancy,
     tenant: UnsafeCell<Tenant>,
     token: TokenLine,
 }
@@ -65,6 +69,7 @@ struct TokenLine {
     last_runtime: AtomicU64,
     terminate: AtomicU32,
     pub(crate) next_free: AtomicU32,
+    index: u32,
     side: UnsafeCell<TokenSide>,
     ties: Mutex<Option<Box<Ties>>>,
 }
@@ -82,6 +87,8 @@ pub(crate) struct Ties {
     /// Ordered, so that `exited` goes out in an order that a seed can replay.
     pub(crate) linkers: BTreeSet<RawPid>,
     pub(crate) waiters: Vec<Promise<ExitReason>>,
+    /// Who waits for room in a full mailbox.
+    pub(crate) room: Option<Box<Room>>,
 }
 
 // SAFETY: the table above: each field is either synchronized itself or touched under the `ties` lock
@@ -95,6 +102,8 @@ unsafe impl Sync for Slot {}
 pub(crate) enum Next {
     /// Serve this.
     Event(EventBox),
+    /// Serve this, and first give its credit back.
+    Paid(EventBox),
     /// It was for an earlier tenant: a dead letter.
     Stale(EventBox),
     /// `terminate` was called: end, before anything else is served.
@@ -112,6 +121,8 @@ pub(crate) enum Delivery<'a> {
     Schedule(&'a Slot),
     /// The process has ended.
     Dead(EventBox),
+    /// The mailbox is full.
+    Full(EventBox),
 }
 
 impl Slot {
@@ -119,8 +130,7 @@ impl Slot {
         Self {
             header: std::cell::UnsafeCell::new(Header::new(run)),
             mailbox: Mailbox::closed(),
-            index,
-            generation: AtomicU32::new(1),
+            tenancy: Tenancy::new(),
             tenant: UnsafeCell::new(Tenant {
                 manager: std::ptr::null(),
                 table: None,
@@ -129,6 +139,7 @@ impl Slot {
                 last_runtime: AtomicU64::new(0),
                 terminate: AtomicU32::new(0),
                 next_free: AtomicU32::new(0),
+                index,
                 side: UnsafeCell::new(TokenSide {
                     batch: Batch::new(),
                     cell: std::ptr::null_mut(),
@@ -140,7 +151,7 @@ impl Slot {
 
     #[inline]
     pub(crate) fn index(&self) -> u32 {
-        self.index
+        self.token.index
     }
 
     pub(super) fn next_free(&self) -> &AtomicU32 {
@@ -149,8 +160,8 @@ impl Slot {
 
     /// The tenant's pid, or the one that the next tenant will have.
     pub(crate) fn pid(&self) -> RawPid {
-        // Relaxed: callers have the token or the claim, or compare under the `ties` lock.
-        RawPid::new(self.index, self.generation.load(Ordering::Relaxed))
+        // Callers have the token or the claim, or compare under the `ties` lock.
+        RawPid::new(self.token.index, self.tenancy.generation())
     }
 
     // ---- the claimer ----
@@ -168,6 +179,7 @@ impl Slot {
         table: &'static ProcessTable,
         cell: *mut (),
         name: Option<Arc<str>>,
+        capacity: Option<u32>,
     ) {
         // Relaxed: a hint, for whom to tell of dead letters.
         self.token.last_runtime.store(runtime, Ordering::Relaxed);
@@ -190,6 +202,7 @@ impl Slot {
                 table: Some(table),
             }
         });
+        self.tenancy.begin(capacity);
         // Under the lock: a closing runtime's walk, which locks it, then either finds an open mailbox to terminate, or was here before, and
         // the opener, who looks after it, sees that the runtime is closing.
         self.mailbox.open();
@@ -209,14 +222,30 @@ impl Slot {
 
     // ---- senders ----
 
+    /// Whether `pid` names the tenant, and he has no bound. A shortcut: a sender that stalls behind it is caught by the event's generation.
+    #[inline(always)]
+    pub(crate) fn is_unbounded(&self, pid: RawPid) -> bool {
+        self.tenancy.is_unbounded(pid.generation())
+    }
+
     /// Pushes an event for the tenant that `pid` names.
-    #[inline]
-    pub(crate) fn push(&self, pid: RawPid, mut event: EventBox) -> Delivery<'_> {
-        // Relaxed: only a shortcut. A sender that stalls behind it is caught by the event's generation.
-        if self.generation.load(Ordering::Relaxed) != pid.generation() {
-            return Delivery::Dead(event);
+    pub(crate) fn push(&self, pid: RawPid, event: EventBox) -> Delivery<'_> {
+        if self.is_unbounded(pid) {
+            self.push_unbounded(pid, event)
+        } else {
+            self.push_bounded(pid, event)
         }
-        event.set_generation(pid.generation());
+    }
+
+    /// As `push`, for who asked `is_unbounded`.
+    #[inline(always)]
+    pub(crate) fn push_unbounded(&self, pid: RawPid, event: EventBox) -> Delivery<'_> {
+        self.enqueue(pid, event, false)
+    }
+
+    #[inline(always)]
+    fn enqueue(&self, pid: RawPid, mut event: EventBox, paid: bool) -> Delivery<'_> {
+        event.stamp(pid.generation(), paid);
         match self.mailbox.enqueue(event) {
             Enqueued::Queued => Delivery::Queued,
             Enqueued::Schedule => Delivery::Schedule(self),
@@ -290,10 +319,10 @@ impl Slot {
                 .side
                 .with_mut(|side| unsafe { (*side).batch.pop_front() });
             if let Some(event) = event {
-                return if event.generation() == generation || weakened("generation") {
+                return if event.is_stamped_free(generation) || weakened("generation") {
                     Next::Event(event)
                 } else {
-                    Next::Stale(event)
+                    Self::paid_or_stale(event, generation)
                 };
             }
             // SAFETY: by the contract.
@@ -301,6 +330,17 @@ impl Slot {
                 return Next::Rested;
             }
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn paid_or_stale(mut event: EventBox, generation: u32) -> Next {
+        if event.generation() != generation {
+            return Next::Stale(event);
+        }
+        // Its credit is given back now; who passes it on pays anew.
+        event.stamp(generation, false);
+        Next::Paid(event)
     }
 
     /// Takes what came meanwhile into the empty batch; or rests, and gives false, if nothing did.
@@ -427,14 +467,13 @@ impl Slot {
                 table: None,
             };
         });
-        // Relaxed: written by one thread, under the lock; the others' reads are shortcuts or under the lock.
-        let generation = self.generation.load(Ordering::Relaxed);
+        let generation = self.tenancy.generation();
         let vacated = if generation >= limit {
             // No pid has generation 0, so nobody ever compares equal again.
-            self.generation.store(0, Ordering::Relaxed);
+            self.tenancy.end(0);
             Vacated::Retired
         } else {
-            self.generation.store(generation + 1, Ordering::Relaxed);
+            self.tenancy.end(generation + 1);
             Vacated::Free
         };
         drop(ties);
@@ -446,10 +485,8 @@ impl Slot {
     /// Locks the ties if `pid` still names the tenant.
     pub(crate) fn lock_ties(&self, pid: RawPid) -> Option<TiesGuard<'_>> {
         let guard = lock(&self.token.ties);
-        // Relaxed: written under the same lock.
-        if self.generation.load(Ordering::Relaxed) != pid.generation()
-            && !weakened("ties-generation")
-        {
+        // Written under the same lock.
+        if self.tenancy.generation() != pid.generation() && !weakened("ties-generation") {
             return None;
         }
         // SAFETY: under the lock.

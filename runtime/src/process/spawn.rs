@@ -12,6 +12,62 @@ use super::vtable::ProcessTable;
 use super::{Pid, Process, RawPid, Upid};
 use crate::clock;
 
+/// How a process is to be spawned: see [`spawn_with`](crate::spawn_with).
+///
+/// ```
+/// use libprocess::{FutureError, Process, SpawnOptions, dispatch, spawn_with, terminate, wait};
+///
+/// struct Store;
+/// impl Process for Store {}
+/// impl Store {
+///     fn put(&mut self, key: u32) -> u32 { key }
+/// }
+///
+/// let store = spawn_with(SpawnOptions::new().name("store").mailbox_capacity(100), Store)?;
+/// match dispatch(store, Store::put, (1,)).get() {
+///     Ok(key) => assert_eq!(key, 1),
+///     Err(FutureError::Full(full)) => println!("{full}: try again later"),
+///     Err(error) => println!("{error}"),
+/// }
+/// terminate(store);
+/// wait(store);
+/// # Ok::<(), libprocess::SpawnError<Store>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "options do nothing until `spawn_with`"]
+pub struct SpawnOptions {
+    name: Option<String>,
+    mailbox_capacity: Option<u32>,
+}
+
+impl SpawnOptions {
+    /// No name, and a mailbox without a bound: what [`spawn`](crate::spawn) does.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A name, by which the process is found until it ends: as [`spawn_named`](crate::spawn_named).
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// How many events may wait in the mailbox. The one that is being served does not count. By default there is no bound.
+    ///
+    /// What is sent to a full mailbox is refused: a message becomes a [dead letter](crate::DeadLetterReason::Full), the future of a dispatch or request fails
+    /// with [`Full`](crate::FutureError::Full) (and is counted as a dead letter too), what was *tried* ([`try_post`](crate::try_post) and its kin) is given
+    /// back. [`reserve`](crate::reserve) waits for room instead.
+    ///
+    /// Some events count for nothing and are never refused: requests to end, news of ends, and what the process is owed: the calls of [`defer`](crate::defer),
+    /// [`delay`](crate::delay) and [`repeat_in`](crate::repeat_in), of which there are as many as somebody began. They keep their place among the others.
+    ///
+    /// With a capacity of 0 only those get in. Above 4,294,967,293 it is that.
+    pub fn mailbox_capacity(mut self, events: u32) -> Self {
+        self.mailbox_capacity = Some(events);
+        self
+    }
+}
+
 /// Why a process was not spawned. Gives the process back.
 pub enum SpawnError<P> {
     /// A process of that name is alive in this runtime.
@@ -85,9 +141,10 @@ impl<P> std::error::Error for SpawnError<P> {}
 pub(crate) fn spawn<P: Process>(
     manager: &ProcessManager,
     process: P,
-    name: Option<&str>,
+    options: &SpawnOptions,
     owner: Option<Arc<Owner<P>>>,
 ) -> Result<Pid<P>, SpawnError<P>> {
+    let name = options.name.as_deref();
     if let Some(name) = name
         && (name.is_empty() || name.contains(['/', '@']))
     {
@@ -132,6 +189,7 @@ pub(crate) fn spawn<P: Process>(
             ProcessTable::of::<P>(),
             cell.cast(),
             name.clone(),
+            options.mailbox_capacity,
         );
     }
     if clock::any_paused() {
@@ -155,7 +213,7 @@ pub(crate) fn spawn_or_nobody<P: Process>(
     process: P,
     owner: Option<Arc<Owner<P>>>,
 ) -> Pid<P> {
-    match spawn(manager, process, None, owner) {
+    match spawn(manager, process, &SpawnOptions::new(), owner) {
         Ok(pid) => pid,
         Err(error) => {
             tracing::error!(%error, "a process could not be spawned");

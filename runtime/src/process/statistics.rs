@@ -49,9 +49,11 @@ pub struct Statistics {
     pub events: EventCounts,
     /// Messages whose name no handler has.
     pub unhandled: u64,
-    /// Events that reached nobody, because the process they were for had ended or ended first.
+    /// Events that reached nobody: the process they were for had ended or ended first, or its mailbox was full.
     pub dead_letters: u64,
-    /// The last hundred of those that were sent to a process that had ended, oldest first.
+    /// Those of the dead letters that found a full mailbox.
+    pub refused: u64,
+    /// The last hundred dead letters, oldest first.
     pub last_dead_letters: Vec<DeadLetter>,
     /// Processes spawned.
     pub spawned: u64,

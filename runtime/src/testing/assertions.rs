@@ -32,6 +32,7 @@ pub fn ready<T>(future: Future<T>, timeout: Duration, text: &str) -> T {
 pub fn failed<T>(future: Future<T>, timeout: Duration, text: &str) -> Arc<str> {
     match future.get_timeout(timeout) {
         Err(Error::Failed(message)) => message,
+        Err(Error::Full(full)) => full.to_string().into(),
         other => refuse(text, "failed", timeout, other.err().as_ref()),
     }
 }

@@ -6,6 +6,8 @@
     reason = "each test file uses its own part"
 )]
 
+pub mod store;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};

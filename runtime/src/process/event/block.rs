@@ -50,8 +50,14 @@ pub(crate) struct Table {
 pub(crate) struct Header {
     link: Link,
     table: &'static Table,
-    generation: u32,
+    /// The generation that it is for (low half), and [`PAID`] or [`EXEMPT`]. One word, as the receiver asks for both at once.
+    stamp: u64,
 }
+
+/// A mark of an event that has a credit of its mailbox.
+const PAID: u64 = 1 << 32;
+/// A mark of an event that needs none, though of a kind that does. Until it is pushed.
+const EXEMPT: u64 = 1 << 33;
 
 /// A block: the header first, so that a pointer to the block is one to the header and to the link.
 #[repr(C)]
@@ -131,7 +137,7 @@ impl EventBox {
             (&raw mut (*block).header).write(Header {
                 link: Link::new(),
                 table,
-                generation: 0,
+                stamp: 0,
             });
             write(&raw mut (*block).payload);
             Self(NonNull::new_unchecked(block).cast())
@@ -161,14 +167,42 @@ impl EventBox {
 
     #[inline]
     pub(crate) fn generation(&self) -> u32 {
-        self.header().generation
+        self.header().stamp as u32
     }
 
-    /// Names the tenant that the event is for.
+    /// Whether it is for this tenant, and has no credit.
     #[inline]
-    pub(crate) fn set_generation(&mut self, generation: u32) {
+    pub(crate) fn is_stamped_free(&self, generation: u32) -> bool {
+        self.header().stamp == u64::from(generation)
+    }
+
+    /// Names the tenant that the event is for, and says whether it has a credit of his mailbox.
+    #[inline]
+    pub(crate) fn stamp(&mut self, generation: u32, paid: bool) {
+        self.set_stamp(u64::from(generation) | if paid { PAID } else { 0 });
+    }
+
+    /// Lets the event into a full mailbox: what the process is owed, not what somebody wants of it.
+    #[inline]
+    pub(crate) fn exempt(&mut self) {
+        self.set_stamp(EXEMPT);
+    }
+
+    #[inline]
+    fn set_stamp(&mut self, stamp: u64) {
         // SAFETY: invariant 1; the box is borrowed mutably.
-        unsafe { self.0.as_mut() }.generation = generation;
+        unsafe { self.0.as_mut() }.stamp = stamp;
+    }
+
+    /// Whether a bounded mailbox takes it only for a credit.
+    pub(crate) fn takes_credit(&self) -> bool {
+        let header = self.header();
+        let of_its_kind = match header.table.kind {
+            EventKind::Message | EventKind::Http => true,
+            EventKind::Dispatch => !super::dispatch::is_internal(header.table),
+            EventKind::Exited | EventKind::Terminate => false,
+        };
+        of_its_kind && header.stamp & EXEMPT == 0
     }
 
     /// The payload.
@@ -247,7 +281,7 @@ unsafe impl Linked for EventBox {
 impl Header {
     /// The kind and the generation of a pending event.
     pub(crate) fn kind_for(&self) -> (EventKind, u32) {
-        (self.table.kind, self.generation)
+        (self.table.kind, self.stamp as u32)
     }
 }
 

@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 
 use super::block::{Block, EventBox, Header, Table, dispatch_table_of, dispatch_table_with};
 use crate::future::embedded::{CoreHeader, Embedded, EmbeddedTable, NothingHeld};
-use crate::future::{Future, Outcome, Promise, Returned, ValueOrFuture};
+use crate::future::{Future, MailboxFull, Outcome, Promise, Returned, ValueOrFuture};
 use crate::process::resume::guarded;
 use crate::process::{Context, Method, Process};
 
@@ -18,6 +18,8 @@ pub(crate) struct DispatchTable {
     /// Takes the block and calls its closure on a `P` and a `Context<P>`.
     call: unsafe fn(NonNull<Header>, *mut (), *mut ()),
     identity: unsafe fn(NonNull<Header>) -> DispatchIdentity,
+    /// Drops the closure and has the future fail, as the mailbox is full.
+    refuse: unsafe fn(NonNull<Header>, MailboxFull),
 }
 
 /// Which function a dispatch calls.
@@ -127,6 +129,20 @@ pub(crate) fn identity(event: &EventBox) -> Option<DispatchIdentity> {
         .map(|table| identity_of(event, table))
 }
 
+/// Whether a block is a dispatch of the runtime's own.
+pub(crate) fn is_internal(table: &Table) -> bool {
+    table.dispatch.as_ref().is_some_and(|table| table.internal)
+}
+
+/// Drops a dispatch that found its mailbox full, and has its future say so.
+pub(super) fn refuse(event: EventBox, full: MailboxFull) {
+    if let Some(table) = &event.table().dispatch {
+        let header = libprocess_queues::event::Linked::into_link(event).cast();
+        // SAFETY: the table is the block's, which is given up here.
+        unsafe { (table.refuse)(header, full) }
+    }
+}
+
 /// Completes a dispatch's future with what the function returns.
 ///
 /// The callbacks of the future are its caller's, so a panic in one of them is not this process's. If the function itself panics, the future is
@@ -234,6 +250,18 @@ where
         let (call, _abandoned) = unsafe { Self::take(header) };
         drop(call);
     }
+
+    /// As `drop_unrun`, but the future fails.
+    ///
+    /// # Safety
+    ///
+    /// As `take`.
+    unsafe fn refuse(header: NonNull<Header>, full: MailboxFull) {
+        // SAFETY: by the contract.
+        let (call, promise) = unsafe { Self::take(header) };
+        drop(call);
+        promise.settle(Outcome::Full(full));
+    }
 }
 
 /// The call of `dispatch`.
@@ -258,6 +286,7 @@ where
                 name: std::any::type_name::<M>(),
                 function: TypeId::of::<M>(),
             },
+            refuse: Call::<Self, M::Output>::refuse,
         },
         Call::<Self, M::Output>::drop_unrun,
     );
@@ -314,6 +343,7 @@ where
             internal: false,
             call: Self::call,
             identity: Self::identity,
+            refuse: Call::<Self, U>::refuse,
         },
         Call::<Self, U>::drop_unrun,
     );
@@ -377,12 +407,19 @@ impl<P: Process> FunctionCall<P> {
         internal: true,
         call: Self::call,
         identity: Self::identity,
+        refuse: Self::refuse,
     });
 
     unsafe fn identity(header: NonNull<Header>) -> DispatchIdentity {
         // SAFETY: the block's payload is a `Self`, borrowed by the caller.
         let location = unsafe { header.cast::<Block<Self>>().as_ref().payload.location };
         DispatchIdentity::Closure { location }
+    }
+
+    /// Not called: the runtime's own take no credit. Nobody waits for it.
+    unsafe fn refuse(header: NonNull<Header>, _full: MailboxFull) {
+        // SAFETY: the block's payload is a `Self`, and the caller gives it up.
+        drop(unsafe { Box::from_raw(header.cast::<Block<Self>>().as_ptr()) });
     }
 
     unsafe fn call(header: NonNull<Header>, process: *mut (), cx: *mut ()) {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::block::{EventBox, EventKind, Table, table_of};
 use super::pointer::BlockOf;
-use crate::future::Promise;
+use crate::future::{MailboxFull, Outcome, Promise};
 
 /// An HTTP request, and where its answer goes.
 #[derive(Debug)]
@@ -43,6 +43,11 @@ impl HttpEvent {
     pub(crate) fn allocate(exchange: HttpExchange) -> EventBox {
         // SAFETY: the table is the one of this payload type.
         unsafe { EventBox::allocate(Self::TABLE, exchange) }
+    }
+
+    /// Drops a request that found its mailbox full, and has the future of its response say so.
+    pub(super) fn refuse(self, full: MailboxFull) {
+        self.into_exchange().response.settle(Outcome::Full(full));
     }
 
     /// # Safety

@@ -15,6 +15,7 @@ pub use message::{Message, MessageEvent};
 pub use simple::{ExitReason, ExitedEvent, TerminateEvent};
 
 use super::Process;
+use crate::future::MailboxFull;
 
 /// One event, for a process that overrides [`serve`](Process::serve).
 #[derive(Debug)]
@@ -58,5 +59,15 @@ impl<P: Process> Event<P> {
             Self::Exited(_) => EventKind::Exited,
             Self::Terminate(_) => EventKind::Terminate,
         }
+    }
+}
+
+/// Drops an event that found its mailbox full. If there is a future of it, that fails.
+pub(crate) fn refuse(event: EventBox, full: MailboxFull) {
+    match event.kind() {
+        EventKind::Dispatch => dispatch::refuse(event, full),
+        // SAFETY: the block is of this kind.
+        EventKind::Http => unsafe { HttpEvent::from_box(event) }.refuse(full),
+        EventKind::Message | EventKind::Exited | EventKind::Terminate => drop(event),
     }
 }
