@@ -54,6 +54,25 @@ fn who_yields_goes_behind_what_others_could_take() {
     assert_eq!(order, [2, 0, 1, 9]);
 }
 
+#[test]
+fn who_yields_goes_behind_what_came_from_outside() {
+    let queue = WorkStealingRunQueue::new(1);
+    let mut local = queue.local(0);
+    for item in 0..100 {
+        queue.enqueue(item);
+    }
+    queue.enqueue_local(&mut local, 100);
+    for turn in 0..100 {
+        let item = queue.dequeue(&mut local).unwrap();
+        if item == 100 {
+            assert!(turn == 0, "it ran twice before the others had run");
+            queue.enqueue_yielded(&mut local, item);
+        }
+    }
+    assert_eq!((queue.dequeue(&mut local), queue.len()), (Some(99), 1));
+    assert_eq!(queue.dequeue(&mut local), Some(100));
+}
+
 /// Two items that make each other next for ever, beside one that waits in the ring and one that came from outside.
 #[test]
 fn what_is_next_cannot_starve_the_rest() {

@@ -1,31 +1,25 @@
-//! Runtimes: the builder that ties the floors together, and the process-wide default.
+//! Runtimes: every function as a method, and the process-wide default.
+
+mod builder;
 
 use std::borrow::Cow;
-use std::num::NonZeroUsize;
 use std::panic::Location;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use libprocess_semaphore::LifoFixedSizeSemaphore;
 
-use crate::clock::{Activity, Clock};
+use crate::clock::Clock;
 use crate::future::{Future, ValueOrFuture};
 use crate::process::manager::ProcessManager;
 use crate::process::spawn::{spawn, spawn_or_nobody};
 use crate::process::{
     DeadLetterReason, MessageEvent, Method, Pid, Process, ProcessHandle, Recipient, SpawnError,
     SpawnOptions, Statistics, Upid, WaitStatus, asynchronous, current_manager, directory, send,
-    set_current_manager, set_default_manager,
+    set_default_manager,
 };
-use crate::scheduler::pool::Pool;
-use crate::scheduler::{Configuration, Scheduler};
 
-/// The variable that sets the number of workers of the default runtime, and of every builder that is not told one.
-pub(crate) const NUM_WORKER_THREADS: &str = "LIBPROCESS_NUM_WORKER_THREADS";
-
-/// The most workers that the variable may ask for, as in libprocess.
-const MAX_WORKERS: usize = 1024;
+pub use builder::{BuildError, RuntimeBuilder};
 
 /// Workers, and the processes that they run.
 ///
@@ -50,232 +44,6 @@ const MAX_WORKERS: usize = 1024;
 /// ```
 pub struct Runtime {
     manager: Arc<ProcessManager>,
-}
-
-/// Sets up a [`Runtime`].
-#[derive(Clone, Debug)]
-#[must_use = "a builder does nothing until `build`"]
-pub struct RuntimeBuilder {
-    name: String,
-    workers: Option<usize>,
-    event_budget: u32,
-    semaphore_slots: Option<usize>,
-    max_blocked_threads: usize,
-    max_async_threads: usize,
-    pin: bool,
-}
-
-/// Why a runtime could not be built.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// No workers, or more than 1,024.
-    #[error("{workers} workers: ask for 1 to {MAX_WORKERS}")]
-    Workers {
-        /// How many were asked for.
-        workers: usize,
-    },
-    /// The semaphore that was asked for has fewer slots than there are workers to wait in it.
-    #[error(
-        "{workers} workers cannot wait in a semaphore of {slots} slots: ask for at least as many slots"
-    )]
-    TooFewSemaphoreSlots {
-        /// How many workers were asked for.
-        workers: usize,
-        /// How many slots were asked for.
-        slots: usize,
-    },
-    /// A semaphore has at most so many slots.
-    #[error("{slots} semaphore slots: ask for at most {most}")]
-    TooManySemaphoreSlots {
-        /// How many were asked for.
-        slots: usize,
-        /// How many there can be.
-        most: usize,
-    },
-    /// A thread's name cannot contain a zero byte.
-    #[error("the name {name:?} contains a zero byte, which a thread's name cannot")]
-    Name {
-        /// The name.
-        name: String,
-    },
-    /// An event budget of zero would never serve an event.
-    #[error("an event budget of 0 serves nothing: ask for at least 1")]
-    NoEventBudget,
-    /// Pinning was asked for, and the cores of this machine cannot be told.
-    #[error(
-        "the workers cannot be pinned: the operating system does not tell which cores there are"
-    )]
-    NoCores,
-    /// The operating system refused a thread.
-    #[error("a worker thread could not be started")]
-    Thread(#[from] std::io::Error),
-}
-
-impl RuntimeBuilder {
-    fn new() -> Self {
-        Self {
-            name: "libprocess".to_owned(),
-            workers: None,
-            event_budget: 256,
-            semaphore_slots: None,
-            max_blocked_threads: 256,
-            max_async_threads: 256,
-            pin: false,
-        }
-    }
-
-    /// How many threads run processes at a time: 1 to 1,024. By default what `LIBPROCESS_NUM_WORKER_THREADS` says, else the number of
-    /// cores available. Threads that are blocked in `wait` or `get` do not count: others stand in for them.
-    pub fn workers(mut self, workers: usize) -> Self {
-        self.workers = Some(workers);
-        self
-    }
-
-    /// What the threads' names start with. By default `libprocess`.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
-
-    /// How many events a process is served before others get their turn: 256 by default. More is a little faster, less a little fairer.
-    pub fn event_budget(mut self, events: u32) -> Self {
-        self.event_budget = events;
-        self
-    }
-
-    /// How many threads may wait in the semaphore, if that has a limit: by default 128, or the number of workers if that is more.
-    pub fn semaphore_slots(mut self, slots: usize) -> Self {
-        self.semaphore_slots = Some(slots);
-        self
-    }
-
-    /// How many threads may be blocked in `wait` or `get` at a time and have others stand in for them: 256 by default. At the
-    /// limit a `wait` in a handler gives [`WaitStatus::TooManyBlocked`], and a `get` fails, at once.
-    pub fn max_blocked_threads(mut self, threads: usize) -> Self {
-        self.max_blocked_threads = threads;
-        self
-    }
-
-    /// How many threads run closures of [`async_`](crate::async_) at a time, at least one: 256 by default. They are started when needed, and end when idle.
-    pub fn max_async_threads(mut self, threads: usize) -> Self {
-        self.max_async_threads = threads.max(1);
-        self
-    }
-
-    /// Whether each worker is pinned to a core, in turn. By default not: pinning helps when the machine has
-    /// nothing else to do, and hurts otherwise.
-    pub fn pin_workers(mut self, pin: bool) -> Self {
-        self.pin = pin;
-        self
-    }
-
-    /// Starts the runtime.
-    ///
-    /// # Errors
-    ///
-    /// See [`BuildError`].
-    ///
-    /// ```
-    /// use libprocess::{BuildError, Runtime};
-    ///
-    /// let error = Runtime::builder().workers(200).semaphore_slots(100).build().unwrap_err();
-    /// assert!(matches!(error, BuildError::TooFewSemaphoreSlots { workers: 200, slots: 100 }));
-    /// ```
-    pub fn build(self) -> Result<Runtime, BuildError> {
-        let workers = self.workers.unwrap_or_else(default_workers);
-        if workers == 0 || workers > MAX_WORKERS {
-            return Err(BuildError::Workers { workers });
-        }
-        let slots = self
-            .semaphore_slots
-            .unwrap_or_else(|| workers.max(LifoFixedSizeSemaphore::DEFAULT_CAPACITY));
-        if slots < workers {
-            return Err(BuildError::TooFewSemaphoreSlots { workers, slots });
-        }
-        let most = LifoFixedSizeSemaphore::MAXIMUM_CAPACITY;
-        if slots > most {
-            return Err(BuildError::TooManySemaphoreSlots { slots, most });
-        }
-        if self.name.contains('\0') {
-            return Err(BuildError::Name { name: self.name });
-        }
-        if self.event_budget == 0 {
-            return Err(BuildError::NoEventBudget);
-        }
-        let cores = if self.pin {
-            core_affinity::get_core_ids()
-                .filter(|cores| !cores.is_empty())
-                .ok_or(BuildError::NoCores)?
-        } else {
-            Vec::new()
-        };
-        let pool = Pool::new(format!("{}-async", self.name), self.max_async_threads);
-        let clock = Clock::new(format!("{}-clock", self.name));
-        let scheduler = Arc::new(Scheduler::new(Configuration {
-            name: self.name,
-            workers,
-            semaphore_slots: slots,
-            max_blocked_threads: self.max_blocked_threads,
-            cores,
-        }));
-        let manager = ProcessManager::new(scheduler, clock, pool, self.event_budget);
-        let activity: Weak<dyn Activity> = Arc::<ProcessManager>::downgrade(&manager);
-        // The runtime joins the clock's thread before the manager is freed.
-        let of_clock = Address(Arc::as_ptr(&manager));
-        manager.clock().connect(
-            activity,
-            Box::new(move || set_current_manager(of_clock.get())),
-        );
-        let of_workers = Arc::clone(&manager);
-        manager.scheduler().start(Arc::new(move || {
-            set_current_manager(Arc::as_ptr(&of_workers))
-        }))?;
-        Ok(Runtime { manager })
-    }
-}
-
-/// An address that another thread may know.
-struct Address(*const ProcessManager);
-
-// SAFETY: only an address here; who uses it says why it is valid.
-unsafe impl Send for Address {}
-// SAFETY: as above.
-unsafe impl Sync for Address {}
-
-impl Address {
-    fn get(&self) -> *const ProcessManager {
-        self.0
-    }
-}
-
-/// As libprocess: 1 to 1,024; anything else is reported and ignored.
-fn default_workers() -> usize {
-    let cores = std::thread::available_parallelism()
-        .map_or(1, NonZeroUsize::get)
-        .min(MAX_WORKERS);
-    let Some(text) = std::env::var_os(NUM_WORKER_THREADS) else {
-        return cores;
-    };
-    match text.to_str().and_then(|text| text.trim().parse().ok()) {
-        Some(workers) if (1..=MAX_WORKERS).contains(&workers) => workers,
-        _ => {
-            report(&format!(
-                "ignoring {NUM_WORKER_THREADS}={text:?}: expected a number from 1 to {MAX_WORKERS}; \
-                 using {cores} workers, the number of cores"
-            ));
-            cores
-        }
-    }
-}
-
-/// Says what the user got wrong in the environment: to the log, or, where there is none, to standard error.
-fn report(message: &str) {
-    if tracing::dispatcher::has_been_set() {
-        tracing::warn!("{message}");
-    } else {
-        eprintln!("libprocess: {message}");
-    }
 }
 
 static DEFAULT: OnceLock<Runtime> = OnceLock::new();

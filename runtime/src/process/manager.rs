@@ -187,6 +187,9 @@ impl ProcessManager {
             panicked: counts[PANICKED],
             alive,
             resumes: counts[counters::RESUMES],
+            parks: counts[counters::PARKS],
+            steals: counts[counters::STEALS],
+            wake_ups: counts[counters::WAKE_UPS],
             blocked: counts[counters::BLOCKED],
             threads: self.scheduler.thread_count(),
         }

@@ -49,6 +49,7 @@ pub(crate) use permit::{reserve, try_dispatch, try_dispatch_at, try_reserve, try
 pub use pid::Pid;
 pub(crate) use pid::RawPid;
 pub use repeat::repeat_in;
+pub(crate) use resume::guarded;
 pub use spawn::{SpawnError, SpawnOptions};
 pub use statistics::{EventCounts, Statistics};
 pub use upid::{ParseUpidError, Recipient, Upid};

@@ -182,7 +182,7 @@ fn bury_stale(slot: &'static Slot, event: EventBox) {
 }
 
 /// Runs foreign code whose panic must not stop what we are in the middle of.
-pub(super) fn guarded(what: &str, f: impl FnOnce()) -> Option<Arc<str>> {
+pub(crate) fn guarded(what: &str, f: impl FnOnce()) -> Option<Arc<str>> {
     let message = panic_message(catch_unwind(AssertUnwindSafe(f)).err()?);
     tracing::error!(%message, "panic in {what}");
     Some(message)

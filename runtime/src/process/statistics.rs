@@ -65,6 +65,12 @@ pub struct Statistics {
     pub alive: u64,
     /// Times a worker took a process and served some of its events.
     pub resumes: u64,
+    /// Times a worker found nothing to do and went to sleep.
+    pub parks: u64,
+    /// Times a worker without work got some from another worker, or from a thread that is none.
+    pub steals: u64,
+    /// Times a worker woke another one, for work that would have waited. A thread that is no worker is not counted.
+    pub wake_ups: u64,
     /// Times a handler blocked in `wait` or `get` and another thread took over.
     pub blocked: u64,
     /// Threads there are now: at work, blocked and spare.

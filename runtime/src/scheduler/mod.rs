@@ -95,6 +95,9 @@ pub(crate) struct Scheduler {
     threads: Mutex<Threads>,
 }
 
+/// Runs on a thread before it works; given the number of the seat that it starts with.
+type OnStart = dyn Fn(usize) + Send + Sync;
+
 /// What is needed only when a thread starts, blocks or ends.
 struct Threads {
     /// Threads alive, the ones about to start included.
@@ -109,7 +112,7 @@ struct Threads {
     started: usize,
     stopping: bool,
     /// Runs on each thread before it works.
-    on_start: Option<Arc<dyn Fn() + Send + Sync>>,
+    on_start: Option<Arc<OnStart>>,
 }
 
 impl Scheduler {
@@ -141,15 +144,12 @@ impl Scheduler {
         self.configuration.workers
     }
 
-    /// Starts a thread for each seat. `on_start` runs on every thread, now and later, before it works.
+    /// Starts a thread for each seat. `on_start` runs on every thread, now and later, before it works, with the number of its seat.
     ///
     /// # Errors
     ///
     /// The operating system refused a thread; those that were started are stopped again.
-    pub(crate) fn start(
-        self: &Arc<Self>,
-        on_start: Arc<dyn Fn() + Send + Sync>,
-    ) -> std::io::Result<()> {
+    pub(crate) fn start(self: &Arc<Self>, on_start: Arc<OnStart>) -> std::io::Result<()> {
         self.threads().on_start = Some(on_start);
         for index in 0..self.configuration.workers {
             let seat = Seat {
@@ -188,11 +188,11 @@ impl Scheduler {
         let spawned = std::thread::Builder::new()
             .name(thread_name)
             .spawn(move || {
-                let seat = lock_std(&given).take();
-                if let Some(on_start) = on_start {
-                    on_start();
-                }
-                if let Some(seat) = seat {
+                if let Some(seat) = lock_std(&given).take() {
+                    scheduler.pin(&seat);
+                    if let Some(on_start) = on_start {
+                        on_start(seat.index);
+                    }
                     scheduler.run_thread(of_thread, seat);
                 }
             });
@@ -214,14 +214,16 @@ impl Scheduler {
     fn run_thread(self: &Arc<Self>, counters: Arc<Counters>, seat: Seat) {
         let worker = Worker::new(Arc::clone(self), Arc::clone(&counters));
         worker.enter(|| {
-            let mut next = Some(seat);
-            while let Some(seat) = next {
-                self.pin(&seat);
+            let mut seat = seat;
+            loop {
                 worker.take_seat(seat);
-                match worker.work() {
-                    Stopped::SeatLost => next = worker.waiter().wait_as_spare(),
-                    Stopped::Decommissioned => break,
-                }
+                let next = match worker.work() {
+                    Stopped::SeatLost => worker.waiter().wait_as_spare(),
+                    Stopped::Decommissioned => None,
+                };
+                let Some(next) = next else { break };
+                self.pin(&next);
+                seat = next;
             }
         });
         let mut threads = self.threads();

@@ -36,7 +36,8 @@ const INJECTOR_TURNS: u32 = 61;
 ///
 /// **Order**: first in, first out in each part. What a worker enqueues runs before what it had, as its
 /// memory is warm; at most 16 times in a row while something else waits. The injector is looked
-/// at first once in 61 turns, so a worker that always has work of its own does not starve it.
+/// at first once in 61 turns, so a worker that always has work of its own does not starve it; and what yields goes behind
+/// what is there.
 ///
 /// **Progress**: the worker's own turns are lock-free; a steal takes nothing where another thief is.
 /// The injector as [`LockFreeRunQueue`](super::LockFreeRunQueue).
@@ -201,6 +202,11 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
     }
 
     fn enqueue_yielded(&self, local: &mut WorkStealingLocal<T>, item: T) -> Placed {
+        if !self.injector.is_empty() {
+            // Behind that, too: in the ring it would have sixty turns for each of those in the injector.
+            self.injector.enqueue(item);
+            return Placed::Shared;
+        }
         if local.ready.is_some() || local.part.ring.len() > 0 {
             self.push(local, item);
             return Placed::Shared;

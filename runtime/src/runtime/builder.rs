@@ -1,0 +1,318 @@
+//! Setting up a runtime: what it may be told, by the program or by the environment, and how its floors are put together.
+
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::sync::{Arc, Weak};
+
+use libprocess_semaphore::LifoFixedSizeSemaphore;
+
+use super::Runtime;
+use crate::clock::{Activity, Clock};
+use crate::process::manager::ProcessManager;
+use crate::process::{guarded, set_current_manager};
+use crate::scheduler::pool::Pool;
+use crate::scheduler::{Configuration, Scheduler};
+
+/// The variable that sets the number of workers of the default runtime, and of every builder that is not told one.
+pub(crate) const NUM_WORKER_THREADS: &str = "LIBPROCESS_NUM_WORKER_THREADS";
+
+/// The variable that sets the event budget of every builder that is not told one.
+pub(crate) const EVENTS_PER_RESUME: &str = "LIBPROCESS_EVENTS_PER_RESUME";
+
+/// Above what a process may use of a worker's turn for its own, below what others would notice: docs/scheduler.md.
+const EVENT_BUDGET: u32 = 256;
+
+/// The most workers that the variable may ask for, as in libprocess.
+const MAX_WORKERS: usize = 1024;
+
+/// Sets up a [`Runtime`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct RuntimeBuilder {
+    name: String,
+    workers: Option<usize>,
+    event_budget: Option<u32>,
+    semaphore_slots: Option<usize>,
+    max_blocked_threads: usize,
+    max_async_threads: usize,
+    pin: bool,
+    on_worker_start: Option<OnWorkerStart>,
+}
+
+/// What a builder was given to call on each worker's thread.
+#[derive(Clone)]
+struct OnWorkerStart(Arc<dyn Fn(usize) + Send + Sync>);
+
+impl std::fmt::Debug for OnWorkerStart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnWorkerStart")
+    }
+}
+
+/// Why a runtime could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// No workers, or more than 1,024.
+    #[error("{workers} workers: ask for 1 to {MAX_WORKERS}")]
+    Workers {
+        /// How many were asked for.
+        workers: usize,
+    },
+    /// The semaphore that was asked for has fewer slots than there are workers to wait in it.
+    #[error(
+        "{workers} workers cannot wait in a semaphore of {slots} slots: ask for at least as many slots"
+    )]
+    TooFewSemaphoreSlots {
+        /// How many workers were asked for.
+        workers: usize,
+        /// How many slots were asked for.
+        slots: usize,
+    },
+    /// A semaphore has at most so many slots.
+    #[error("{slots} semaphore slots: ask for at most {most}")]
+    TooManySemaphoreSlots {
+        /// How many were asked for.
+        slots: usize,
+        /// How many there can be.
+        most: usize,
+    },
+    /// A thread's name cannot contain a zero byte.
+    #[error("the name {name:?} contains a zero byte, which a thread's name cannot")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// An event budget of zero would never serve an event.
+    #[error("an event budget of 0 serves nothing: ask for at least 1")]
+    NoEventBudget,
+    /// Pinning was asked for, and the cores of this machine cannot be told.
+    #[error(
+        "the workers cannot be pinned: the operating system does not tell which cores there are"
+    )]
+    NoCores,
+    /// The operating system refused a thread.
+    #[error("a worker thread could not be started")]
+    Thread(#[from] std::io::Error),
+}
+
+impl RuntimeBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            name: "libprocess".to_owned(),
+            workers: None,
+            event_budget: None,
+            semaphore_slots: None,
+            max_blocked_threads: 256,
+            max_async_threads: 256,
+            pin: false,
+            on_worker_start: None,
+        }
+    }
+
+    /// How many threads run processes at a time: 1 to 1,024. By default what `LIBPROCESS_NUM_WORKER_THREADS` says, else the number of
+    /// cores available. Threads that are blocked in `wait` or `get` do not count: others stand in for them.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// What the threads' names start with. By default `libprocess`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// How many events a process is served before others get their turn. By default what `LIBPROCESS_EVENTS_PER_RESUME` says, else 256. More is a
+    /// little faster, less a little fairer.
+    pub fn event_budget(mut self, events: u32) -> Self {
+        self.event_budget = Some(events);
+        self
+    }
+
+    /// How many threads may wait in the semaphore, if that has a limit: by default 128, or the number of workers if that is more.
+    pub fn semaphore_slots(mut self, slots: usize) -> Self {
+        self.semaphore_slots = Some(slots);
+        self
+    }
+
+    /// How many threads may be blocked in `wait` or `get` at a time and have others stand in for them: 256 by default. At the
+    /// limit a `wait` in a handler gives [`WaitStatus::TooManyBlocked`], and a `get` fails, at once.
+    pub fn max_blocked_threads(mut self, threads: usize) -> Self {
+        self.max_blocked_threads = threads;
+        self
+    }
+
+    /// How many threads run closures of [`async_`](crate::async_) at a time, at least one: 256 by default. They are started when needed, and end when idle.
+    pub fn max_async_threads(mut self, threads: usize) -> Self {
+        self.max_async_threads = threads.max(1);
+        self
+    }
+
+    /// Whether each worker is pinned to a core, in turn. By default not: pinning helps when the machine has
+    /// nothing else to do, and hurts otherwise.
+    ///
+    /// The turn is the order in which the operating system numbers the cores that this OS process may use. Linux mostly numbers one
+    /// hardware thread of each core first, NUMA node by NUMA node, and their siblings after that; `lscpu --extended` tells. To place workers
+    /// otherwise, use [`on_worker_start`](Self::on_worker_start).
+    pub fn pin_workers(mut self, pin: bool) -> Self {
+        self.pin = pin;
+        self
+    }
+
+    /// Calls `f` on each thread that becomes a worker, before it works, with the number of the worker, from 0: to place
+    /// it, to name it to a profiler, to set its priority. Also on threads that are started to stand in for a blocked one, with the number of the
+    /// worker that they start as; a stand-in may be another worker later. After the pinning by [`pin_workers`](Self::pin_workers), if
+    /// that was asked for.
+    ///
+    /// A panic in `f` is logged, and the thread works nevertheless.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    /// use std::sync::Arc;
+    /// use libprocess::{Runtime, dispatch_with, Process};
+    ///
+    /// struct Idle;
+    /// impl Process for Idle {}
+    ///
+    /// let started = Arc::new(AtomicUsize::new(0));
+    /// let count = Arc::clone(&started);
+    /// let runtime = Runtime::builder()
+    ///     .workers(1)
+    ///     .on_worker_start(move |worker| {
+    ///         assert_eq!(worker, 0);
+    ///         count.fetch_add(1, Ordering::Relaxed);
+    ///     })
+    ///     .build()?;
+    /// let idle = runtime.spawn(Idle);
+    /// dispatch_with(idle, |_, _| ()).get().unwrap(); // a worker is at work
+    /// assert_eq!(started.load(Ordering::Relaxed), 1);
+    /// # Ok::<(), libprocess::BuildError>(())
+    /// ```
+    pub fn on_worker_start(mut self, f: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        self.on_worker_start = Some(OnWorkerStart(Arc::new(f)));
+        self
+    }
+
+    /// Starts the runtime.
+    ///
+    /// # Errors
+    ///
+    /// See [`BuildError`].
+    ///
+    /// ```
+    /// use libprocess::{BuildError, Runtime};
+    ///
+    /// let error = Runtime::builder().workers(200).semaphore_slots(100).build().unwrap_err();
+    /// assert!(matches!(error, BuildError::TooFewSemaphoreSlots { workers: 200, slots: 100 }));
+    /// ```
+    pub fn build(self) -> Result<Runtime, BuildError> {
+        let workers = self.workers.unwrap_or_else(default_workers);
+        if workers == 0 || workers > MAX_WORKERS {
+            return Err(BuildError::Workers { workers });
+        }
+        let slots = self
+            .semaphore_slots
+            .unwrap_or_else(|| workers.max(LifoFixedSizeSemaphore::DEFAULT_CAPACITY));
+        if slots < workers {
+            return Err(BuildError::TooFewSemaphoreSlots { workers, slots });
+        }
+        let most = LifoFixedSizeSemaphore::MAXIMUM_CAPACITY;
+        if slots > most {
+            return Err(BuildError::TooManySemaphoreSlots { slots, most });
+        }
+        if self.name.contains('\0') {
+            return Err(BuildError::Name { name: self.name });
+        }
+        let event_budget = self.event_budget.unwrap_or_else(default_event_budget);
+        if event_budget == 0 {
+            return Err(BuildError::NoEventBudget);
+        }
+        let cores = if self.pin {
+            core_affinity::get_core_ids()
+                .filter(|cores| !cores.is_empty())
+                .ok_or(BuildError::NoCores)?
+        } else {
+            Vec::new()
+        };
+        let pool = Pool::new(format!("{}-async", self.name), self.max_async_threads);
+        let clock = Clock::new(format!("{}-clock", self.name));
+        let scheduler = Arc::new(Scheduler::new(Configuration {
+            name: self.name,
+            workers,
+            semaphore_slots: slots,
+            max_blocked_threads: self.max_blocked_threads,
+            cores,
+        }));
+        let manager = ProcessManager::new(scheduler, clock, pool, event_budget);
+        let activity: Weak<dyn Activity> = Arc::<ProcessManager>::downgrade(&manager);
+        // The runtime joins the clock's thread before the manager is freed.
+        let of_clock = Address(Arc::as_ptr(&manager));
+        manager.clock().connect(
+            activity,
+            Box::new(move || set_current_manager(of_clock.get())),
+        );
+        let of_workers = Arc::clone(&manager);
+        let on_worker_start = self.on_worker_start;
+        manager.scheduler().start(Arc::new(move |worker| {
+            set_current_manager(Arc::as_ptr(&of_workers));
+            if let Some(OnWorkerStart(f)) = &on_worker_start {
+                guarded("an `on_worker_start`", || f(worker));
+            }
+        }))?;
+        Ok(Runtime { manager })
+    }
+}
+
+/// An address that another thread may know.
+struct Address(*const ProcessManager);
+
+// SAFETY: only an address here; who uses it says why it is valid.
+unsafe impl Send for Address {}
+// SAFETY: as above.
+unsafe impl Sync for Address {}
+
+impl Address {
+    fn get(&self) -> *const ProcessManager {
+        self.0
+    }
+}
+
+/// As libprocess: 1 to 1,024.
+fn default_workers() -> usize {
+    let cores = std::thread::available_parallelism()
+        .map_or(1, NonZeroUsize::get)
+        .min(MAX_WORKERS);
+    from_environment(NUM_WORKER_THREADS, 1..=MAX_WORKERS).unwrap_or(cores)
+}
+
+fn default_event_budget() -> u32 {
+    from_environment(EVENTS_PER_RESUME, 1..=u32::MAX).unwrap_or(EVENT_BUDGET)
+}
+
+/// What a variable says, if it is a number of the range. Anything else is reported and ignored.
+fn from_environment<T>(variable: &str, range: RangeInclusive<T>) -> Option<T>
+where
+    T: FromStr + PartialOrd + std::fmt::Display,
+{
+    let text = std::env::var_os(variable)?;
+    let number = text.to_str().and_then(|text| text.trim().parse().ok());
+    let in_range = number.filter(|number| range.contains(number));
+    if in_range.is_none() {
+        let (from, to) = (range.start(), range.end());
+        report(&format!(
+            "ignoring {variable}={text:?}: expected a number from {from} to {to}; using the default"
+        ));
+    }
+    in_range
+}
+
+/// Says what the user got wrong in the environment: to the log, or, where there is none, to standard error.
+fn report(message: &str) {
+    if tracing::dispatcher::has_been_set() {
+        tracing::warn!("{message}");
+    } else {
+        eprintln!("libprocess: {message}");
+    }
+}
