@@ -76,7 +76,7 @@ pub(crate) struct RunArguments {
     #[arg(value_name = "FILTER")]
     filters: Vec<Filter>,
 
-    /// Worker threads of the runtime [default: as the runtime: LIBPROCESS_NUM_WORKER_THREADS, else one for each core]
+    /// Worker threads of the runtime [default: see `harness list`, else as the runtime: LIBPROCESS_NUM_WORKER_THREADS, else one for each core]
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
     workers: Option<usize>,
 
@@ -88,7 +88,7 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
     repeat: Option<u64>,
 
-    /// How many repeats of a pair are under way at a time [default: see `harness list`]
+    /// How many repeats of a pair, or of an actor, are under way at a time [default: see `harness list`]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     window: Option<u64>,
 

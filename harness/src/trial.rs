@@ -97,7 +97,66 @@ pub(crate) fn share(total: u64, among: u64, index: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use libprocess::Runtime;
+
     use super::*;
+    use crate::parameters::{Defaults, Overrides};
+    use crate::progress::Progress;
+
+    struct Idle;
+    impl Process for Idle {}
+
+    fn with_setting(f: impl FnOnce(&Setting<'_>)) {
+        let runtime = Runtime::builder().workers(2).build().unwrap();
+        let defaults = Defaults::new(1);
+        f(&Setting {
+            runtime: &runtime,
+            parameters: &Overrides::default().resolve(defaults, 2, 0).unwrap(),
+            progress: &Progress::new("a trial".to_owned(), 1),
+        });
+    }
+
+    #[test]
+    fn what_was_done_as_expected_gives_the_sample() {
+        with_setting(|setting| {
+            // Of another run: not counted in this one.
+            drop(setting.runtime.spawn_owned(Idle));
+            let trial = Trial::begin(setting);
+            let handles = (0..3)
+                .map(|_| setting.runtime.spawn_owned(Idle))
+                .collect::<Vec<_>>();
+            assert_eq!(join_all(handles).unwrap().len(), 3);
+            trial.wait_for_ends(3);
+            let sample = Sample::rate(6, 2.0, "three").also("x", 1.0);
+            let sample = trial.finish(Counts::lives(3), sample).unwrap();
+            assert_eq!((sample.value, sample.seconds), (3.0, 2.0));
+            assert_eq!(sample.also, [("x".to_owned(), 1.0)]);
+        });
+    }
+
+    #[test]
+    fn each_way_to_be_wrong_voids_the_figure() {
+        with_setting(|setting| {
+            let sample = || Sample::rate(1, 1.0, "");
+            let trial = Trial::begin(setting);
+            let idle = setting.runtime.spawn_owned(Idle).pid();
+            // Its handle is gone, and so is the process.
+            setting.runtime.post(idle, "lost", "");
+            let error = trial.finish(Counts::lives(1), sample()).unwrap_err();
+            assert!(
+                error.to_string().ends_with(": dead letters: 1, expected 0"),
+                "{error}"
+            );
+
+            let mut trial = Trial::begin(setting);
+            trial.equal("pongs", 6, 7);
+            let error = trial.finish(Counts::default(), sample()).unwrap_err();
+            assert!(
+                error.to_string().ends_with(": pongs: 6, expected 7"),
+                "{error}"
+            );
+        });
+    }
 
     #[test]
     fn shares_add_up() {
