@@ -8,7 +8,7 @@
 //! | | trait | implementations |
 //! |---|---|---|
 //! | [`event`] | [`EventQueue`](event::EventQueue) | [`LockFreeEventQueue`](event::LockFreeEventQueue), [`LockingEventQueue`](event::LockingEventQueue), and [`Bounded`](event::Bounded) around either |
-//! | [`run`] | [`RunQueue`](run::RunQueue) | [`LockFreeRunQueue`](run::LockFreeRunQueue), [`LockingRunQueue`](run::LockingRunQueue) |
+//! | [`run`] | [`RunQueue`](run::RunQueue) | [`LockFreeRunQueue`](run::LockFreeRunQueue), [`LockingRunQueue`](run::LockingRunQueue), [`WorkStealingRunQueue`](run::WorkStealingRunQueue) |
 //!
 //! The two work together: an enqueue on an event queue says when its receiver became runnable, and
 //! the receiver then goes through a run queue to some worker.

@@ -54,23 +54,31 @@ fn who_yields_goes_behind_what_others_could_take() {
     assert_eq!(order, [2, 0, 1, 9]);
 }
 
+/// One that always yields gets no more than every other turn beside what came from outside.
 #[test]
-fn who_yields_goes_behind_what_came_from_outside() {
+fn who_yields_takes_turns_with_what_came_from_outside() {
     let queue = WorkStealingRunQueue::new(1);
     let mut local = queue.local(0);
     for item in 0..100 {
         queue.enqueue(item);
     }
     queue.enqueue_local(&mut local, 100);
-    for turn in 0..100 {
-        let item = queue.dequeue(&mut local).unwrap();
-        if item == 100 {
-            assert!(turn == 0, "it ran twice before the others had run");
-            queue.enqueue_yielded(&mut local, item);
+    let mut turns = 0;
+    let mut outside = 0;
+    while outside < 100 {
+        turns += 1;
+        match queue.dequeue(&mut local) {
+            Some(100) => {
+                queue.enqueue_yielded(&mut local, 100);
+            }
+            Some(item) => {
+                assert_eq!(item, outside);
+                outside += 1;
+            }
+            None => panic!("an item was lost"),
         }
     }
-    assert_eq!((queue.dequeue(&mut local), queue.len()), (Some(99), 1));
-    assert_eq!(queue.dequeue(&mut local), Some(100));
+    assert!(turns <= 100 * 18, "{turns} turns");
 }
 
 /// Two items that make each other next for ever, beside one that waits in the ring and one that came from outside.
@@ -99,7 +107,7 @@ fn what_is_next_cannot_starve_the_rest() {
 }
 
 #[test]
-fn a_worker_with_much_of_its_own_looks_outside_now_and_then() {
+fn a_worker_with_much_of_its_own_looks_outside_in_turn() {
     let queue = WorkStealingRunQueue::new(1);
     let mut local = queue.local(0);
     for _ in 0..100 {
@@ -110,7 +118,7 @@ fn a_worker_with_much_of_its_own_looks_outside_now_and_then() {
     while queue.dequeue(&mut local) != Some("from outside") {
         queue.enqueue_local(&mut local, "own");
         turns += 1;
-        assert!(turns <= 61, "starved");
+        assert!(turns <= 2, "starved");
     }
 }
 

@@ -28,7 +28,9 @@
 
 use std::collections::BTreeSet;
 use std::ptr::NonNull;
+// Not the facade's: a hint is no part of a model.
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use libprocess_queues::event::{Batch, Enqueued, EventQueue, Rest};
 
@@ -41,7 +43,7 @@ use super::{Mailbox, RawPid};
 use crate::facade::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::facade::{Mutex, MutexGuard, UnsafeCell, lock, weakened};
 use crate::future::Promise;
-use crate::scheduler::{Header, Runnable};
+use crate::scheduler::{Header, Runnable, Worker};
 
 mod credits;
 
@@ -50,6 +52,8 @@ pub(crate) struct Slot {
     // First, so that a pointer to the slot is one to its header.
     header: std::cell::UnsafeCell<Header>,
     mailbox: Mailbox,
+    /// The worker that sent the last event, as `Worker::address` tells it. On the line of the mailbox, which a sender writes anyway.
+    sender: AtomicUsize,
     tenancy: Tenancy,
     tenant: UnsafeCell<Tenant>,
     token: TokenLine,
@@ -130,6 +134,7 @@ impl Slot {
         Self {
             header: std::cell::UnsafeCell::new(Header::new(run)),
             mailbox: Mailbox::closed(),
+            sender: AtomicUsize::new(0),
             tenancy: Tenancy::new(),
             tenant: UnsafeCell::new(Tenant {
                 manager: std::ptr::null(),
@@ -246,6 +251,8 @@ impl Slot {
     #[inline(always)]
     fn enqueue(&self, pid: RawPid, mut event: EventBox, paid: bool) -> Delivery<'_> {
         event.stamp(pid.generation(), paid);
+        // Relaxed: a hint.
+        self.sender.store(Worker::address(), Ordering::Relaxed);
         match self.mailbox.enqueue(event) {
             Enqueued::Queued => Delivery::Queued,
             Enqueued::Schedule => Delivery::Schedule(self),
@@ -275,6 +282,14 @@ impl Slot {
     }
 
     // ---- the token holder ----
+
+    /// Whether the last event came from another worker than the one with this address.
+    #[inline]
+    pub(crate) fn is_fed_from_elsewhere(&self, worker: usize) -> bool {
+        // Relaxed: a hint.
+        let sender = self.sender.load(Ordering::Relaxed);
+        sender != 0 && sender != worker
+    }
 
     /// The runtime of the tenant.
     ///

@@ -88,6 +88,12 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
         self.announce(placed, counters);
     }
 
+    /// Puts in, in a worker, what another worker may do better.
+    pub(crate) fn put_stray(&self, item: T, counters: &Counters) {
+        self.queue.enqueue(item);
+        self.announce(Placed::Shared, counters);
+    }
+
     #[inline]
     fn announce(&self, placed: Placed, counters: &Counters) {
         let wake = match placed {

@@ -69,6 +69,12 @@ impl Worker {
         f(unsafe { current.as_ref() })
     }
 
+    /// Tells the workers of this OS process apart; zero in a thread that is none.
+    #[inline]
+    pub(crate) fn address() -> usize {
+        CURRENT.with(Cell::get).addr()
+    }
+
     #[inline]
     pub(crate) fn scheduler(&self) -> &Arc<Scheduler> {
         &self.scheduler
@@ -116,11 +122,15 @@ impl Worker {
         }
     }
 
-    /// Enqueues the token of what has just run, and shall run again after the others had a turn.
+    /// Enqueues the token of what has just run, and shall run again after the others had a turn. `stray`: another worker feeds it.
+    ///
+    /// A stray goes to whoever comes first. Where it meets those that feed it, it stays: two busy processes that exchange events
+    /// cost several times as much on two workers as on one.
     #[inline]
-    pub(crate) fn enqueue_yielded(&self, runnable: Runnable) {
+    pub(crate) fn enqueue_yielded(&self, runnable: Runnable, stray: bool) {
         // SAFETY: as in `enqueue`.
         match unsafe { (*self.seat.get()).as_mut() } {
+            Some(_) if stray => self.scheduler.runnables.put_stray(runnable, &self.counters),
             Some(seat) => {
                 self.scheduler
                     .runnables

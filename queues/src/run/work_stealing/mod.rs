@@ -22,10 +22,6 @@ type Injector<T> = super::LockingRunQueue<T>;
 /// would otherwise keep a worker for ever.
 const NEXT_IN_A_ROW: u32 = 16;
 
-/// Every how many turns a worker looks at the injector first. Prime, so that it does not beat in time
-/// with what it runs.
-const INJECTOR_TURNS: u32 = 61;
-
 /// A queue for each worker, and one for all others; a worker without work steals half of another's.
 ///
 /// | part | who puts in | who takes |
@@ -35,9 +31,8 @@ const INJECTOR_TURNS: u32 = 61;
 /// | *injector*: unbounded | everybody, what a ring has no room for | everybody, oldest first |
 ///
 /// **Order**: first in, first out in each part. What a worker enqueues runs before what it had, as its
-/// memory is warm; at most 16 times in a row while something else waits. The injector is looked
-/// at first once in 61 turns, so a worker that always has work of its own does not starve it; and what yields goes behind
-/// what is there.
+/// memory is warm; at most 16 times in a row while something else waits. Then ring and injector take turns, so neither
+/// starves the other.
 ///
 /// **Progress**: the worker's own turns are lock-free; a steal takes nothing where another thief is.
 /// The injector as [`LockFreeRunQueue`](super::LockFreeRunQueue).
@@ -81,6 +76,7 @@ pub struct WorkStealingLocal<T> {
     /// Runs before anything else: a yield gave its place in *next* to another.
     ready: Option<T>,
     next_in_a_row: u32,
+    injector_first: bool,
     turns: u32,
     random: u64,
 }
@@ -135,12 +131,18 @@ impl<T: Send> WorkStealingRunQueue<T> {
         self.injector.enqueue(item);
     }
 
-    /// Takes a turn, and says whether it is one at which the injector comes first.
-    fn turn(&self, local: &mut WorkStealingLocal<T>) -> bool {
+    fn take_turn(&self, local: &mut WorkStealingLocal<T>) {
         local.turns = local.turns.wrapping_add(1);
         // Relaxed: a sign of life; nothing is published with it.
         local.part.turns.store(local.turns, Ordering::Relaxed);
-        local.turns.is_multiple_of(INJECTOR_TURNS)
+    }
+
+    #[inline]
+    fn take_injected(&self) -> Option<T> {
+        if self.injector.is_empty() {
+            return None;
+        }
+        self.injector.dequeue(&mut ())
     }
 }
 
@@ -178,6 +180,7 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
             part,
             ready: None,
             next_in_a_row: 0,
+            injector_first: false,
             turns: 0,
             // Different for each worker, and not zero, which xorshift never leaves.
             random: (worker as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
@@ -202,16 +205,11 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
     }
 
     fn enqueue_yielded(&self, local: &mut WorkStealingLocal<T>, item: T) -> Placed {
-        if !self.injector.is_empty() {
-            // Behind that, too: in the ring it would have sixty turns for each of those in the injector.
-            self.injector.enqueue(item);
-            return Placed::Shared;
-        }
         if local.ready.is_some() || local.part.ring.len() > 0 {
             self.push(local, item);
             return Placed::Shared;
         }
-        // Nothing waits but what is next: that goes first, and this takes its place. Nobody need be woken
+        // Nothing waits here but what is next: that goes first, and this takes its place. Nobody need be woken
         // to take one of the two to another processor, away from the other.
         local.ready = local.take_next();
         self.enqueue_local(local, item)
@@ -219,11 +217,7 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
 
     #[inline]
     fn dequeue(&self, local: &mut WorkStealingLocal<T>) -> Option<T> {
-        if self.turn(local)
-            && let Some(item) = self.injector.dequeue(&mut ())
-        {
-            return Some(item);
-        }
+        self.take_turn(local);
         if let Some(item) = local.ready.take() {
             local.next_in_a_row += 1;
             return Some(item);
@@ -235,10 +229,14 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
             return Some(item);
         }
         local.next_in_a_row = 0;
-        local
-            .pop()
-            .or_else(|| self.injector.dequeue(&mut ()))
-            .or_else(|| local.take_next())
+        // In turn, so that neither starves the other. Where nobody outside puts anything in, the look at it costs two loads.
+        local.injector_first = !local.injector_first;
+        if local.injector_first {
+            self.take_injected().or_else(|| local.pop())
+        } else {
+            local.pop().or_else(|| self.take_injected())
+        }
+        .or_else(|| local.take_next())
     }
 
     fn steal(&self, local: &mut WorkStealingLocal<T>) -> Option<T> {
