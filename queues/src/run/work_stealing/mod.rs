@@ -180,7 +180,7 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
             part,
             ready: None,
             next_in_a_row: 0,
-            injector_first: false,
+            injector_first: true,
             turns: 0,
             // Different for each worker, and not zero, which xorshift never leaves.
             random: (worker as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
@@ -209,7 +209,12 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
             self.push(local, item);
             return Placed::Shared;
         }
-        // Nothing waits here but what is next: that goes first, and this takes its place. Nobody need be woken
+        if !self.injector.is_empty() {
+            // Behind all of that: alone in the ring it would have every other turn.
+            self.injector.enqueue(item);
+            return Placed::Shared;
+        }
+        // Nothing waits but what is next: that goes first, and this takes its place. Nobody need be woken
         // to take one of the two to another processor, away from the other.
         local.ready = local.take_next();
         self.enqueue_local(local, item)
