@@ -210,8 +210,14 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
             return Placed::Shared;
         }
         if !self.injector.is_empty() {
-            // Behind all of that: alone in the ring it would have every other turn.
-            self.injector.enqueue(item);
+            // Behind a good part of that: alone in the ring it would have every other turn.
+            for _ in 0..ring::CAPACITY / 2 {
+                let Some(injected) = self.injector.dequeue(&mut ()) else {
+                    break;
+                };
+                self.push(local, injected);
+            }
+            self.push(local, item);
             return Placed::Shared;
         }
         // Nothing waits but what is next: that goes first, and this takes its place. Nobody need be woken
