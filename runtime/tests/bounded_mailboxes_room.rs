@@ -279,15 +279,18 @@ fn one_runtime_waits_for_room_in_another() {
     let pid = store.pid();
     let gate = stop(pid);
     let sender = here.spawn(Idle);
+    let (tell, waits) = std::sync::mpsc::channel();
     let outcome = dispatch_with(sender, move |_, cx| {
         cx.send(pid, "fits", "");
         cx.send(pid, "refused", "");
         let me: Upid = cx.pid().into();
-        reserve(pid).then(move |permit: Permit<Pid<Store>>| {
+        let room = reserve(pid);
+        tell.send(room.is_pending()).unwrap();
+        room.then(move |permit: Permit<Pid<Store>>| {
             permit.dispatch_with(move |store, _| store.put(format!("for {}", !me.is_nobody())))
         })
     });
-    assert!(outcome.is_pending());
+    assert_eq!(waits.recv_timeout(HANG), Ok(true));
     gate.open();
     assert_eq!(outcome.get(), Ok(2));
     assert_eq!(told(store), ["fits", "for true"]);

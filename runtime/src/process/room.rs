@@ -90,7 +90,8 @@ impl Drop for RawPermit {
     }
 }
 
-/// How deep grants nest, of which each runs a callback that drops its permit. Not 0: a callback may block until the next has room.
+/// How deep grants nest, of which each runs a callback that drops its permit. Not 0: a callback may block until the next has room, if it
+/// is less deep than this.
 const DEPTH: u32 = 16;
 
 thread_local! {

@@ -141,8 +141,9 @@ impl Idle {
 
     /// A searching worker has found something. True: nobody searches any more, so the caller must look whether there is more.
     pub(super) fn end_search(&self) -> bool {
-        // Relaxed: ordered by the fence.
-        let before = Word(self.word.fetch_sub(ONE_SEARCHING, Ordering::Relaxed));
+        // AcqRel: pairs with itself and with the one in `fall_asleep`. Of two that stop searching together only the last one looks for the others;
+        // what the first one's search came behind is thereby seen by the last one, who looks in its place.
+        let before = Word(self.word.fetch_sub(ONE_SEARCHING, Ordering::AcqRel));
         self.between("idle-end-search");
         before.searching() == 1
     }
@@ -150,9 +151,8 @@ impl Idle {
     /// A worker is about to sleep. Afterwards it must look whether there is work.
     pub(super) fn fall_asleep(&self, searching: bool) {
         let searching = if searching { ONE_SEARCHING } else { 0 };
-        // Relaxed: ordered by the fence.
-        self.word
-            .fetch_sub(ONE_AWAKE + searching, Ordering::Relaxed);
+        // AcqRel: as in `end_search`; the fence orders it before what is looked at afterwards.
+        self.word.fetch_sub(ONE_AWAKE + searching, Ordering::AcqRel);
         self.between("idle-sleep");
     }
 

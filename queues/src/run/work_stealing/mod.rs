@@ -230,13 +230,13 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
     fn dequeue(&self, local: &mut WorkStealingLocal<T>) -> Option<T> {
         self.take_turn(local);
         if let Some(item) = local.ready.take() {
-            local.next_in_a_row += 1;
+            local.next_in_a_row = local.next_in_a_row.saturating_add(1);
             return Some(item);
         }
         if local.next_in_a_row < NEXT_IN_A_ROW
             && let Some(item) = local.take_next()
         {
-            local.next_in_a_row += 1;
+            local.next_in_a_row = local.next_in_a_row.saturating_add(1);
             return Some(item);
         }
         local.next_in_a_row = 0;
