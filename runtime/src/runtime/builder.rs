@@ -138,7 +138,7 @@ impl RuntimeBuilder {
     }
 
     /// How many threads may be blocked in `wait` or `get` at a time and have others stand in for them: 256 by default. At the
-    /// limit a `wait` in a handler gives [`WaitStatus::TooManyBlocked`], and a `get` fails, at once.
+    /// limit a `wait` in a handler gives [`WaitStatus::TooManyBlocked`](crate::WaitStatus::TooManyBlocked), and a `get` fails, at once.
     pub fn max_blocked_threads(mut self, threads: usize) -> Self {
         self.max_blocked_threads = threads;
         self
