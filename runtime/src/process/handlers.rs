@@ -20,7 +20,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex};
 
 use super::{Context, MessageEvent, Process, Upid};
 use crate::facade::lock_std;
@@ -64,21 +64,10 @@ struct Shape<P: 'static> {
 
 impl<P: Process> Shape<P> {
     fn root() -> &'static Self {
-        static ROOTS: RwLock<Option<HashMap<TypeId, usize>>> = RwLock::new(None);
         let id = TypeId::of::<P>();
-        // A shape is exposed as a number, because a static cannot name `P`.
-        let known = |roots: &Option<HashMap<TypeId, usize>>| {
-            roots.as_ref().and_then(|roots| roots.get(&id).copied())
-        };
-        let found = known(&ROOTS.read().unwrap_or_else(PoisonError::into_inner));
-        let address = found.unwrap_or_else(|| {
-            let mut roots = ROOTS.write().unwrap_or_else(PoisonError::into_inner);
-            known(&roots).unwrap_or_else(|| {
-                let root: &'static Self = Box::leak(Box::new(Self::with_entries(Vec::new(), None)));
-                let address = std::ptr::from_ref(root).expose_provenance();
-                roots.get_or_insert_default().insert(id, address);
-                address
-            })
+        let address = roots::find_or_insert(id, || {
+            let root: &'static Self = Box::leak(Box::new(Self::with_entries(Vec::new(), None)));
+            std::ptr::from_ref(root).expose_provenance()
         });
         // SAFETY: stored under `TypeId::of::<P>()` by the lines above, so it is a leaked `Shape<P>`.
         unsafe { &*std::ptr::with_exposed_provenance(address) }
@@ -164,6 +153,119 @@ impl<P: Process> Shape<P> {
             .find(same)
             .or_else(|| self.entries.iter().find(equal));
         found.map(|entry| entry.function)
+    }
+}
+
+/// The first shape of every process type: a table of lists that only grow, read without a lock by every process that
+/// installs its first handler. Bounded by the program's process types.
+mod roots {
+    use std::any::TypeId;
+    use std::hash::{Hash, Hasher};
+    use std::ptr::null_mut;
+    use std::sync::atomic::{AtomicPtr, Ordering};
+
+    struct Root {
+        id: TypeId,
+        /// A shape is exposed as a number, because a static cannot name `P`.
+        address: usize,
+        next: *mut Root,
+    }
+
+    const LISTS: usize = 64;
+
+    static ROOTS: [AtomicPtr<Root>; LISTS] = [const { AtomicPtr::new(null_mut()) }; LISTS];
+
+    /// A type's identity is a good hash already: its last eight bytes are taken as they are.
+    #[derive(Default)]
+    struct AsItIs(u64);
+
+    impl Hasher for AsItIs {
+        fn write(&mut self, bytes: &[u8]) {
+            for byte in bytes {
+                self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+            }
+        }
+
+        fn write_u64(&mut self, hash: u64) {
+            self.0 = hash;
+        }
+
+        fn finish(&self) -> u64 {
+            self.0
+        }
+    }
+
+    fn find(mut root: *const Root, id: TypeId) -> Option<usize> {
+        // SAFETY: null, or a root, which lives for ever and is not written any more.
+        while let Some(known) = unsafe { root.as_ref() } {
+            if known.id == id {
+                return Some(known.address);
+            }
+            root = known.next;
+        }
+        None
+    }
+
+    /// The address stored under `id`; `make` is called if there is none, and what it made is lost if another thread came first.
+    pub(super) fn find_or_insert(id: TypeId, make: impl FnOnce() -> usize) -> usize {
+        let mut hasher = AsItIs::default();
+        id.hash(&mut hasher);
+        let list = &ROOTS[(hasher.finish() % LISTS as u64) as usize];
+        // Acquire: pairs with the Release below: the roots that are listed are seen.
+        let mut first = list.load(Ordering::Acquire);
+        if let Some(address) = find(first, id) {
+            return address;
+        }
+        let address = make();
+        let ours = Box::into_raw(Box::new(Root {
+            id,
+            address,
+            next: first,
+        }));
+        loop {
+            // Release: publishes the root; Acquire on failure: pairs with it, another's root is looked at.
+            match list.compare_exchange(first, ours, Ordering::Release, Ordering::Acquire) {
+                Ok(_) => return address,
+                Err(now) => first = now,
+            }
+            if let Some(address) = find(first, id) {
+                // SAFETY: made above, and published nowhere.
+                drop(unsafe { Box::from_raw(ours) });
+                return address;
+            }
+            // SAFETY: made above, and published nowhere.
+            unsafe { (*ours).next = first };
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn threads_that_come_together_find_one_root() {
+            struct Type<const N: usize>;
+            fn all_agree<const N: usize>() {
+                let start = std::sync::Barrier::new(4);
+                let found: Vec<usize> = std::thread::scope(|scope| {
+                    let ask = |made| {
+                        let start = &start;
+                        scope.spawn(move || {
+                            start.wait();
+                            find_or_insert(TypeId::of::<Type<N>>(), || made)
+                        })
+                    };
+                    let threads: Vec<_> = (1..=4).map(ask).collect();
+                    threads.into_iter().map(|t| t.join().unwrap()).collect()
+                });
+                assert!(found.iter().all(|address| *address == found[0]));
+                assert_eq!(find_or_insert(TypeId::of::<Type<N>>(), || 0), found[0]);
+            }
+            all_agree::<1>();
+            all_agree::<2>();
+            all_agree::<3>();
+            all_agree::<4>();
+        }
     }
 }
 
