@@ -97,7 +97,7 @@ pub fn spawn_owned<P: Process>(process: P) -> ProcessHandle<P> {
 
 /// Calls a method of a process, as one of its events, and gives a future of what it returns.
 ///
-/// One allocation, for the event and the future. What one thread or process dispatches and sends to a process is served in that order.
+/// The event and the future are one block of memory, that of an event before if there is one. What one thread or process dispatches and sends to a process is served in that order.
 ///
 /// If the process has ended, or ends before the method runs, the future is abandoned; if its mailbox is [full](SpawnOptions::mailbox_capacity), the future fails with
 /// [`Full`](crate::FutureError::Full); a method that panics abandons it too. A method that returns a future

@@ -90,7 +90,8 @@ fn handlers_are_shared_and_nothing_is_left_behind() {
     );
     assert!(plain <= 128, "{plain} bytes beside the slot of 128");
     for left in [plain_left, handling_left] {
-        assert!(left < 20_000, "{left} bytes left behind by 2,000 processes");
+        // What two threads keep of events for the next ones; one event lost for each process would be twice as much.
+        assert!(left < 64_000, "{left} bytes left behind by 2,000 processes");
     }
 
     let supervisor = runtime.spawn(Plain);
@@ -105,12 +106,12 @@ fn handlers_are_shared_and_nothing_is_left_behind() {
         }
         dispatch_with(supervisor, |_, _| ()).get().unwrap();
     };
-    supervise(100);
+    supervise(1_000);
     let before = BYTES.load(Ordering::Relaxed);
     supervise(1_000);
     let grown = BYTES.load(Ordering::Relaxed).saturating_sub(before);
     assert!(
-        grown < 8_000,
+        grown < 24_000,
         "1,000 links to processes that have ended keep {grown} bytes"
     );
 
@@ -124,9 +125,20 @@ fn handlers_are_shared_and_nothing_is_left_behind() {
             }
             CALLS.get() - before
         });
-        calls.get().unwrap()
+        let calls = calls.get().unwrap();
+        // All of them were served.
+        dispatch_with(to, |_, _| ()).get().unwrap();
+        calls
     };
-    // The first of them schedules the receiver, for which the run queue takes a new block now and then: not twice in a row.
+    // The first takes new memory, the others that of the first; the run queue takes a new block now and then.
+    let first = calls();
     let least = calls().min(calls());
-    assert_eq!(least, 100, "a message takes one allocation");
+    assert!(
+        (1..=100).contains(&first),
+        "{first} allocations for 100 messages"
+    );
+    assert_eq!(
+        least, 0,
+        "a message takes the memory of one that was served"
+    );
 }

@@ -72,7 +72,7 @@ impl<P: Process> Context<P> {
 
     /// Sends a message. What is sent to one process arrives in the order of the sends.
     ///
-    /// One allocation, none for a name that is text known at compile time; the body is shared. To a process that has
+    /// The event is one block of memory, that of an event before if there is one; a name that is text known at compile time takes none more; the body is shared. To a process that has
     /// ended, whose mailbox is full, or that cannot be reached, the message is a dead letter: see [`Statistics`](crate::Statistics).
     #[inline(always)]
     pub fn send(

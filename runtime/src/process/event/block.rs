@@ -1,4 +1,4 @@
-//! The block that an event is: a header and its payload in one allocation.
+//! The block that an event is: a header and its payload in one piece of memory, which [`recycle`] keeps for the next.
 //!
 //! # Invariants
 //!
@@ -9,6 +9,8 @@
 use std::ptr::NonNull;
 
 use libprocess_queues::event::{Link, Linked};
+
+use super::recycle;
 
 /// The kinds of event, as libprocess has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -105,11 +107,11 @@ pub(crate) const fn dispatch_table_with(
 /// `header` came out of an `EventBox` whose payload is a `T`, and nobody uses it afterwards.
 unsafe fn free<T>(header: NonNull<Header>) {
     // SAFETY: by the contract and invariants 1 and 2.
-    drop(unsafe { Box::from_raw(header.cast::<Block<T>>().as_ptr()) });
+    unsafe { recycle::drop_and_release(header.cast::<Block<T>>()) };
 }
 
 impl EventBox {
-    /// A block with this payload; the only allocation that an event makes.
+    /// A block with this payload; the only memory that an event takes.
     ///
     /// # Safety
     ///
@@ -131,8 +133,9 @@ impl EventBox {
         table: &'static Table,
         write: impl FnOnce(*mut T),
     ) -> Self {
-        let block: *mut Block<T> = Box::into_raw(Box::<Block<T>>::new_uninit()).cast();
-        // SAFETY: the block was just allocated, and is written in full before anybody reads it; a box is not null.
+        let place = recycle::allocate::<Block<T>>();
+        let block = place.as_ptr();
+        // SAFETY: the block was just allocated, and is written in full before anybody reads it.
         unsafe {
             (&raw mut (*block).header).write(Header {
                 link: Link::new(),
@@ -140,7 +143,7 @@ impl EventBox {
                 stamp: 0,
             });
             write(&raw mut (*block).payload);
-            Self(NonNull::new_unchecked(block).cast())
+            Self(place.cast())
         }
     }
 
@@ -234,10 +237,10 @@ impl EventBox {
     /// The block's payload is a `T`.
     #[inline]
     pub(crate) unsafe fn into_payload<T>(self) -> T {
-        let pointer = self.0.cast::<Block<T>>().as_ptr();
+        let pointer = self.0.cast::<Block<T>>();
         std::mem::forget(self);
         // SAFETY: by the contract and invariant 1; `self` was forgotten, so the block is freed once.
-        unsafe { Box::from_raw(pointer) }.payload
+        unsafe { recycle::take_and_release(pointer) }.payload
     }
 
     /// Frees the block, knowing its payload's type: no indirect call.

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 
 use super::block::{Block, EventBox, Header, Table, dispatch_table_of, dispatch_table_with};
+use super::recycle;
 use crate::future::embedded::{CoreHeader, Embedded, EmbeddedTable, NothingHeld};
 use crate::future::{Future, MailboxFull, Outcome, Promise, Returned, ValueOrFuture};
 use crate::process::resume::guarded;
@@ -188,8 +189,8 @@ where
         // SAFETY: the core is at this place in the block, and the pointer is one to the whole block.
         let block: NonNull<Block<Self>> =
             unsafe { core.byte_sub(offset_of!(Block<Self>, payload.core)).cast() };
-        // SAFETY: allocated as a box, and nobody uses it any more.
-        drop(unsafe { Box::from_raw(block.as_ptr()) });
+        // SAFETY: a block like any other, and nobody uses it any more.
+        unsafe { recycle::drop_and_release(block) };
         [None, None]
     }
 
@@ -305,7 +306,7 @@ where
     }
 }
 
-/// A dispatch of a method and its future. One allocation.
+/// A dispatch of a method and its future, in one block.
 #[inline]
 pub(crate) fn of_method<P, A, M, K>(method: M, arguments: A) -> (EventBox, Future<M::Output>)
 where
@@ -374,7 +375,7 @@ where
     }
 }
 
-/// A dispatch of a closure and its future. One allocation.
+/// A dispatch of a closure and its future, in one block.
 #[inline]
 pub(crate) fn of_closure<P, F, U, R, K>(
     closure: F,
@@ -419,14 +420,14 @@ impl<P: Process> FunctionCall<P> {
     /// Not called: the runtime's own take no credit. Nobody waits for it.
     unsafe fn refuse(header: NonNull<Header>, _full: MailboxFull) {
         // SAFETY: the block's payload is a `Self`, and the caller gives it up.
-        drop(unsafe { Box::from_raw(header.cast::<Block<Self>>().as_ptr()) });
+        unsafe { recycle::drop_and_release(header.cast::<Block<Self>>()) };
     }
 
     unsafe fn call(header: NonNull<Header>, process: *mut (), cx: *mut ()) {
         // SAFETY: as in `ClosureCall::call`.
         let (Block { payload, .. }, process, cx) = unsafe {
             (
-                *Box::from_raw(header.cast::<Block<Self>>().as_ptr()),
+                recycle::take_and_release(header.cast::<Block<Self>>()),
                 &mut *process.cast::<P>(),
                 &mut *cx.cast::<Context<P>>(),
             )

@@ -5,6 +5,7 @@ pub(crate) mod dispatch;
 mod http;
 mod message;
 mod pointer;
+mod recycle;
 mod simple;
 
 pub(crate) use block::EventBox;
