@@ -17,6 +17,9 @@
 //!
 //! - *Memory that is kept for ever.* After a burst no more is kept than [`DEPOT`] magazines of each size, and two for each thread until it ends.
 //! - *Threads that wait for the depot.* None does: whoever finds it taken goes to the allocator with this magazine.
+//! - *Two threads that write to one cache line.* Magazines that travel mix the blocks of all threads, and a process that moves to another worker takes
+//!   its blocks with it. Blocks that shared a line would slow down both threads from then on, so none does: blocks begin and end with a line. That
+//!   costs memory, and gave 1.4 times the messages of two workers (docs/benchmarks.md).
 //! - *A thread that ends.* Its magazines are freed; an event that it frees or makes after that goes to the allocator.
 //! - *Tools that look for use after free* (Miri, Valgrind, AddressSanitizer) see less of it. Under Miri and in models every event is the allocator's own.
 //!
@@ -34,12 +37,11 @@ use std::sync::{Mutex, TryLockError};
 const ROUNDS: u32 = 64;
 /// Full magazines that are kept of each size for whichever thread needs one: 8,192 blocks, at most two MiB.
 const DEPOT: usize = 128;
-/// Sizes are multiples of this.
-const STEP: usize = 32;
-/// Every block has it: what allocators give anyway.
-const ALIGNMENT: usize = 16;
+/// Sizes are multiples of a cache line, and begin with one (see the module's text).
+const STEP: usize = 64;
+const ALIGNMENT: usize = STEP;
 /// Blocks of up to 256 bytes; larger ones are rare, and the allocator's own.
-const CLASSES: usize = 8;
+const CLASSES: usize = 4;
 
 /// Which class holds blocks of this layout.
 const fn class_of(layout: Layout) -> Option<usize> {
