@@ -55,6 +55,33 @@ fn what_a_worker_cannot_run_now_wakes_another() {
     }
 }
 
+/// The sleeper that was to watch is given a long handler too: it hands the watch on to the third worker.
+#[test]
+fn a_watcher_that_is_given_work_hands_the_watch_on() {
+    let runtime = runtime(3);
+    for _ in 0..100 {
+        let busy = runtime.spawn_owned(Plain);
+        let others = [runtime.spawn_owned(Plain), runtime.spawn_owned(Plain)];
+        let (first, second) = (others[0].pid(), others[1].pid());
+        let (done, is_done) = channel();
+        let _served = dispatch_with(busy.pid(), move |_, _| {
+            let (here, is_here): (Sender<()>, Receiver<()>) = channel();
+            let (there, is_there): (Sender<()>, Receiver<()>) = channel();
+            let seen = done.clone();
+            drop(dispatch_with(first, move |_, _| {
+                seen.send(is_there.recv_timeout(HANG).is_ok()).unwrap();
+            }));
+            drop(dispatch_with(second, move |_, _| {
+                let _nobody_waits_any_more = (here.send(()), there.send(()));
+            }));
+            done.send(is_here.recv_timeout(HANG).is_ok()).unwrap();
+        });
+        for _ in 0..2 {
+            assert!(is_done.recv_timeout(2 * HANG).unwrap(), "nobody took it");
+        }
+    }
+}
+
 /// Sends itself messages without end.
 struct Forever {
     served: Arc<AtomicU64>,

@@ -27,7 +27,10 @@
 //! |---|---|---|
 //! | `NOBODY` | all sleep, as far as known | the first worker that keeps something: `CALLED`, and it wakes a sleeper |
 //! | `CALLED` | the next worker to fall asleep will watch | that worker: `WATCHED`; or, if it is the last one awake: `NOBODY` |
-//! | `WATCHED` | one sleeper watches | that sleeper: `NOBODY`, when it is woken, or when all others sleep |
+//! | `WATCHED` | one sleeper watches | that sleeper: `CALLED`, when it is woken or has taken something; `NOBODY`, when all others sleep |
+//!
+//! `CALLED` is left in time: who sets it wakes a sleeper, unless somebody searches or all are awake; and the last searcher that finds something, which
+//! will not fall asleep soon, wakes a sleeper if it is still set. So a worker that goes into a long handler after it kept something needs call nobody again.
 //!
 //! A runtime in which nothing happens has no watcher, and sleeps.
 
@@ -211,7 +214,20 @@ impl Idle {
         }
     }
 
-    /// The watcher stops watching.
+    /// The watcher has something to do: the next one to fall asleep watches. Then, and behind the change of the word, it asks `is_called`.
+    pub(super) fn pass_watch(&self) {
+        // Relaxed: only the watcher leaves `WATCHED`, and whoever falls asleep later looks again.
+        self.watch.store(CALLED, Ordering::Relaxed);
+    }
+
+    /// Whether there should be a watcher and is none.
+    pub(super) fn is_called(&self) -> bool {
+        // Relaxed: ordered by the fences of `end_search` and `woken`, which pair with the one in `claim_sleeper` behind the call: who called saw nobody
+        // searching, or this sees the call.
+        self.watch.load(Ordering::Relaxed) == CALLED
+    }
+
+    /// The watcher stops watching: all sleep.
     pub(super) fn leave_watch(&self) {
         // Relaxed: ordered by the fence.
         self.watch.store(NOBODY, Ordering::Relaxed);

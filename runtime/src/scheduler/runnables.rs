@@ -137,7 +137,10 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
         loop {
             if searching && let Some(item) = self.look_around(local) {
                 counters.add(STEALS, 1);
-                if self.idle.end_search() && self.queue.has_shared() && self.idle.claim_other() {
+                if self.idle.end_search()
+                    && (self.queue.has_shared() || self.lacks_watcher())
+                    && self.idle.claim_other()
+                {
                     self.wake(counters);
                 }
                 return Some(item);
@@ -153,11 +156,19 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
                 Slept::Took(item) => {
                     counters.add(STEALS, 1);
                     self.idle.wake_self();
+                    if self.lacks_watcher() && self.idle.claim_other() {
+                        self.wake(counters);
+                    }
                     return Some(item);
                 }
                 Slept::Decommissioned => return None,
             }
         }
+    }
+
+    /// Whether nobody will watch what is kept, unless a sleeper is woken for it.
+    fn lacks_watcher(&self) -> bool {
+        self.watched && self.idle.is_called()
     }
 
     fn look_around(&self, local: &mut Q::Local) -> Option<T> {
@@ -179,7 +190,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             match self.semaphore.wait_with(parker, deadline) {
                 Ok(Wakeup::Signalled) => {
                     if watch.is_some() {
-                        self.idle.leave_watch();
+                        self.idle.pass_watch();
                     }
                     self.idle.woken();
                     return Slept::Signalled;
@@ -191,7 +202,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             }
             let Some(looks) = &mut watch else { continue };
             if let Some(item) = looks.look(&self.queue) {
-                self.idle.leave_watch();
+                self.idle.pass_watch();
                 return Slept::Took(item);
             }
             if self.idle.all_asleep() {
