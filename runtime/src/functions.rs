@@ -359,3 +359,37 @@ impl<T: Send + 'static> Future<T> {
         self.after_on(&clock(), duration, f)
     }
 }
+
+/// Calls `f`, which may block the thread, without holding up the other processes: on a worker another thread takes the worker's place, with its
+/// queue, until `f` returns. In any other thread it is a plain call.
+///
+/// For what must borrow the process's own state, such as a library call that reads files. Where `f` can be moved to another thread, [`async_`] lets the
+/// process be served meanwhile. Inside of `f` everything may be called, `get` and `wait` too; what it dispatches is served while it blocks.
+///
+/// Costs two hand-overs between threads, each about the time of waking one (5 to 100 µs): not for what takes less. The thread is one of the
+/// [`max_blocked_threads`](crate::RuntimeBuilder::max_blocked_threads); if there are as many already, or none can be started, that is logged and `f` holds the worker.
+///
+/// # Panics
+///
+/// If `f` does; the worker's place is taken again before.
+///
+/// ```
+/// use libprocess::{Process, Runtime, block_in_place, dispatch_with};
+///
+/// struct Reader { name: String }
+/// impl Process for Reader {}
+///
+/// let runtime = Runtime::builder().workers(1).build()?;
+/// let reader = runtime.spawn(Reader { name: "/proc/version".into() });
+/// let text = dispatch_with(reader, |reader, _| {
+///     block_in_place(|| std::fs::read_to_string(&reader.name).map_err(|e| e.to_string()))
+/// });
+/// assert!(text.get()?.is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
+    crate::scheduler::Worker::with_current(|worker| match worker {
+        Some(worker) => worker.block_in_place(f),
+        None => f(),
+    })
+}

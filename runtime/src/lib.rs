@@ -57,9 +57,9 @@ pub use back_pressure::{reserve, try_dispatch, try_dispatch_with, try_post, try_
 pub use clock::{Clock, ParseTimeError, SettleError, Time, Timeout, Timer};
 pub use executor::Executor;
 pub use functions::{
-    async_, clock, dispatch, dispatch_with, post, request, spawn, spawn_async, spawn_named,
-    spawn_owned, spawn_owned_with, spawn_with, terminate, terminate_with, wait, wait_timeout,
-    workers,
+    async_, block_in_place, clock, dispatch, dispatch_with, post, request, spawn, spawn_async,
+    spawn_named, spawn_owned, spawn_owned_with, spawn_with, terminate, terminate_with, wait,
+    wait_timeout, workers,
 };
 pub use future::{
     Error as FutureError, Future, Futures, IsFuture, IsValue, MailboxFull, Promise, Selected,

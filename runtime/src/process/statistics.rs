@@ -71,7 +71,7 @@ pub struct Statistics {
     pub steals: u64,
     /// Times a worker woke another one, for work that would have waited. A thread that is no worker is not counted.
     pub wake_ups: u64,
-    /// Times a handler blocked in `wait` or `get` and another thread took over.
+    /// Times a handler blocked in `wait`, `get` or `block_in_place` and another thread took over.
     pub blocked: u64,
     /// Threads there are now: at work, blocked and spare.
     pub threads: usize,

@@ -112,7 +112,7 @@ impl RuntimeBuilder {
     }
 
     /// How many threads run processes at a time: 1 to 1,024. By default what `LIBPROCESS_NUM_WORKER_THREADS` says, else the number of
-    /// cores available. Threads that are blocked in `wait` or `get` do not count: others stand in for them.
+    /// cores available. Threads that are blocked in `wait`, `get` or `block_in_place` do not count: others stand in for them.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
@@ -137,7 +137,7 @@ impl RuntimeBuilder {
         self
     }
 
-    /// How many threads may be blocked in `wait` or `get` at a time and have others stand in for them: 256 by default. At the
+    /// How many threads may be blocked in `wait`, `get` or `block_in_place` at a time and have others stand in for them: 256 by default. At the
     /// limit a `wait` in a handler gives [`WaitStatus::TooManyBlocked`](crate::WaitStatus::TooManyBlocked), and a `get` fails, at once.
     pub fn max_blocked_threads(mut self, threads: usize) -> Self {
         self.max_blocked_threads = threads;

@@ -1,7 +1,7 @@
 //! A worker: what one thread of the scheduler knows about itself.
 
 use std::cell::{Cell, UnsafeCell};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
@@ -117,7 +117,7 @@ impl Worker {
                     .runnables
                     .put_local(seat.local(), runnable, &self.counters);
             }
-            // Between giving the seat away and coming back from the run.
+            // Between giving the seat away and coming back from the run, or in `block_in_place`.
             None => self.scheduler.enqueue(runnable),
         }
     }
@@ -165,15 +165,33 @@ impl Worker {
     }
 }
 
-impl Blocking for Worker {
-    fn sleep(
-        &self,
-        register: &mut dyn FnMut(&Waker) -> Registered,
-        deadline: Option<Instant>,
-    ) -> Result<(), TooManyBlocked> {
-        let seat = self
-            .give_up_seat()
-            .expect("a handler runs in a thread with a seat");
+impl Worker {
+    /// Calls `f`, which may block, while another thread has the seat. If there is none that could take it, this one keeps it.
+    pub(crate) fn block_in_place<R>(&self, f: impl FnOnce() -> R) -> R {
+        if self.hand_seat_over().is_err() {
+            tracing::warn!("a blocking closure holds its worker: {TooManyBlocked}");
+            return f();
+        }
+        let result = catch_unwind(AssertUnwindSafe(f));
+        // A blocking call inside of `f` may have brought a seat that nobody was there to take.
+        if !self.has_seat() {
+            self.waiter.set_blocked();
+            self.wait_for_seat(|waker| waker.wake_by_ref(), None);
+        }
+        result.unwrap_or_else(|payload| resume_unwind(payload))
+    }
+
+    fn has_seat(&self) -> bool {
+        // SAFETY: as in `take_seat`.
+        unsafe { (*self.seat.get()).is_some() }
+    }
+
+    /// Gives the seat to another thread, if there is one.
+    fn hand_seat_over(&self) -> Result<(), TooManyBlocked> {
+        let Some(seat) = self.give_up_seat() else {
+            // In `block_in_place`: another thread has it.
+            return Ok(());
+        };
         if let Err((seat, error)) = Scheduler::hand_over(&self.scheduler, seat) {
             self.take_seat(seat);
             // With the seat in its place: a log's subscriber is foreign code.
@@ -183,19 +201,42 @@ impl Blocking for Worker {
             return Err(TooManyBlocked);
         }
         self.counters.add(super::counters::BLOCKED, 1);
-        // After the seat is gone, so that a late waker of an earlier wait cannot bring a second one;
-        // before anybody has this wait's waker, so that its wake-up is not lost.
-        self.waiter.set_blocked();
-        let waker = self.waiter.waker();
-        if register(&waker) == Registered::Done {
-            waker.wake();
-        }
+        Ok(())
+    }
+
+    /// Sleeps until the waker that `register` is given has been used, or the deadline is past, and there is a seat.
+    fn wait_for_seat(&self, register: impl FnOnce(&Waker), deadline: Option<Instant>) {
+        register(&self.waiter.waker());
         // The token of what runs in this thread: a waker has made, or will make, another. Not before there is a waker: until then this thread is at work.
         self.counters.give_up_token();
         let seat = self.waiter.wait_until_resumed(deadline);
         self.scheduler.unblocked();
         self.scheduler.pin(&seat);
         self.take_seat(seat);
+    }
+}
+
+impl Blocking for Worker {
+    fn sleep(
+        &self,
+        register: &mut dyn FnMut(&Waker) -> Registered,
+        deadline: Option<Instant>,
+    ) -> Result<(), TooManyBlocked> {
+        let in_place = !self.has_seat();
+        self.hand_seat_over()?;
+        // After the seat is gone, so that a late waker of an earlier wait cannot bring a second one;
+        // before anybody has this wait's waker, so that its wake-up is not lost.
+        self.waiter.set_blocked();
+        let register = |waker: &Waker| {
+            if register(waker) == Registered::Done {
+                waker.wake_by_ref();
+            }
+        };
+        self.wait_for_seat(register, deadline);
+        if in_place {
+            // The closure goes on without one. If nobody can take it, `block_in_place` finds it here.
+            let _kept_if_refused = self.hand_seat_over();
+        }
         Ok(())
     }
 }
