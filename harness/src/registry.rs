@@ -15,6 +15,7 @@ use crate::benchmarks::spawn::{SpawnIdle, SpawnTerminate};
 use crate::benchmarks::spawn_million::SpawnMillion;
 use crate::benchmarks::throughput::{self, ThroughputPerformance};
 
+use crate::benchmarks::event_queue::MpscLinkedQueue;
 use crate::benchmarks::fairness::Fairness;
 use crate::benchmarks::savina::banking::Banking;
 use crate::benchmarks::savina::big::Big;
@@ -25,7 +26,7 @@ use crate::benchmarks::savina::philosophers::Philosophers;
 use crate::filter::Filter;
 
 /// All of them, in the order in which they run.
-pub(crate) static BENCHMARKS: [&dyn Benchmark; 27] = [
+pub(crate) static BENCHMARKS: [&dyn Benchmark; 30] = [
     &ThroughputPerformance,
     &DispatchDefer::Movable,
     &DispatchDefer::Copyable,
@@ -53,6 +54,9 @@ pub(crate) static BENCHMARKS: [&dyn Benchmark; 27] = [
     &Banking,
     &Philosophers,
     &Fairness,
+    &MpscLinkedQueue::Contended,
+    &MpscLinkedQueue::Empty,
+    &MpscLinkedQueue::NonContendedRead,
 ];
 
 /// The one that runs without a filter.

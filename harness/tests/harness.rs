@@ -11,7 +11,7 @@ const SMALL: [&str; 6] = ["--repeat", "1001", "--runs", "2", "--warmup", "0"];
 const MAIN_JOB: &str = "ProcessTest.Process_BENCHMARK_ThroughputPerformance";
 
 /// In the order in which they run.
-const BENCHMARKS: [&str; 27] = [
+const BENCHMARKS: [&str; 30] = [
     MAIN_JOB,
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Movable",
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Copyable",
@@ -39,6 +39,9 @@ const BENCHMARKS: [&str; 27] = [
     "Banking",
     "Philosophers",
     "Fairness",
+    "ProcessTest.Process_BENCHMARK_MpscLinkedQueue",
+    "ProcessTest.Process_BENCHMARK_MpscLinkedQueueEmpty",
+    "ProcessTest.Process_BENCHMARK_MpscLinkedQueueNonContendedRead",
 ];
 
 /// A folder of its own for each test, in which the program runs: removed at the end.

@@ -4,6 +4,7 @@ pub(crate) mod client_server;
 pub(crate) mod clock;
 pub(crate) mod dispatch;
 pub(crate) mod dispatch_defer;
+pub(crate) mod event_queue;
 pub(crate) mod fairness;
 pub(crate) mod fan_in;
 pub(crate) mod futures;
