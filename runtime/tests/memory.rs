@@ -90,8 +90,7 @@ fn handlers_are_shared_and_nothing_is_left_behind() {
     );
     assert!(plain <= 128, "{plain} bytes beside the slot of 128");
     for left in [plain_left, handling_left] {
-        // What two threads keep of events for the next ones; one event lost for each process would be twice as much.
-        assert!(left < 64_000, "{left} bytes left behind by 2,000 processes");
+        assert!(left < 20_000, "{left} bytes left behind by 2,000 processes");
     }
 
     let supervisor = runtime.spawn(Plain);
@@ -111,7 +110,7 @@ fn handlers_are_shared_and_nothing_is_left_behind() {
     supervise(1_000);
     let grown = BYTES.load(Ordering::Relaxed).saturating_sub(before);
     assert!(
-        grown < 24_000,
+        grown < 8_000,
         "1,000 links to processes that have ended keep {grown} bytes"
     );
 
@@ -130,15 +129,7 @@ fn handlers_are_shared_and_nothing_is_left_behind() {
         dispatch_with(to, |_, _| ()).get().unwrap();
         calls
     };
-    // The first takes new memory, the others that of the first; the run queue takes a new block now and then.
-    let first = calls();
+    // The run queue takes a new block now and then: not twice in a row.
     let least = calls().min(calls());
-    assert!(
-        (1..=100).contains(&first),
-        "{first} allocations for 100 messages"
-    );
-    assert_eq!(
-        least, 0,
-        "a message takes the memory of one that was served"
-    );
+    assert_eq!(least, 0, "messages take no memory of the allocator's");
 }

@@ -429,6 +429,12 @@ impl<T> Core<T> {
 }
 
 impl Header {
+    /// Whether the caller, who has the promise's reference, is the last who knows of the core.
+    #[inline]
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.counts.is_forgotten() && self.word.load().is_pending_for_nobody()
+    }
+
     /// Lets a node wait. False if the core is settled: the node is the caller's still.
     #[must_use]
     pub(super) fn push(&self, node: NonNull<Node>) -> bool {

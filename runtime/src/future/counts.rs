@@ -128,6 +128,18 @@ impl Counts {
         self.0.load(Ordering::Acquire) & !CLEAN_UP == HANDLE + REFERENCE
     }
 
+    /// Whether the caller's reference is all that holds the core, and no handle is to be given any more: then nothing can change that.
+    #[inline]
+    pub(super) fn is_forgotten(&self) -> bool {
+        let ordering = if weakened("forgotten") {
+            Ordering::Relaxed
+        } else {
+            // Pairs with the Releases of those who went: what they left in the word is seen.
+            Ordering::Acquire
+        };
+        self.0.load(ordering) & !CLEAN_UP == REFERENCE
+    }
+
     /// Claims the value for the caller's handle, if that is the only one.
     pub(super) fn claim(&self) -> Claim {
         let ordering = if weakened("claim") {
@@ -193,6 +205,16 @@ impl Counts {
     /// Gives up a reference. True if the core is to be freed.
     #[must_use]
     pub(super) fn drop_reference(&self) -> bool {
+        let ordering = if weakened("free") {
+            Ordering::Relaxed
+        } else {
+            // Acquire: as in `was_last`.
+            Ordering::Acquire
+        };
+        // Who has the only one needs no atomic step to give it up: only a holder makes another one.
+        if references(self.0.load(ordering)) == 1 {
+            return true;
+        }
         // Release: pairs with the Acquire in `was_last`: what this holder did happens before the core is freed.
         self.was_last(self.0.fetch_sub(REFERENCE, Ordering::Release))
     }

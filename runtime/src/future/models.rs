@@ -14,6 +14,8 @@ use loom::thread;
 use super::{Future, Promise};
 use crate::facade::with_weakening;
 
+mod settle;
+
 /// What loom says when somebody reads or writes what another thread may be using.
 const RACE: &str = "Causality violation";
 

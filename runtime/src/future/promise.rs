@@ -175,10 +175,15 @@ impl<T> Promise<T> {
         let flags = *self.flags.get_mut_for_owner();
         let this = ManuallyDrop::new(self);
         let _release = ReleaseOnDrop(this.core);
-        if flags & CLAIMED == 0 {
-            // SAFETY: the promise is ours alone and unclaimed; `_release` holds its reference.
-            unsafe { Core::complete_now(this.core, outcome) };
+        if flags & CLAIMED != 0 {
+            return;
         }
+        if this.core().header.is_forgotten() {
+            // As after a dispatch whose future was dropped at once: nobody would ever see the outcome.
+            return drop(outcome);
+        }
+        // SAFETY: the promise is ours alone and unclaimed; `_release` holds its reference.
+        unsafe { Core::complete_now(this.core, outcome) };
     }
 
     /// Whether [`Future::discard`] was called.

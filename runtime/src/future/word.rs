@@ -57,6 +57,11 @@ impl Snapshot {
         self.phase() == Phase::Pending
     }
 
+    /// Whether there is no outcome, and nothing waits for one.
+    pub(super) fn is_pending_for_nobody(self) -> bool {
+        self.0.addr() & !REQUESTED == 0
+    }
+
     pub(super) fn is_settled(self) -> bool {
         self.phase() == Phase::Settled
     }

@@ -13,55 +13,73 @@
 //! spare  ─► nothing   ◄── empty  magazine ─► o─…─o   full ◄──    spare  ─► o─…─o (full)
 //! ```
 //!
+//! The blocks are cut, a magazine at a time, from a *region* of fixed size for each class. When a region is used up, because more events are
+//! under way than it has blocks, events come from the allocator and go back there: a block's address tells which it is.
+//!
 //! # What can go wrong
 //!
-//! - *Memory that is kept for ever.* After a burst no more is kept than [`DEPOT`] magazines of each size, and two for each thread until it ends.
-//! - *Threads that wait for the depot.* None does: whoever finds it taken goes to the allocator with this magazine.
+//! - *Memory that is kept for ever.* The regions are all that is kept: [`REGION`] bytes each, of which the kernel gives what was touched. What a burst takes beyond goes
+//!   back to the allocator.
+//! - *Threads that wait for the depot.* None does: whoever finds it taken takes from the allocator, or lets its magazine grow, and tries again with the next block.
 //! - *Two threads that write to one cache line.* Magazines that travel mix the blocks of all threads, and a process that moves to another worker takes
 //!   its blocks with it. Blocks that shared a line would slow down both threads from then on, so none does: blocks begin and end with a line. That
-//!   costs memory, and gave 1.4 times the messages of two workers (docs/benchmarks.md).
-//! - *A thread that ends.* Its magazines are freed; an event that it frees or makes after that goes to the allocator.
+//!   gave 1.4 times the messages of two workers (docs/benchmarks.md).
+//! - *A thread that ends.* Its magazines go to the depot. An event that it makes after that comes from the allocator; the block of one that it frees after that is lost to
+//!   the region, unless it came from the allocator.
 //! - *Tools that look for use after free* (Miri, Valgrind, AddressSanitizer) see less of it. Under Miri and in models every event is the allocator's own.
 //!
 //! # Invariants
 //!
-//! 1. A magazine is a list of blocks of one class, each allocated with the layout of its class and owned by the magazine alone.
-//! 2. `spare` is null or a list of exactly `ROUNDS` blocks, and so is everything in the depot.
+//! 1. A magazine is a list of blocks of one class's region, and owns them alone.
+//! 2. Every block of a region that was cut is in a magazine, or is given out, or was lost with a thread.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-use std::cell::Cell;
+use std::cell::{Cell, UnsafeCell};
+use std::mem::MaybeUninit;
 use std::ptr::{NonNull, null_mut};
-use std::sync::{Mutex, TryLockError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, TryLockError};
 
-/// Blocks of a full magazine.
+/// Blocks of a magazine that is exchanged.
 const ROUNDS: u32 = 64;
-/// Full magazines that are kept of each size for whichever thread needs one: 8,192 blocks, at most two MiB.
-const DEPOT: usize = 128;
-/// Sizes are multiples of a cache line, and begin with one (see the module's text).
+/// Bytes of the region of a class: 16,384 messages.
+const REGION: usize = 2 << 20;
+/// Sizes are multiples of a cache line, and begin with one (see above).
 const STEP: usize = 64;
-const ALIGNMENT: usize = STEP;
 /// Blocks of up to 256 bytes; larger ones are rare, and the allocator's own.
 const CLASSES: usize = 4;
 
 /// Which class holds blocks of this layout.
 const fn class_of(layout: Layout) -> Option<usize> {
     let class = layout.size().div_ceil(STEP);
-    if cfg!(any(miri, libprocess_loom))
-        || class == 0
-        || class > CLASSES
-        || layout.align() > ALIGNMENT
-    {
+    if cfg!(any(miri, libprocess_loom)) || class == 0 || class > CLASSES || layout.align() > STEP {
         None
     } else {
         Some(class - 1)
     }
 }
 
-const fn layout_of(class: usize) -> Layout {
-    match Layout::from_size_align((class + 1) * STEP, ALIGNMENT) {
-        Ok(layout) => layout,
-        Err(_) => unreachable!(),
-    }
+const fn bytes_of(class: usize) -> usize {
+    (class + 1) * STEP
+}
+
+#[repr(C, align(64))]
+struct Region(UnsafeCell<MaybeUninit<[u8; REGION]>>);
+
+// SAFETY: bytes, which are given out block by block to one owner at a time.
+unsafe impl Sync for Region {}
+
+/// Never written before it is given out, so no memory until then.
+static REGIONS: [Region; CLASSES] =
+    [const { Region(UnsafeCell::new(MaybeUninit::uninit())) }; CLASSES];
+
+/// How many bytes of each region were cut.
+static CUT: [AtomicUsize; CLASSES] = [const { AtomicUsize::new(0) }; CLASSES];
+
+#[inline(always)]
+fn is_of_region<T>(class: usize, place: NonNull<T>) -> bool {
+    let region = REGIONS[class].0.get().addr();
+    place.addr().get().wrapping_sub(region) < REGION
 }
 
 /// What a free block holds: the next one.
@@ -72,7 +90,7 @@ struct Free {
 struct Magazines {
     loaded: Cell<*mut Free>,
     rounds: Cell<u32>,
-    spare: Cell<*mut Free>,
+    spare: Cell<Option<Magazine>>,
 }
 
 struct Thread {
@@ -86,29 +104,57 @@ thread_local! {
                 Magazines {
                     loaded: Cell::new(null_mut()),
                     rounds: Cell::new(0),
-                    spare: Cell::new(null_mut()),
+                    spare: Cell::new(None),
                 }
             }; CLASSES],
         }
     };
 }
 
-/// A full magazine on its way from one thread to another.
-struct Full(NonNull<Free>);
+/// Blocks that are nobody's else, not none.
+struct Magazine {
+    first: NonNull<Free>,
+    rounds: u32,
+}
 
 // SAFETY: it owns its blocks (invariant 1).
-unsafe impl Send for Full {}
+unsafe impl Send for Magazine {}
 
-static FULL: [Mutex<Vec<Full>>; CLASSES] = [const { Mutex::new(Vec::new()) }; CLASSES];
+static DEPOT: [Mutex<Vec<Magazine>>; CLASSES] = [const { Mutex::new(Vec::new()) }; CLASSES];
 
-/// What `f` does with the full magazines of a class, or `None` if another thread is at them.
-fn at_depot<R>(class: usize, f: impl FnOnce(&mut Vec<Full>) -> R) -> Option<R> {
-    match FULL[class].try_lock() {
-        Ok(mut full) => Some(f(&mut full)),
+/// What `f` does with the magazines in the depot, or `None` if another thread is at them.
+fn at_depot<R>(class: usize, f: impl FnOnce(&mut Vec<Magazine>) -> R) -> Option<R> {
+    match DEPOT[class].try_lock() {
+        Ok(mut depot) => Some(f(&mut depot)),
         // The lists are consistent whatever panicked: the only thing that may is the growth of one.
-        Err(TryLockError::Poisoned(full)) => Some(f(&mut full.into_inner())),
+        Err(TryLockError::Poisoned(depot)) => Some(f(&mut depot.into_inner())),
         Err(TryLockError::WouldBlock) => None,
     }
+}
+
+/// A magazine of blocks that were never given out, if the region has any.
+fn cut(class: usize) -> Option<Magazine> {
+    let bytes = bytes_of(class);
+    let wanted = ROUNDS as usize * bytes;
+    // Relaxed: the number alone says whose the bytes are.
+    let cut = CUT[class]
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |cut| {
+            (cut + wanted <= REGION).then_some(cut + wanted)
+        })
+        .ok()?;
+    let mut next = null_mut();
+    for block in (0..ROUNDS as usize).rev() {
+        // SAFETY: within the region, aligned as the region and its blocks are, and nobody else's.
+        unsafe {
+            let place: *mut Free = REGIONS[class].0.get().byte_add(cut + block * bytes).cast();
+            place.write(Free { next });
+            next = place;
+        }
+    }
+    NonNull::new(next).map(|first| Magazine {
+        first,
+        rounds: ROUNDS,
+    })
 }
 
 impl Magazines {
@@ -124,21 +170,24 @@ impl Magazines {
         Some(block)
     }
 
-    /// Loads the spare magazine, or one from the depot.
+    /// Loads the spare magazine, or one from the depot, or a new one.
     #[cold]
     fn reload(&self, class: usize) -> Option<NonNull<Free>> {
-        let full = NonNull::new(self.spare.replace(null_mut()))
-            .or_else(|| at_depot(class, Vec::pop).flatten().map(|full| full.0))?;
-        self.rounds.set(ROUNDS);
-        Some(full)
+        let magazine = match self.spare.take() {
+            Some(spare) => spare,
+            // If another thread is there, the next event tries again.
+            None => at_depot(class, Vec::pop)?.or_else(|| cut(class))?,
+        };
+        self.rounds.set(magazine.rounds);
+        Some(magazine.first)
     }
 
     /// # Safety
     ///
-    /// The block was allocated with the layout of the class, and the caller gives it up.
+    /// The block is of the class's region, and the caller gives it up.
     #[inline]
     unsafe fn put(&self, class: usize, block: NonNull<Free>) {
-        if self.rounds.get() == ROUNDS {
+        if self.rounds.get() >= ROUNDS {
             self.unload(class);
         }
         // SAFETY: by the contract.
@@ -151,53 +200,31 @@ impl Magazines {
         self.rounds.set(self.rounds.get() + 1);
     }
 
-    /// Makes the loaded magazine, which is full, the spare one. If there is one, that goes to the depot.
+    /// Makes the loaded magazine the spare one. If there is one, that goes to the depot; if another thread is there, nothing is done.
     #[cold]
     fn unload(&self, class: usize) {
-        self.rounds.set(0);
-        let full = self.spare.replace(self.loaded.replace(null_mut()));
-        let Some(full) = NonNull::new(full) else {
-            return;
-        };
-        let kept = at_depot(class, |depot| {
-            let room = depot.len() < DEPOT;
-            if room {
-                depot.push(Full(full));
+        if let Some(spare) = self.spare.take() {
+            let mut left = Some(spare);
+            at_depot(class, |depot| depot.extend(left.take()));
+            if left.is_some() {
+                return self.spare.set(left);
             }
-            room
-        });
-        if kept != Some(true) {
-            // SAFETY: invariants 1 and 2; it was taken out.
-            unsafe { free_all(class, full.as_ptr()) };
         }
+        self.spare.set(self.take_loaded());
     }
-}
 
-/// Gives a magazine back to the allocator.
-///
-/// # Safety
-///
-/// It is one of this class, or null, and the caller gives it up.
-unsafe fn free_all(class: usize, mut magazine: *mut Free) {
-    while let Some(block) = NonNull::new(magazine) {
-        // SAFETY: invariant 1.
-        unsafe {
-            magazine = block.as_ref().next;
-            dealloc(block.cast().as_ptr(), layout_of(class));
-        }
+    fn take_loaded(&self) -> Option<Magazine> {
+        let rounds = self.rounds.replace(0);
+        NonNull::new(self.loaded.replace(null_mut())).map(|first| Magazine { first, rounds })
     }
 }
 
 impl Drop for Thread {
     fn drop(&mut self) {
         for (class, magazines) in self.classes.iter().enumerate() {
-            // SAFETY: both are this thread's, and are taken out.
-            unsafe {
-                free_all(class, magazines.loaded.replace(null_mut()));
-                free_all(class, magazines.spare.replace(null_mut()));
-            }
-            // Not zero: what is freed while the thread ends comes here no more (`try_with`).
-            magazines.rounds.set(0);
+            let left = [magazines.take_loaded(), magazines.spare.take()];
+            let mut depot = DEPOT[class].lock().unwrap_or_else(PoisonError::into_inner);
+            depot.extend(left.into_iter().flatten());
         }
     }
 }
@@ -211,19 +238,17 @@ fn allocated(layout: Layout) -> NonNull<u8> {
 #[inline(always)]
 pub(super) fn allocate<T>() -> NonNull<T> {
     const { assert!(size_of::<T>() != 0) };
-    let Some(class) = (const { class_of(Layout::new::<T>()) }) else {
-        return allocated(Layout::new::<T>()).cast();
-    };
-    let recycled = THREAD.try_with(|thread| thread.classes[class].take(class));
-    match recycled {
-        Ok(Some(block)) => block.cast(),
-        Ok(None) | Err(_) => new_block(class).cast(),
+    if let Some(class) = const { class_of(Layout::new::<T>()) }
+        && let Ok(Some(block)) = THREAD.try_with(|thread| thread.classes[class].take(class))
+    {
+        return block.cast();
     }
+    from_allocator::<T>()
 }
 
 #[cold]
-fn new_block(class: usize) -> NonNull<u8> {
-    allocated(layout_of(class))
+fn from_allocator<T>() -> NonNull<T> {
+    allocated(Layout::new::<T>()).cast()
 }
 
 /// Gives back the memory of a `T`, whose contents were dropped or moved out.
@@ -233,17 +258,16 @@ fn new_block(class: usize) -> NonNull<u8> {
 /// It came out of `allocate::<T>`, and nobody uses it afterwards.
 #[inline(always)]
 pub(super) unsafe fn release<T>(place: NonNull<T>) {
-    let Some(class) = (const { class_of(Layout::new::<T>()) }) else {
-        // SAFETY: by the contract, allocated with this layout.
-        return unsafe { dealloc(place.cast().as_ptr(), Layout::new::<T>()) };
-    };
-    let free = place.cast();
-    // SAFETY: by the contract, allocated with the layout of this class.
-    let put = THREAD.try_with(|thread| unsafe { thread.classes[class].put(class, free) });
-    if put.is_err() {
-        // SAFETY: as above.
-        unsafe { dealloc(place.cast().as_ptr(), layout_of(class)) };
+    if let Some(class) = const { class_of(Layout::new::<T>()) }
+        && is_of_region(class, place)
+    {
+        // SAFETY: by the contract. If the thread is ending, and its magazines are gone, the block is lost.
+        let _lost =
+            THREAD.try_with(|thread| unsafe { thread.classes[class].put(class, place.cast()) });
+        return;
     }
+    // SAFETY: by the contract: not of a region, so `from_allocator` made it, with this layout.
+    unsafe { dealloc(place.cast().as_ptr(), Layout::new::<T>()) };
 }
 
 /// Drops a `T` in its place and gives its memory back, also if the drop panics.
@@ -290,61 +314,76 @@ mod tests {
     const CLASS: usize = CLASSES - 1;
 
     fn in_depot() -> usize {
-        FULL[CLASS].lock().unwrap().len()
+        DEPOT[CLASS].lock().unwrap().len()
     }
 
-    #[test]
-    fn memory_is_used_again_moves_between_threads_and_falls_back() {
-        // One test, as all of it is about the one depot of the class.
-        let first = allocate::<Large>();
-        // SAFETY: just allocated, given back once.
-        unsafe { release(first) };
-        assert_eq!(allocate::<Large>(), first);
-
-        // A thread that only frees hands its magazines on, all but two.
-        let many = ROUNDS as usize * 5;
-        let blocks: Vec<usize> = (0..many)
+    fn many(number: usize) -> Vec<usize> {
+        (0..number)
             .map(|_| allocate::<Large>().as_ptr().expose_provenance())
-            .collect();
+            .collect()
+    }
+
+    fn release_all(blocks: &[usize]) {
+        for block in blocks {
+            let block = std::ptr::with_exposed_provenance_mut::<Large>(*block);
+            // SAFETY: of `many`, given back once.
+            unsafe { release(NonNull::new(block).unwrap()) };
+        }
+    }
+
+    // One test, as all of it is about the one depot of the class.
+    #[test]
+    fn memory_is_used_again_moves_between_threads_and_is_bounded() {
+        let rounds = ROUNDS as usize;
+        let first = many(1);
+        release_all(&first);
+        assert_eq!(many(1), first);
+        assert_eq!(first[0] % STEP, 0, "a block begins with a line");
+
+        // A thread that only frees hands its magazines on, the last two when it ends.
+        let blocks = many(rounds * 5);
         let freed = blocks.clone();
         let before = in_depot();
         let freeing = std::thread::spawn(move || {
-            for block in freed {
-                let block = std::ptr::with_exposed_provenance_mut::<Large>(block);
-                // SAFETY: allocated above, given back once.
-                unsafe { release(NonNull::new(block).unwrap()) };
-            }
+            release_all(&freed);
             in_depot()
         });
         assert_eq!(freeing.join().unwrap(), before + 3);
-        let again: Vec<NonNull<Large>> = (0..ROUNDS).map(|_| allocate::<Large>()).collect();
-        assert!(
-            again
-                .iter()
-                .all(|block| blocks.contains(&block.as_ptr().expose_provenance()))
-        );
-        assert_eq!(in_depot(), before + 2);
+        assert_eq!(in_depot(), before + 5);
+        let in_use = CUT[CLASS].load(Ordering::Relaxed);
+        let again = many(rounds * 5 + rounds);
+        assert!(blocks.iter().all(|block| again.contains(block)));
+        assert!(CUT[CLASS].load(Ordering::Relaxed) <= in_use + rounds * bytes_of(CLASS));
 
-        // A burst leaves no more than the bounds.
-        let burst: Vec<NonNull<Large>> = (0..ROUNDS as usize * (DEPOT + 10))
-            .map(|_| allocate::<Large>())
-            .collect();
-        for block in burst.into_iter().chain(again).chain([first]) {
-            // SAFETY: allocated above, given back once.
-            unsafe { release(block) };
-        }
-        assert_eq!(in_depot(), DEPOT);
+        // What is more than the region has comes from the allocator, and goes back there.
+        let burst = many(REGION / bytes_of(CLASS) + 100);
+        let of_region = |block: &&usize| {
+            let block = std::ptr::with_exposed_provenance_mut::<Large>(**block);
+            is_of_region(CLASS, NonNull::new(block).unwrap())
+        };
+        let pooled = burst.iter().filter(of_region).count();
+        assert!((1..=REGION / bytes_of(CLASS)).contains(&pooled));
+        assert!(burst.len() - pooled >= 100);
+        release_all(&burst);
+        release_all(&again);
+        release_all(&first);
+        let all = many(REGION / bytes_of(CLASS));
+        let unique: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(unique.len(), all.len());
+        assert_eq!(all.iter().filter(of_region).count(), all.len());
+        release_all(&all);
 
         // Whoever finds the depot taken does not wait.
-        let taken = FULL[CLASS].lock().unwrap();
-        std::thread::spawn(|| {
-            let block = allocate::<Large>();
-            // SAFETY: just allocated, given back once.
-            unsafe { release(block) };
-        })
-        .join()
-        .unwrap();
+        let taken = DEPOT[CLASS].lock().unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let other = std::thread::spawn(move || {
+            let blocks = many(3);
+            release_all(&blocks);
+            sender.send(()).unwrap();
+        });
+        receiver.recv().unwrap();
         drop(taken);
+        other.join().unwrap();
     }
 
     #[test]
