@@ -38,7 +38,9 @@ use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
 use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, TryLockError};
+use std::sync::{Mutex, TryLockError};
+
+use crate::facade::lock_std;
 
 /// Blocks of a magazine that is exchanged.
 const ROUNDS: u32 = 64;
@@ -223,7 +225,7 @@ impl Drop for Thread {
     fn drop(&mut self) {
         for (class, magazines) in self.classes.iter().enumerate() {
             let left = [magazines.take_loaded(), magazines.spare.take()];
-            let mut depot = DEPOT[class].lock().unwrap_or_else(PoisonError::into_inner);
+            let mut depot = lock_std(&DEPOT[class]);
             depot.extend(left.into_iter().flatten());
         }
     }
