@@ -127,7 +127,7 @@ where
     M: Method<P, A, K>,
     K: 'static,
 {
-    let (event, future) = process::dispatch_of_method::<P, A, M, K>(method, arguments);
+    let (event, future) = process::dispatch_of_method::<P, A, M, K>(pid.raw(), method, arguments);
     send::deliver(pid.raw(), event);
     future
 }
@@ -168,7 +168,8 @@ where
     K: 'static,
     F: FnOnce(&mut P, &mut Context<P>) -> R + Send + 'static,
 {
-    let (event, future) = process::dispatch_of_closure::<P, F, U, R, K>(closure, location);
+    let (event, future) =
+        process::dispatch_of_closure::<P, F, U, R, K>(pid.raw(), closure, location);
     send::deliver(pid.raw(), event);
     future
 }

@@ -34,6 +34,7 @@
 //!
 //! | feature | on | off |
 //! |---|---|---|
+//! | `work-stealing-run-queue` | each worker has a run queue of its own, and takes from the others' when it is empty; wins over the next | one run queue for all |
 //! | `lock-free-run-queue` | runnable processes wait in a lock-free queue | behind a mutex |
 //! | `lock-free-event-queue` | a mailbox is one atomic word | a list behind a mutex |
 //! | `last-in-first-out-fixed-size-semaphore` | idle workers sleep each on a futex of its own, the warmest is woken first | in a `sem_t` |
@@ -63,7 +64,7 @@ pub use functions::{
 };
 pub use future::{
     Error as FutureError, Future, Futures, IsFuture, IsValue, MailboxFull, Promise, Selected,
-    TooManyBlocked, ValueOrFuture, WeakFuture, await_all, collect, repeat, select,
+    TooManyBlocked, ValueOrFuture, WaitCycle, WeakFuture, await_all, collect, repeat, select,
 };
 pub use process::{
     Context, DeadLetter, DeadLetterReason, DispatchEvent, DispatchIdentity, Event, EventCounts,

@@ -6,6 +6,7 @@ use std::cell::Cell;
 
 thread_local! {
     static OWNER: Cell<u64> = const { Cell::new(0) };
+    static ENDING: Cell<u64> = const { Cell::new(0) };
     static CLOCK: Cell<*const ()> = const { Cell::new(std::ptr::null()) };
 }
 
@@ -19,6 +20,16 @@ pub(crate) fn current_owner() -> u64 {
 #[inline]
 pub(crate) fn set_current_owner(owner: u64) -> u64 {
     OWNER.replace(owner)
+}
+
+/// The process that this thread is ending; zero for none.
+pub(crate) fn ending_owner() -> u64 {
+    ENDING.get()
+}
+
+/// Sets which process this thread is ending.
+pub(crate) fn set_ending_owner(owner: u64) {
+    ENDING.set(owner);
 }
 
 /// Says whose clock the processes of this thread have: an address, only compared.

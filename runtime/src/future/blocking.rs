@@ -17,11 +17,37 @@ use libprocess_semaphore::{FutexParker, Parker};
 pub(crate) trait Blocking {
     /// Calls `register` with a waker; unless it says that there is nothing to wait for, sleeps until the waker is used or the deadline
     /// is past. May return early.
+    ///
+    /// Without a deadline the sleep is refused if what is awaited can never come: if its owner waits, over others, for this thread's.
     fn sleep(
         &self,
         register: &mut dyn FnMut(&Waker) -> Registered,
         deadline: Option<Instant>,
-    ) -> Result<(), TooManyBlocked>;
+        awaited: &dyn Awaited,
+    ) -> Result<(), Refused>;
+}
+
+/// What a thread sleeps for.
+pub(crate) trait Awaited {
+    /// Who alone can bring it about, and only by going on with what he does now or later: a process, as the number that the clock knows it
+    /// by. Zero: nobody in particular, or it is there already.
+    fn owner(&self) -> u64;
+}
+
+/// Why a thread may not sleep.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    TooManyBlocked,
+    WaitCycle(WaitCycle),
+}
+
+impl From<Refused> for super::Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::TooManyBlocked => TooManyBlocked.into(),
+            Refused::WaitCycle(cycle) => cycle.into(),
+        }
+    }
 }
 
 /// What `register` found.
@@ -43,6 +69,41 @@ pub(crate) enum Registered {
      `max_blocked_threads`, or use `then` or `link` instead of blocking"
 )]
 pub struct TooManyBlocked;
+
+/// A blocking call was refused, because it would never have returned: processes would wait for each other in a circle.
+///
+/// Each of them is in a handler that is blocked in a `wait` or a `get` without a time-out. Only the one that would close the circle is
+/// told; that its handler goes on is what frees the others.
+///
+/// What counts is a [`wait`](crate::wait) for a process, and a [`get`](crate::Future::get) of the future of a dispatch that the process has not answered. A
+/// dispatch that was answered with another future, that a process has put aside, or that a filter holds does not, nor does a chain: such a circle goes unnoticed, but
+/// what is reported is always one.
+///
+/// ```
+/// use libprocess::{FutureError, Process, dispatch_with, spawn_owned};
+///
+/// struct Lonely;
+/// impl Process for Lonely {}
+///
+/// let lonely = spawn_owned(Lonely);
+/// // It cannot serve the inner dispatch before the outer one has returned.
+/// let result = dispatch_with(lonely.pid(), |_, cx| dispatch_with(cx.pid(), |_, _| 1).get());
+/// let Ok(Err(FutureError::WaitCycle(cycle))) = result.get() else { panic!() };
+/// assert_eq!(cycle.processes(), [lonely.pid().upid()]);
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct WaitCycle(Arc<[u64]>);
+
+impl WaitCycle {
+    pub(crate) fn new(owners: &[u64]) -> Self {
+        Self(owners.into())
+    }
+
+    /// Who waits for whom: the one that was refused first, and at the end the one that waits for him.
+    pub(crate) fn owners(&self) -> &[u64] {
+        &self.0
+    }
+}
 
 thread_local! {
     static BLOCKING: Cell<Option<*const dyn Blocking>> = const { Cell::new(None) };
@@ -75,11 +136,12 @@ impl Drop for Installed<'_> {
 pub(crate) fn sleep(
     register: &mut dyn FnMut(&Waker) -> Registered,
     deadline: Option<Instant>,
-) -> Result<(), TooManyBlocked> {
+    awaited: &dyn Awaited,
+) -> Result<(), Refused> {
     match BLOCKING.with(Cell::get) {
         // SAFETY: the pointer is in the thread-local only while `Installed` borrows the value
         // (see `install`), and that guard lives further down on this thread's stack.
-        Some(pointer) => unsafe { &*pointer }.sleep(register, deadline),
+        Some(pointer) => unsafe { &*pointer }.sleep(register, deadline, awaited),
         None => {
             // One per thread, so that a future that is asked again and again keeps one waker of it.
             thread_local! {

@@ -135,6 +135,7 @@ where
     const TABLE: &'static Table = &Table {
         free: Self::free,
         upstream: Self::upstream,
+        owner: |_| 0,
     };
     const CONTINUE: &'static NodeTable = &NodeTable {
         run: Self::run,

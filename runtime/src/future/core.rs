@@ -39,6 +39,7 @@
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::blocking::Awaited;
 use super::counts::{Claim, Counts};
 use super::node::{Node, NodeList, Work, has_observer, observer};
 use super::side::Side;
@@ -53,6 +54,8 @@ pub(super) struct Table {
     pub(super) free: unsafe fn(NonNull<Header>) -> [Option<NonNull<Header>>; 2],
     /// The core to pass a discard request to. The header keeps it alive.
     pub(super) upstream: unsafe fn(NonNull<Header>) -> Option<NonNull<Header>>,
+    /// Who has the promise in hand, as a number that the floors above understand; zero if that is not known.
+    pub(super) owner: unsafe fn(NonNull<Header>) -> u64,
 }
 
 /// What is known of a core without knowing its value's type.
@@ -86,10 +89,23 @@ impl<T> From<Result<T, Error>> for Outcome<T> {
             Err(Error::Full(full)) => Self::Full(full),
             Err(Error::Discarded) => Self::Discarded,
             Err(Error::Abandoned) => Self::Abandoned,
-            Err(error @ (Error::TimedOut | Error::TooManyBlocked(_) | Error::Taken)) => {
-                Self::Failed(error.to_string().into())
-            }
+            Err(
+                error @ (Error::TimedOut
+                | Error::TooManyBlocked(_)
+                | Error::WaitCycle(_)
+                | Error::Taken),
+            ) => Self::Failed(error.to_string().into()),
         }
+    }
+}
+
+impl Awaited for Header {
+    fn owner(&self) -> u64 {
+        if self.word.load().phase() != Phase::Pending {
+            return 0;
+        }
+        // SAFETY: the table is this core's.
+        unsafe { (self.table.owner)(NonNull::from(self)) }
     }
 }
 
@@ -122,6 +138,7 @@ impl<T> Plain<T> {
     const TABLE: &'static Table = &Table {
         free: Self::free,
         upstream: |_| None,
+        owner: |_| 0,
     };
 
     /// # Safety

@@ -19,11 +19,16 @@ pub(crate) type CoreHeader = Header;
 pub(crate) type NothingHeld = [Option<NonNull<Header>>; 2];
 
 impl EmbeddedTable {
-    /// `free` drops the core and frees the block that it is in; the pointer is to the core, made from one to the whole block.
-    pub(crate) const fn new(free: unsafe fn(NonNull<CoreHeader>) -> NothingHeld) -> Self {
+    /// `free` drops the core and frees the block that it is in; the pointer is to the core, made from one to the whole block. `owner` tells
+    /// who has the promise in hand, or zero.
+    pub(crate) const fn new(
+        free: unsafe fn(NonNull<CoreHeader>) -> NothingHeld,
+        owner: unsafe fn(NonNull<CoreHeader>) -> u64,
+    ) -> Self {
         Self(Table {
             free,
             upstream: |_| None,
+            owner,
         })
     }
 }

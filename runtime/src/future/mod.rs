@@ -43,7 +43,7 @@ pub(crate) mod task;
 mod weak;
 mod word;
 
-pub use blocking::TooManyBlocked;
+pub use blocking::{TooManyBlocked, WaitCycle};
 pub use combinators::{IsFuture, IsValue, Returned, ValueOrFuture};
 pub(crate) use core::Outcome;
 pub use full::MailboxFull;
@@ -61,7 +61,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use self::blocking::Registered;
+use self::blocking::{Awaited, Registered};
 use self::core::{Core, Taken};
 use self::side::{DiscardCallback, OnDiscard};
 
@@ -88,6 +88,9 @@ pub enum Error {
     /// The thread may not block. See [`TooManyBlocked`].
     #[error(transparent)]
     TooManyBlocked(#[from] TooManyBlocked),
+    /// The call would never have returned. See [`WaitCycle`].
+    #[error(transparent)]
+    WaitCycle(#[from] WaitCycle),
     /// The value was taken before, by polling a future again that had given its value.
     #[error("the value was taken already: a future gives it once")]
     Taken,
@@ -325,9 +328,10 @@ impl<T> Future<T> {
     /// # Errors
     ///
     /// [`Error::Failed`], [`Error::Discarded`] or [`Error::Abandoned`] as the promise ended;
-    /// [`Error::TooManyBlocked`] in a worker whose runtime has no thread left to take over.
+    /// [`Error::TooManyBlocked`] in a worker whose runtime has no thread left to take over; [`Error::WaitCycle`] in a handler, if the future
+    /// is that of a dispatch to a process that waits for this one.
     pub fn get(self) -> Result<T, Error> {
-        self.get_until(None)
+        self.get_until(None, None)
     }
 
     /// As [`get`](Self::get), for at most `timeout`, by the machine's clock, not one that a test may have paused.
@@ -344,10 +348,15 @@ impl<T> Future<T> {
     /// assert_eq!(result, Err(FutureError::TimedOut));
     /// ```
     pub fn get_timeout(self, timeout: Duration) -> Result<T, Error> {
-        self.get_until(Instant::now().checked_add(timeout))
+        self.get_until(Instant::now().checked_add(timeout), None)
     }
 
-    pub(crate) fn get_until(mut self, deadline: Option<Instant>) -> Result<T, Error> {
+    /// `awaited`: what is waited for, if that is more than this future knows.
+    pub(crate) fn get_until(
+        mut self,
+        deadline: Option<Instant>,
+        awaited: Option<&dyn Awaited>,
+    ) -> Result<T, Error> {
         let mut ticket = self.ticket;
         loop {
             // Also while observers run, if the value can be cloned: one of them may be who asks.
@@ -355,7 +364,7 @@ impl<T> Future<T> {
             if let Taken::Value(result) = core.take(claimed) {
                 return result;
             }
-            self.sleep(deadline, &mut ticket)
+            self.sleep(deadline, &mut ticket, awaited)
                 .inspect_err(|_| self.forget(ticket))?;
             self.ticket = ticket;
         }
@@ -365,7 +374,7 @@ impl<T> Future<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] and [`Error::TooManyBlocked`].
+    /// [`Error::TimedOut`], [`Error::TooManyBlocked`] and [`Error::WaitCycle`].
     ///
     /// ```
     /// let future = libprocess::Future::<i64>::failed("no");
@@ -376,14 +385,19 @@ impl<T> Future<T> {
         let mut ticket = 0;
         let mut result = Ok(());
         while result.is_ok() && self.core().header.word.load().is_pending() {
-            result = self.sleep(deadline, &mut ticket);
+            result = self.sleep(deadline, &mut ticket, None);
         }
         self.forget(ticket);
         result
     }
 
     /// Sleeps until the future is settled, or for no reason.
-    fn sleep(&self, deadline: Option<Instant>, ticket: &mut u32) -> Result<(), Error> {
+    fn sleep(
+        &self,
+        deadline: Option<Instant>,
+        ticket: &mut u32,
+        awaited: Option<&dyn Awaited>,
+    ) -> Result<(), Error> {
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Err(Error::TimedOut);
         }
@@ -397,6 +411,7 @@ impl<T> Future<T> {
                 None => Registered::Done,
             },
             deadline,
+            awaited.unwrap_or(header),
         )?;
         Ok(())
     }

@@ -8,7 +8,6 @@ use super::manager::ProcessManager;
 use crate::clock;
 
 thread_local! {
-    static ENDING: Cell<Option<RawPid>> = const { Cell::new(None) };
     static MANAGER: Cell<*const ProcessManager> = const { Cell::new(std::ptr::null()) };
 }
 
@@ -19,7 +18,7 @@ pub(crate) fn running() -> Option<RawPid> {
 
 /// Whether waiting for this process in this thread would be waiting for oneself: its handler, or its end, is further down on the stack.
 pub(crate) fn is_mine(pid: RawPid) -> bool {
-    running() == Some(pid) || ENDING.get() == Some(pid)
+    running() == Some(pid) || ending() == Some(pid)
 }
 
 /// Sets which process runs, and gives the one before.
@@ -29,12 +28,12 @@ pub(super) fn set_running(pid: Option<RawPid>) -> Option<RawPid> {
 }
 
 pub(super) fn set_ending(pid: Option<RawPid>) {
-    ENDING.set(pid);
+    clock::set_ending_owner(RawPid::to_bits(pid));
 }
 
 /// The process that this thread is ending.
 pub(super) fn ending() -> Option<RawPid> {
-    ENDING.get()
+    RawPid::from_bits(clock::ending_owner())
 }
 
 /// Whether this thread is one of that runtime's.

@@ -44,7 +44,7 @@ where
     K: 'static,
 {
     move |argument| {
-        let (event, future) = dispatch_of_method::<P, (A,), M, K>(method, (argument,));
+        let (event, future) = dispatch_of_method::<P, (A,), M, K>(pid.raw(), method, (argument,));
         send::deliver_owed(pid.raw(), event);
         future
     }
@@ -81,7 +81,7 @@ where
     let location = Location::caller();
     move |argument| {
         let call = move |process: &mut P, cx: &mut Context<P>| closure(process, cx, argument);
-        let (event, future) = dispatch_of_closure::<P, _, U, R, K>(call, location);
+        let (event, future) = dispatch_of_closure::<P, _, U, R, K>(pid.raw(), call, location);
         send::deliver_owed(pid.raw(), event);
         future
     }
@@ -120,7 +120,7 @@ where
     K: 'static,
 {
     clock_of(pid.raw()).timer(duration, move || {
-        let (event, unwatched) = dispatch_of_method::<P, A, M, K>(method, arguments);
+        let (event, unwatched) = dispatch_of_method::<P, A, M, K>(pid.raw(), method, arguments);
         drop(unwatched);
         send::deliver_owed(pid.raw(), event);
     })
@@ -138,7 +138,7 @@ where
 {
     let location = Location::caller();
     clock_of(pid.raw()).timer(duration, move || {
-        let (event, unwatched) = dispatch_of_closure::<P, F, U, R, K>(closure, location);
+        let (event, unwatched) = dispatch_of_closure::<P, F, U, R, K>(pid.raw(), closure, location);
         drop(unwatched);
         send::deliver_owed(pid.raw(), event);
     })

@@ -7,6 +7,7 @@ use super::arena::arena;
 use super::event::{ExitReason, ExitedEvent, TerminateEvent};
 use super::{RawPid, Upid, current, send};
 use crate::clock;
+use crate::future::blocking::Awaited;
 use crate::future::{Error, Future, Promise};
 
 /// Waiters that are kept without looking whether somebody still waits.
@@ -26,6 +27,9 @@ pub enum WaitStatus {
     Itself,
     /// The wait was refused: see [`TooManyBlocked`](crate::TooManyBlocked).
     TooManyBlocked,
+    /// The wait was refused, because the process waits for this one, itself or over others: see [`WaitCycle`](crate::WaitCycle). Who they
+    /// are is in the log.
+    WaitCycle,
 }
 
 impl WaitStatus {
@@ -70,6 +74,18 @@ pub(super) fn watch(pid: RawPid) -> Option<Future<ExitReason>> {
     Some(future)
 }
 
+/// The end of a process, which only its own going on can bring.
+struct EndOf(RawPid);
+
+impl Awaited for EndOf {
+    fn owner(&self) -> u64 {
+        let alive = arena()
+            .find(self.0)
+            .is_some_and(|slot| slot.pid() == self.0);
+        RawPid::to_bits(alive.then_some(self.0))
+    }
+}
+
 /// Blocks until a process has ended.
 pub(crate) fn wait(pid: &Upid, timeout: Option<Duration>) -> WaitStatus {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -82,9 +98,14 @@ pub(crate) fn wait(pid: &Upid, timeout: Option<Duration>) -> WaitStatus {
     let Some(future) = watch(pid) else {
         return WaitStatus::AlreadyEnded;
     };
-    match future.get_until(deadline) {
+    match future.get_until(deadline, Some(&EndOf(pid))) {
         Err(Error::TimedOut) => WaitStatus::TimedOut,
         Err(Error::TooManyBlocked(_)) => WaitStatus::TooManyBlocked,
+        Err(Error::WaitCycle(cycle)) => {
+            // The status has no room for it.
+            tracing::error!("a `wait` was refused: {cycle}");
+            WaitStatus::WaitCycle
+        }
         // Ready; or the waiter was dropped, which only the end does.
         _ => WaitStatus::Ended,
     }

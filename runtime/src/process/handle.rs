@@ -72,6 +72,9 @@ pub enum JoinError {
     /// The wait was refused.
     #[error(transparent)]
     TooManyBlocked(#[from] crate::TooManyBlocked),
+    /// The process waits for the one that would join it, itself or over others: see [`WaitCycle`](crate::WaitCycle). Who they are is in the log.
+    #[error("processes would wait for each other for ever")]
+    WaitCycle,
 }
 
 impl<P: Process> ProcessHandle<P> {
@@ -113,6 +116,7 @@ impl<P: Process> ProcessHandle<P> {
         match exits::wait(&self.pid.upid(), None) {
             WaitStatus::Itself => return Err(JoinError::Itself),
             WaitStatus::TooManyBlocked => return Err(crate::TooManyBlocked.into()),
+            WaitStatus::WaitCycle => return Err(JoinError::WaitCycle),
             _ => {}
         }
         match self.owner.take() {
@@ -134,13 +138,15 @@ impl<P: Process> Drop for ProcessHandle<P> {
             return;
         }
         self.terminate();
-        if exits::wait(&self.pid.upid(), None) == WaitStatus::TooManyBlocked {
-            tracing::error!(
-                pid = %self.pid,
-                "a process handle was dropped without waiting for its process: {}",
-                crate::TooManyBlocked
-            );
-        }
+        let why: &dyn std::fmt::Display = match exits::wait(&self.pid.upid(), None) {
+            WaitStatus::TooManyBlocked => &crate::TooManyBlocked,
+            WaitStatus::WaitCycle => &JoinError::WaitCycle,
+            _ => return,
+        };
+        tracing::error!(
+            pid = %self.pid,
+            "a process handle was dropped without waiting for its process: {why}"
+        );
     }
 }
 

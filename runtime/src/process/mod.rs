@@ -32,6 +32,7 @@ mod tenancy;
 mod times;
 mod upid;
 mod vtable;
+mod wait_cycle;
 
 pub use context::Context;
 pub(crate) use current::{current_manager, set_current_manager, set_default_manager};

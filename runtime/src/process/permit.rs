@@ -115,7 +115,7 @@ impl<P: Process> Permit<Pid<P>> {
         M: Method<P, A, K>,
         K: 'static,
     {
-        let (event, future) = dispatch_of_method::<P, A, M, K>(method, arguments);
+        let (event, future) = dispatch_of_method::<P, A, M, K>(self.pid, method, arguments);
         send::deliver_reserved(self.raw, self.pid, event);
         future
     }
@@ -139,7 +139,7 @@ impl<P: Process> Permit<Pid<P>> {
         K: 'static,
         F: FnOnce(&mut P, &mut Context<P>) -> R + Send + 'static,
     {
-        let (event, future) = dispatch_of_closure::<P, F, U, R, K>(closure, location);
+        let (event, future) = dispatch_of_closure::<P, F, U, R, K>(self.pid, closure, location);
         send::deliver_reserved(self.raw, self.pid, event);
         future
     }

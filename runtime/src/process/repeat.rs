@@ -87,7 +87,7 @@ impl<F> Lent<F> {
                 Returned::Future(future) => future,
             }
         };
-        let (event, future) = dispatch_of_closure(call, location);
+        let (event, future) = dispatch_of_closure(pid.raw(), call, location);
         send::deliver_owed(pid.raw(), event);
         future
     }

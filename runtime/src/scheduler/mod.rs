@@ -26,6 +26,7 @@ pub(crate) mod pool;
 mod runnable;
 mod runnables;
 mod waiter;
+mod waits;
 mod worker;
 
 use std::sync::Arc;

@@ -10,8 +10,10 @@ use libprocess_semaphore::FutexParker;
 
 use super::counters::Counters;
 use super::waiter::SeatWaiter;
+use super::waits;
 use super::{Runnable, Scheduler, Seat};
-use crate::future::blocking::{Blocking, Registered, TooManyBlocked};
+use crate::future::TooManyBlocked;
+use crate::future::blocking::{Awaited, Blocking, Refused, Registered};
 
 thread_local! {
     static CURRENT: Cell<*const Worker> = const { Cell::new(std::ptr::null()) };
@@ -221,9 +223,16 @@ impl Blocking for Worker {
         &self,
         register: &mut dyn FnMut(&Waker) -> Registered,
         deadline: Option<Instant>,
-    ) -> Result<(), TooManyBlocked> {
+        awaited: &dyn Awaited,
+    ) -> Result<(), Refused> {
+        // Until this returns.
+        let _entered = match deadline {
+            None => waits::enter(awaited).map_err(Refused::WaitCycle)?,
+            // It will go on by itself.
+            Some(_) => None,
+        };
         let in_place = !self.has_seat();
-        self.hand_seat_over()?;
+        self.hand_seat_over().map_err(|_| Refused::TooManyBlocked)?;
         // After the seat is gone, so that a late waker of an earlier wait cannot bring a second one;
         // before anybody has this wait's waker, so that its wake-up is not lost.
         self.waiter.set_blocked();

@@ -4,18 +4,21 @@ use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, offset_of};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::block::{Block, EventBox, Header, Table, dispatch_table_of, dispatch_table_with};
 use super::recycle;
 use crate::future::embedded::{CoreHeader, Embedded, EmbeddedTable, NothingHeld};
 use crate::future::{Future, MailboxFull, Outcome, Promise, Returned, ValueOrFuture};
 use crate::process::resume::guarded;
-use crate::process::{Context, Method, Process};
+use crate::process::{Context, Method, Process, RawPid};
 
 /// What is needed to run a dispatch, beside its closure.
 pub(crate) struct DispatchTable {
     /// Whether it is the runtime's own, no dispatch that a user made: filters do not see it.
     internal: bool,
+    /// Where in the block the word of [`put_aside`] is.
+    in_hand: usize,
     /// Takes the block and calls its closure on a `P` and a `Context<P>`.
     call: unsafe fn(NonNull<Header>, *mut (), *mut ()),
     identity: unsafe fn(NonNull<Header>) -> DispatchIdentity,
@@ -77,6 +80,7 @@ impl<P: Process> DispatchEvent<P> {
     /// The block is a dispatch to a `P`.
     #[inline]
     pub(crate) unsafe fn from_box(event: EventBox) -> Self {
+        put_aside(&event);
         Self {
             event,
             process: PhantomData,
@@ -115,6 +119,29 @@ impl<P> fmt::Debug for DispatchEvent<P> {
     }
 }
 
+/// A dispatch goes out of the mailbox, to be run or not.
+///
+/// Every dispatch's payload has a word that says which process has it *in hand*: it waits in the mailbox or its function runs, so that its future
+/// is completed by that process going on, and by nothing else. Zero while somebody else may have it: a process that puts it aside, a filter
+/// that holds it, the future that the function returned.
+///
+/// The word is `Relaxed` throughout. It is read of processes that are blocked, by who holds the lock of `scheduler::waits`, and they took
+/// that lock after they, as the ones that had it in hand, wrote it.
+#[inline]
+pub(crate) fn put_aside(event: &EventBox) {
+    if let Some(table) = &event.table().dispatch {
+        // SAFETY: the table is the block's, and says where in it the word is.
+        unsafe {
+            event
+                .header_pointer()
+                .byte_add(table.in_hand)
+                .cast::<AtomicU64>()
+                .as_ref()
+        }
+        .store(0, Ordering::Relaxed);
+    }
+}
+
 fn identity_of(event: &EventBox, table: &DispatchTable) -> DispatchIdentity {
     // SAFETY: the table belongs to the block, which stays borrowed; the function only reads.
     unsafe { (table.identity)(event.header_pointer()) }
@@ -148,13 +175,20 @@ pub(super) fn refuse(event: EventBox, full: MailboxFull) {
 ///
 /// The callbacks of the future are its caller's, so a panic in one of them is not this process's. If the function itself panics, the future is
 /// abandoned only after its stack is unwound: a callback that panicked in the middle of that would abort the OS process.
+/// The word is that of [`put_aside`], and `by` the process that runs the function.
 #[inline]
-fn answer<R: Send + 'static>(promise: Promise<R>, function: impl FnOnce() -> Returned<R>) {
+fn answer<R: Send + 'static>(
+    promise: Promise<R>,
+    (in_hand, by): (InHand, RawPid),
+    function: impl FnOnce() -> Returned<R>,
+) {
+    in_hand.set(RawPid::to_bits(Some(by)));
     match catch_unwind(AssertUnwindSafe(function)) {
         Ok(returned) => {
             guarded("a callback of a dispatch's future", || match returned {
                 Returned::Value(value) => promise.settle(Outcome::Ready(value)),
                 Returned::Future(future) => {
+                    in_hand.set(0);
                     promise.associate(future);
                 }
             });
@@ -166,11 +200,25 @@ fn answer<R: Send + 'static>(promise: Promise<R>, function: impl FnOnce() -> Ret
     }
 }
 
+/// The word of [`put_aside`] in a block that a promise keeps.
+struct InHand(NonNull<AtomicU64>);
+
+impl InHand {
+    /// To be called before the promise is completed or given away.
+    #[inline(always)]
+    fn set(&self, process: u64) {
+        // SAFETY: the block is there as long as the promise. Relaxed: see `put_aside`.
+        unsafe { self.0.as_ref() }.store(process, Ordering::Relaxed);
+    }
+}
+
 /// The payload of a dispatch with a future: the future's core and the call, in one block.
 ///
 /// The block is freed with the core's last reference, which is the future's or the promise's. The event that owns the block until it runs stands for the
 /// promise: running it, or dropping it, takes the promise out and the call with it.
 struct Call<C, R> {
+    /// See [`put_aside`].
+    in_hand: AtomicU64,
     core: Embedded<R>,
     call: ManuallyDrop<C>,
 }
@@ -180,7 +228,7 @@ where
     C: Send + 'static,
     R: Send + 'static,
 {
-    const CORE: &'static EmbeddedTable = &EmbeddedTable::new(Self::free_core);
+    const CORE: &'static EmbeddedTable = &EmbeddedTable::new(Self::free_core, Self::owner);
 
     /// # Safety
     ///
@@ -194,16 +242,32 @@ where
         [None, None]
     }
 
+    /// # Safety
+    ///
+    /// The core is that of a block of this type.
+    unsafe fn owner(core: NonNull<CoreHeader>) -> u64 {
+        // SAFETY: by the contract; see `free_core`.
+        let block = unsafe {
+            core.byte_sub(offset_of!(Block<Self>, payload.core))
+                .cast::<Block<Self>>()
+        };
+        // SAFETY: by the contract; only this field is looked at.
+        let in_hand = unsafe { &(*block.as_ptr()).payload.in_hand };
+        // Relaxed: see `put_aside`.
+        in_hand.load(Ordering::Relaxed)
+    }
+
     /// A block with this call, and the future of its result.
     ///
     /// # Safety
     ///
     /// The table's functions are for this payload, and free it with `drop_unrun`.
     #[inline(always)]
-    unsafe fn allocate(table: &'static Table, call: C) -> (EventBox, Future<R>) {
-        // SAFETY: by the contract; both fields are written.
+    unsafe fn allocate(table: &'static Table, to: RawPid, call: C) -> (EventBox, Future<R>) {
+        // SAFETY: by the contract; all fields are written.
         let event = unsafe {
             EventBox::allocate_with(table, |payload: *mut Self| {
+                (&raw mut (*payload).in_hand).write(AtomicU64::new(RawPid::to_bits(Some(to))));
                 (&raw mut (*payload).core).write(Embedded::new(Self::CORE));
                 (&raw mut (*payload).call).write(ManuallyDrop::new(call));
             })
@@ -231,13 +295,18 @@ where
     ///
     /// The header is that of a block of this type, which the caller gives up.
     #[inline(always)]
-    unsafe fn take(header: NonNull<Header>) -> (C, Promise<R>) {
+    unsafe fn take(header: NonNull<Header>) -> (C, Promise<R>, InHand) {
         // SAFETY: by the contract; the call is read before the promise may free the block, and never again.
         unsafe {
             let call = (&raw const (*header.cast::<Block<Self>>().as_ptr()).payload.call)
                 .cast::<C>()
                 .read();
-            (call, Embedded::promise(Self::core_of(header)))
+            let in_hand = NonNull::from(&(*header.cast::<Block<Self>>().as_ptr()).payload.in_hand);
+            (
+                call,
+                Embedded::promise(Self::core_of(header)),
+                InHand(in_hand),
+            )
         }
     }
 
@@ -248,7 +317,7 @@ where
     /// As `take`.
     unsafe fn drop_unrun(header: NonNull<Header>) {
         // SAFETY: by the contract.
-        let (call, _abandoned) = unsafe { Self::take(header) };
+        let (call, _abandoned, _) = unsafe { Self::take(header) };
         drop(call);
     }
 
@@ -259,7 +328,7 @@ where
     /// As `take`.
     unsafe fn refuse(header: NonNull<Header>, full: MailboxFull) {
         // SAFETY: by the contract.
-        let (call, promise) = unsafe { Self::take(header) };
+        let (call, promise, _) = unsafe { Self::take(header) };
         drop(call);
         promise.settle(Outcome::Full(full));
     }
@@ -282,6 +351,7 @@ where
     const TABLE: &'static Table = &dispatch_table_with(
         DispatchTable {
             internal: false,
+            in_hand: offset_of!(Block<Call<Self, M::Output>>, payload.in_hand),
             call: Self::call,
             identity: |_| DispatchIdentity::Method {
                 name: std::any::type_name::<M>(),
@@ -295,20 +365,26 @@ where
     unsafe fn call(header: NonNull<Header>, process: *mut (), cx: *mut ()) {
         // SAFETY: the caller gives up a block of this call, and passes a `P` and a context that are exclusively its
         // own (contract of `DispatchTable::call`, kept by `DispatchEvent::run`).
-        let ((call, promise), process, cx) = unsafe {
+        let ((call, promise, in_hand), process, cx) = unsafe {
             (
                 Call::<Self, M::Output>::take(header),
                 &mut *process.cast::<P>(),
                 &mut *cx.cast::<Context<P>>(),
             )
         };
-        answer(promise, || call.method.call(process, cx, call.arguments));
+        answer(promise, (in_hand, cx.raw_pid()), || {
+            call.method.call(process, cx, call.arguments)
+        });
     }
 }
 
 /// A dispatch of a method and its future, in one block.
 #[inline]
-pub(crate) fn of_method<P, A, M, K>(method: M, arguments: A) -> (EventBox, Future<M::Output>)
+pub(crate) fn of_method<P, A, M, K>(
+    to: RawPid,
+    method: M,
+    arguments: A,
+) -> (EventBox, Future<M::Output>)
 where
     P: Process,
     A: Send + 'static,
@@ -321,7 +397,7 @@ where
         process: PhantomData::<fn(P, K)>,
     };
     // SAFETY: the table is the one of this call.
-    unsafe { Call::allocate(MethodCall::<P, M, A, K>::TABLE, call) }
+    unsafe { Call::allocate(MethodCall::<P, M, A, K>::TABLE, to, call) }
 }
 
 /// The call of `dispatch_with`.
@@ -342,6 +418,7 @@ where
     const TABLE: &'static Table = &dispatch_table_with(
         DispatchTable {
             internal: false,
+            in_hand: offset_of!(Block<Call<Self, U>>, payload.in_hand),
             call: Self::call,
             identity: Self::identity,
             refuse: Call::<Self, U>::refuse,
@@ -364,20 +441,23 @@ where
 
     unsafe fn call(header: NonNull<Header>, process: *mut (), cx: *mut ()) {
         // SAFETY: as in `MethodCall::call`.
-        let ((call, promise), process, cx) = unsafe {
+        let ((call, promise, in_hand), process, cx) = unsafe {
             (
                 Call::<Self, U>::take(header),
                 &mut *process.cast::<P>(),
                 &mut *cx.cast::<Context<P>>(),
             )
         };
-        answer(promise, || (call.closure)(process, cx).into_returned());
+        answer(promise, (in_hand, cx.raw_pid()), || {
+            (call.closure)(process, cx).into_returned()
+        });
     }
 }
 
 /// A dispatch of a closure and its future, in one block.
 #[inline]
 pub(crate) fn of_closure<P, F, U, R, K>(
+    to: RawPid,
     closure: F,
     location: &'static Location<'static>,
 ) -> (EventBox, Future<U>)
@@ -394,11 +474,13 @@ where
         process: PhantomData::<fn(P, U, R, K)>,
     };
     // SAFETY: the table is the one of this call.
-    unsafe { Call::allocate(ClosureCall::<P, F, U, R, K>::TABLE, call) }
+    unsafe { Call::allocate(ClosureCall::<P, F, U, R, K>::TABLE, to, call) }
 }
 
 /// The payload of `of_function`.
 struct FunctionCall<P: 'static> {
+    /// See [`put_aside`].
+    in_hand: AtomicU64,
     function: fn(&mut P, &mut Context<P>),
     location: &'static Location<'static>,
 }
@@ -406,6 +488,7 @@ struct FunctionCall<P: 'static> {
 impl<P: Process> FunctionCall<P> {
     const TABLE: &'static Table = &dispatch_table_of::<Self>(DispatchTable {
         internal: true,
+        in_hand: offset_of!(Block<Self>, payload.in_hand),
         call: Self::call,
         identity: Self::identity,
         refuse: Self::refuse,
@@ -445,7 +528,11 @@ pub(crate) fn of_function<P: Process>(
     unsafe {
         EventBox::allocate(
             FunctionCall::<P>::TABLE,
-            FunctionCall { function, location },
+            FunctionCall {
+                in_hand: AtomicU64::new(0),
+                function,
+                location,
+            },
         )
     }
 }
