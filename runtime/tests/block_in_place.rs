@@ -5,20 +5,16 @@ mod common;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use common::{HANG, runtime};
+use common::{HANG, Idle, runtime};
 use libprocess::{
-    Clock, Process, Runtime, assert_pending, await_abandoned, await_ready, block_in_place,
-    dispatch_with,
+    Clock, Runtime, assert_pending, await_abandoned, await_ready, block_in_place, dispatch_with,
 };
-
-struct Plain;
-impl Process for Plain {}
 
 /// One worker: the closure waits for what only another process on that worker can do.
 #[test]
 fn others_are_served_while_a_closure_blocks() {
     let runtime = runtime(1);
-    let (blocking, other) = (runtime.spawn(Plain), runtime.spawn(Plain));
+    let (blocking, other) = (runtime.spawn(Idle), runtime.spawn(Idle));
     for round in 0..100_u64 {
         let answer = dispatch_with(blocking, move |_, _| {
             let (sender, receiver) = channel();
@@ -38,8 +34,8 @@ fn others_are_served_while_a_closure_blocks() {
 #[test]
 fn the_queue_goes_with_the_place() {
     let runtime = runtime(1);
-    let blocking = runtime.spawn(Plain);
-    let others: Vec<_> = (0..100).map(|_| runtime.spawn(Plain)).collect();
+    let blocking = runtime.spawn(Idle);
+    let others: Vec<_> = (0..100).map(|_| runtime.spawn(Idle)).collect();
     let answer = dispatch_with(blocking, move |_, _| {
         let (sender, receiver) = channel();
         for other in others {
@@ -54,7 +50,7 @@ fn the_queue_goes_with_the_place() {
 #[test]
 fn a_closure_may_get_wait_and_block_itself() {
     let runtime = runtime(1);
-    let (blocking, other) = (runtime.spawn(Plain), runtime.spawn(Plain));
+    let (blocking, other) = (runtime.spawn(Idle), runtime.spawn(Idle));
     let answer = dispatch_with(blocking, move |_, _| {
         let in_closure = block_in_place(|| {
             let first = dispatch_with(other, |_, _| 1).get().unwrap();
@@ -80,16 +76,16 @@ fn a_closure_that_panics_ends_its_process_and_no_more() {
         .max_blocked_threads(1)
         .build()
         .unwrap();
-    let other = runtime.spawn(Plain);
+    let other = runtime.spawn(Idle);
     for _ in 0..10 {
-        let blocking = runtime.spawn(Plain);
+        let blocking = runtime.spawn(Idle);
         let answer = dispatch_with(blocking, |_, _| {
             block_in_place(|| -> u32 { panic!("as wanted") })
         });
         await_abandoned!(answer);
         // The thread that was blocked counts no longer, or this would be refused.
         let asked = dispatch_with(other, |_, _| {
-            let nobody = libprocess::spawn(Plain);
+            let nobody = libprocess::spawn(Idle);
             dispatch_with(nobody, |_, _| 1).get()
         });
         assert_eq!(await_ready!(asked), Ok(1));
@@ -105,7 +101,7 @@ fn a_closure_runs_although_too_many_are_blocked() {
         .max_blocked_threads(1)
         .build()
         .unwrap();
-    let (first, second) = (runtime.spawn(Plain), runtime.spawn(Plain));
+    let (first, second) = (runtime.spawn(Idle), runtime.spawn(Idle));
     let (let_go, may_go) = channel::<()>();
     let (is_in, entered) = channel();
     let held = dispatch_with(first, move |_, _| {
@@ -142,7 +138,7 @@ fn a_clock_settles_when_a_closure_waits_for_it() {
     let runtime = runtime(1);
     let clock: Clock = runtime.clock();
     clock.pause();
-    let blocking = runtime.spawn(Plain);
+    let blocking = runtime.spawn(Idle);
     let of_closure = clock.clone();
     let answer = dispatch_with(blocking, move |_, _| {
         block_in_place(|| of_closure.sleep(Duration::from_secs(5)).get().is_ok())
@@ -158,9 +154,9 @@ fn a_clock_settles_when_a_closure_waits_for_it() {
 fn many_block_at_once() {
     const BLOCKING: usize = 50;
     let runtime = runtime(2);
-    let other = runtime.spawn(Plain);
+    let other = runtime.spawn(Idle);
     for _ in 0..10 {
-        let blocking: Vec<_> = (0..BLOCKING).map(|_| runtime.spawn_owned(Plain)).collect();
+        let blocking: Vec<_> = (0..BLOCKING).map(|_| runtime.spawn_owned(Idle)).collect();
         let answers: Vec<_> = blocking
             .iter()
             .map(|blocking| {

@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -106,22 +105,22 @@ fn a_join_or_a_drop_of_a_handle_that_would_never_return_does() {
 
 #[test]
 fn a_process_that_waits_while_it_ends_is_told() {
-    struct Ending(Pid<Idle>, Arc<Mutex<Option<FutureError>>>);
+    type Seen = Arc<Mutex<Option<Result<WaitStatus, FutureError>>>>;
+    struct Ending(Pid<Idle>, Seen);
     impl Process for Ending {
         fn finalize(&mut self, cx: &mut Context<Self>) {
             let me = cx.pid();
             // The other waits for our end.
             let result = dispatch_with(self.0, move |_, _| wait(me)).get();
-            *lock(&self.1) = result.as_ref().err().cloned();
-            assert_eq!(result, Ok(WaitStatus::WaitCycle));
+            *lock(&self.1) = Some(result);
         }
     }
     let runtime = runtime(1);
-    let seen = Arc::default();
+    let seen = Seen::default();
     let ending = runtime.spawn(Ending(runtime.spawn(Idle), Arc::clone(&seen)));
     terminate(ending);
     assert!(wait(ending).has_ended());
-    assert_eq!(*lock(&seen), None);
+    assert_eq!(*lock(&seen), Some(Ok(WaitStatus::WaitCycle)));
 }
 
 // ---- never a false report ----
@@ -243,19 +242,15 @@ const ASKING: usize = 6;
 /// Has processes ask each other, many at a time. Gives how many were answered, and how many were refused.
 fn ask_each_other(workers: usize, choose: fn(usize, u64) -> Option<usize>) -> (u64, u64) {
     let runtime = runtime(workers);
-    let pids: Arc<Mutex<Arc<Vec<Pid<Asking>>>>> = Arc::default();
-    let spawned: Vec<_> = (0..ASKING)
-        .map(|_| runtime.spawn(Asking(Arc::default())))
-        .collect();
-    let all = Arc::new(spawned);
-    *lock(&pids) = Arc::clone(&all);
+    let spawned = (0..ASKING).map(|_| runtime.spawn(Asking(Arc::default())));
+    let all: Arc<Vec<_>> = Arc::new(spawned.collect());
     for pid in all.iter() {
         let all = Arc::clone(&all);
         dispatch_with(*pid, move |asking, _| asking.0 = all)
             .get()
             .unwrap();
     }
-    let (answered, refused) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (mut answered, mut refused) = (0, 0);
     let rounds = 60 * common::scale() as u64;
     for round in 0..rounds {
         let asked: Vec<_> = (0..ASKING * 3)
@@ -267,9 +262,9 @@ fn ask_each_other(workers: usize, choose: fn(usize, u64) -> Option<usize>) -> (u
         for future in asked {
             // Not one hangs.
             match future.get_timeout(common::HANG).expect("an answer") {
-                Ok(_) => answered.fetch_add(1, Ordering::Relaxed),
-                Err(_) => refused.fetch_add(1, Ordering::Relaxed),
-            };
+                Ok(_) => answered += 1,
+                Err(_) => refused += 1,
+            }
         }
     }
     for pid in all.iter() {
@@ -278,7 +273,7 @@ fn ask_each_other(workers: usize, choose: fn(usize, u64) -> Option<usize>) -> (u
             Ok(7)
         );
     }
-    (answered.into_inner(), refused.into_inner())
+    (answered, refused)
 }
 
 #[test]

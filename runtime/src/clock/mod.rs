@@ -51,7 +51,9 @@ use libprocess_semaphore::{FutexParker, Parker as _};
 use crate::facade::lock_std;
 use crate::future::{Future, Promise};
 
-pub(crate) use owner::{current_owner, ending_owner, set_current_owner, set_ending_owner};
+pub(crate) use owner::{
+    current_or_ending_owner, current_owner, ending_owner, set_current_owner, set_ending_owner,
+};
 pub(crate) use settle::Activity;
 pub use settle::SettleError;
 pub use time::{ParseTimeError, Time, Timeout};

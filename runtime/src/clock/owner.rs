@@ -27,6 +27,14 @@ pub(crate) fn ending_owner() -> u64 {
     ENDING.get()
 }
 
+/// The process that this thread runs, or else is ending; zero for none.
+pub(crate) fn current_or_ending_owner() -> u64 {
+    match current_owner() {
+        0 => ending_owner(),
+        running => running,
+    }
+}
+
 /// Sets which process this thread is ending.
 pub(crate) fn set_ending_owner(owner: u64) {
     ENDING.set(owner);

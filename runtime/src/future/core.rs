@@ -101,7 +101,7 @@ impl<T> From<Result<T, Error>> for Outcome<T> {
 
 impl Awaited for Header {
     fn owner(&self) -> u64 {
-        if self.word.load().phase() != Phase::Pending {
+        if !self.word.load().is_pending() {
             return 0;
         }
         // SAFETY: the table is this core's.

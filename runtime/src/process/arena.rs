@@ -179,6 +179,11 @@ impl Arena {
         (pid.index() < self.used.load(Ordering::Acquire)).then(|| self.slot(pid))
     }
 
+    /// Whether a pid names a process, or a slot's next one.
+    pub(crate) fn is_current(&self, pid: RawPid) -> bool {
+        self.find(pid).is_some_and(|slot| slot.pid() == pid)
+    }
+
     /// Claims a slot, from `own` if there is one, else from those that no runtime has: the caller alone may open it.
     pub(crate) fn claim(&self, own: &FreeList) -> Result<&Slot, Exhausted> {
         match own.pop(self).or_else(|| self.free.pop(self)) {

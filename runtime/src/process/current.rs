@@ -18,7 +18,7 @@ pub(crate) fn running() -> Option<RawPid> {
 
 /// Whether waiting for this process in this thread would be waiting for oneself: its handler, or its end, is further down on the stack.
 pub(crate) fn is_mine(pid: RawPid) -> bool {
-    running() == Some(pid) || ending() == Some(pid)
+    running() == Some(pid) || clock::ending_owner() == RawPid::to_bits(Some(pid))
 }
 
 /// Sets which process runs, and gives the one before.
@@ -31,9 +31,9 @@ pub(super) fn set_ending(pid: Option<RawPid>) {
     clock::set_ending_owner(RawPid::to_bits(pid));
 }
 
-/// The process that this thread is ending.
-pub(super) fn ending() -> Option<RawPid> {
-    RawPid::from_bits(clock::ending_owner())
+/// The process that this thread runs, or is ending.
+pub(super) fn running_or_ending() -> Option<RawPid> {
+    RawPid::from_bits(clock::current_or_ending_owner())
 }
 
 /// Whether this thread is one of that runtime's.

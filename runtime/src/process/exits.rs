@@ -79,10 +79,7 @@ struct EndOf(RawPid);
 
 impl Awaited for EndOf {
     fn owner(&self) -> u64 {
-        let alive = arena()
-            .find(self.0)
-            .is_some_and(|slot| slot.pid() == self.0);
-        RawPid::to_bits(alive.then_some(self.0))
+        RawPid::to_bits(arena().is_current(self.0).then_some(self.0))
     }
 }
 

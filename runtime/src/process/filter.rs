@@ -135,9 +135,7 @@ pub(super) fn look(manager: &ProcessManager, to: RawPid, event: EventBox) -> Opt
         Verdict::Pass | Verdict::Serve => (Some(event), None),
         Verdict::Drop => (None, Some(event)),
         Verdict::Hold => {
-            if event.kind() == EventKind::Dispatch {
-                dispatch::put_aside(&event);
-            }
+            dispatch::put_aside(&event);
             if let Some(filter) = &filter {
                 guarded("a filter", || filter.hold(HeldEvent { to, event }));
             }

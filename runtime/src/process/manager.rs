@@ -202,8 +202,7 @@ impl Activity for ProcessManager {
     }
 
     fn is_alive(&self, owner: u64) -> bool {
-        RawPid::from_bits(owner)
-            .is_some_and(|pid| arena().find(pid).is_some_and(|slot| slot.pid() == pid))
+        RawPid::from_bits(owner).is_some_and(|pid| arena().is_current(pid))
     }
 
     fn is_own_thread(&self) -> bool {

@@ -12,12 +12,12 @@ use crate::process::Upid;
 #[cold]
 #[inline(never)]
 pub(super) fn carry(to: RawPid) {
-    if arena().find(to).is_none_or(|slot| slot.pid() != to) {
+    if !arena().is_current(to) {
         // It has ended, and is not to be remembered again.
         return;
     }
     with_runtime_of(to, |manager| {
-        let from = current::running().or_else(current::ending);
+        let from = current::running_or_ending();
         // A process of another runtime has no time here: it counts as the world outside.
         let from = from.filter(|_| current::is_current(manager));
         manager

@@ -59,10 +59,7 @@ impl Drop for Entered<'_> {
 /// Enters what this thread's process is about to sleep for, also if it has no owner yet: a dispatch between the mailbox and its function has
 /// none for a moment. `None` in a thread that runs no process.
 pub(super) fn enter(awaited: &dyn Awaited) -> Result<Option<Entered<'_>>, WaitCycle> {
-    let process = match clock::current_owner() {
-        0 => clock::ending_owner(),
-        running => running,
-    };
+    let process = clock::current_or_ending_owner();
     if process == 0 {
         return Ok(None);
     }

@@ -119,7 +119,7 @@ impl<P> fmt::Debug for DispatchEvent<P> {
     }
 }
 
-/// A dispatch goes out of the mailbox, to be run or not.
+/// An event goes out of the mailbox, to be served or not: if it is a dispatch, it is in nobody's hand for now.
 ///
 /// Every dispatch's payload has a word that says which process has it *in hand*: it waits in the mailbox or its function runs, so that its future
 /// is completed by that process going on, and by nothing else. Zero while somebody else may have it: a process that puts it aside, a filter

@@ -231,11 +231,6 @@ impl Drop for Thread {
     }
 }
 
-fn allocated(layout: Layout) -> NonNull<u8> {
-    // SAFETY: no layout that comes here is empty: a block has a header.
-    NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout))
-}
-
 /// Memory for a `T`.
 #[inline(always)]
 pub(super) fn allocate<T>() -> NonNull<T> {
@@ -250,7 +245,10 @@ pub(super) fn allocate<T>() -> NonNull<T> {
 
 #[cold]
 fn from_allocator<T>() -> NonNull<T> {
-    allocated(Layout::new::<T>()).cast()
+    let layout = Layout::new::<T>();
+    // SAFETY: not empty: `allocate` asserts that.
+    let place = NonNull::new(unsafe { alloc(layout) });
+    place.unwrap_or_else(|| handle_alloc_error(layout)).cast()
 }
 
 /// Gives back the memory of a `T`, whose contents were dropped or moved out.
