@@ -188,7 +188,7 @@ where
 /// post(idle.pid(), "run", "");
 /// ```
 pub fn post(to: impl Recipient, name: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) {
-    send::send(to, name.into(), Upid::nobody(), body.into());
+    send::send(to, name, Upid::nobody(), body);
 }
 
 /// Has a process serve an HTTP request, and gives a future of its response. The future is abandoned, or fails, where a dispatch's would.

@@ -191,7 +191,7 @@ impl Runtime {
         match self.resolve(&to) {
             Some(to) => crate::post(to, name, body),
             None => {
-                let event = MessageEvent::allocate(name.into(), Upid::nobody(), body.into());
+                let event = MessageEvent::allocate(name, Upid::nobody(), body);
                 self.manager
                     .dead_letters()
                     .record(to.to_upid(), &event, DeadLetterReason::Nobody);

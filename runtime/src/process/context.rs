@@ -81,7 +81,7 @@ impl<P: Process> Context<P> {
         name: impl Into<Cow<'static, str>>,
         body: impl Into<Bytes>,
     ) {
-        send::send(to, name.into(), Upid::local(self.pid), body.into());
+        send::send(to, name, Upid::local(self.pid), body);
     }
 
     /// As [`send`](Self::send), to a process whose mailbox has room.

@@ -177,7 +177,7 @@ impl World {
     }
 
     pub(super) fn send(&self, to: RawPid) {
-        let event = MessageEvent::allocate("model".into(), Upid::nobody(), Bytes::new());
+        let event = MessageEvent::allocate("model", Upid::nobody(), Bytes::new());
         self.settle(self.arena.slot(to).push(to, event));
     }
 

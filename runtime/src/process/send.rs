@@ -98,7 +98,12 @@ pub(super) fn schedule(slot: &Slot, worker: Option<&Worker>) {
 
 /// Sends a message to whoever `to` names.
 #[inline(always)]
-pub(crate) fn send(to: impl Recipient, name: Cow<'static, str>, from: Upid, body: Bytes) {
+pub(crate) fn send(
+    to: impl Recipient,
+    name: impl Into<Cow<'static, str>>,
+    from: Upid,
+    body: impl Into<Bytes>,
+) {
     let event = MessageEvent::allocate(name, from, body);
     match to.local_pid() {
         Some(pid) => deliver(pid.0, event),

@@ -40,12 +40,17 @@ pub struct MessageEvent(BlockOf<Message>);
 impl MessageEvent {
     const TABLE: &'static Table = &table_of::<Message>(EventKind::Message);
 
-    // Always inlined, so that the caller's stores go straight into the block.
+    // Always inlined, and the conversions inside: so that what they make goes straight into the block.
     #[inline(always)]
-    pub(crate) fn allocate(name: Cow<'static, str>, from: Upid, body: Bytes) -> EventBox {
+    pub(crate) fn allocate(
+        name: impl Into<Cow<'static, str>>,
+        from: Upid,
+        body: impl Into<Bytes>,
+    ) -> EventBox {
         // SAFETY: the table is the one of `Message`, and all of its fields are written.
         unsafe {
             EventBox::allocate_with(Self::TABLE, |message: *mut Message| {
+                let (name, body) = (name.into(), body.into());
                 (&raw mut (*message).name).write(name);
                 (&raw mut (*message).from).write(from);
                 (&raw mut (*message).body).write(body);

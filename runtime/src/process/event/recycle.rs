@@ -270,6 +270,35 @@ pub(super) unsafe fn release<T>(place: NonNull<T>) {
     unsafe { dealloc(place.cast().as_ptr(), Layout::new::<T>()) };
 }
 
+/// Memory for a `T` that is given back unless it is `written`: what makes the contents may panic.
+pub(super) struct Unwritten<T>(NonNull<T>);
+
+impl<T> Unwritten<T> {
+    #[inline(always)]
+    pub(super) fn allocate() -> Self {
+        Self(allocate())
+    }
+
+    #[inline(always)]
+    pub(super) fn as_ptr(&self) -> *mut T {
+        self.0.as_ptr()
+    }
+
+    /// The contents are there.
+    #[inline(always)]
+    pub(super) fn written(self) -> NonNull<T> {
+        std::mem::ManuallyDrop::new(self).0
+    }
+}
+
+impl<T> Drop for Unwritten<T> {
+    #[cold]
+    fn drop(&mut self) {
+        // SAFETY: allocated for this type, and nobody else knows of it.
+        unsafe { release(self.0) }
+    }
+}
+
 /// Drops a `T` in its place and gives its memory back, also if the drop panics.
 ///
 /// # Safety
