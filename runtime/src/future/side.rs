@@ -189,7 +189,16 @@ impl Header {
     }
 
     /// What was to be cancelled with the last handle goes on without it.
+    #[inline]
     pub(super) fn detach(&self) {
+        // What is entered meanwhile comes behind this.
+        if self.word.load().has_side() {
+            self.detach_side();
+        }
+    }
+
+    #[cold]
+    fn detach_side(&self) {
         let taken = {
             let mut side = lock(&self.side);
             let (cancelled, kept): (Vec<_>, Vec<_>) = side
