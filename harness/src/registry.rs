@@ -12,6 +12,7 @@ use crate::benchmarks::ping_pong::PingPong;
 use crate::benchmarks::savina::thread_ring::ThreadRing;
 use crate::benchmarks::skynet::Skynet;
 use crate::benchmarks::spawn::{SpawnIdle, SpawnTerminate};
+use crate::benchmarks::spawn_life::SpawnLife;
 use crate::benchmarks::spawn_million::SpawnMillion;
 use crate::benchmarks::throughput::{self, ThroughputPerformance};
 
@@ -26,12 +27,13 @@ use crate::benchmarks::savina::philosophers::Philosophers;
 use crate::filter::Filter;
 
 /// All of them, in the order in which they run.
-pub(crate) static BENCHMARKS: [&dyn Benchmark; 30] = [
+pub(crate) static BENCHMARKS: [&dyn Benchmark; 31] = [
     &ThroughputPerformance,
     &DispatchDefer::Movable,
     &DispatchDefer::Copyable,
     &SpawnIdle,
     &SpawnTerminate,
+    &SpawnLife,
     &DispatchGet,
     &DispatchAwait,
     &ThenChain,

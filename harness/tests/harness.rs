@@ -11,12 +11,13 @@ const SMALL: [&str; 6] = ["--repeat", "1001", "--runs", "2", "--warmup", "0"];
 const MAIN_JOB: &str = "ProcessTest.Process_BENCHMARK_ThroughputPerformance";
 
 /// In the order in which they run.
-const BENCHMARKS: [&str; 30] = [
+const BENCHMARKS: [&str; 31] = [
     MAIN_JOB,
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Movable",
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Copyable",
     "Spawn.Idle",
     "Spawn.Terminate",
+    "Spawn.Life",
     "Dispatch.Get",
     "Dispatch.Await",
     "Future.ThenChain",

@@ -13,5 +13,6 @@ pub(crate) mod ping_pong;
 pub(crate) mod savina;
 pub(crate) mod skynet;
 pub(crate) mod spawn;
+pub(crate) mod spawn_life;
 pub(crate) mod spawn_million;
 pub(crate) mod throughput;

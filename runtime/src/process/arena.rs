@@ -13,13 +13,11 @@
 //! * *A chunk is looked up before it is there.* A pid only comes out of a claim, which published the chunk; numbers from outside go through
 //!   [`Arena::find`], which checks.
 
-use std::collections::BTreeSet;
-
 use crate::facade::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::facade::{Mutex, lock, weakened};
 
 use super::RawPid;
-use super::slot::{Slot, Vacated};
+use super::slot::{Farewell, Slot, Vacated};
 
 /// Slots in a chunk. Under loom a chunk is as small as can be, as each slot costs the model memory.
 #[cfg(not(libprocess_loom))]
@@ -215,7 +213,7 @@ impl Arena {
         Ok(self.at(index))
     }
 
-    /// Moves a tenant out and puts its slot on the list of its runtime, unless it is retired. Refused while there are linkers to be told.
+    /// Moves a tenant out and puts its slot on the list of its runtime, unless it is retired. Refused as [`Slot::vacate`] says.
     ///
     /// # Safety
     ///
@@ -224,9 +222,10 @@ impl Arena {
         &self,
         own: &FreeList,
         slot: &Slot,
-    ) -> Result<Option<Box<super::slot::Ties>>, BTreeSet<RawPid>> {
+        nameless: bool,
+    ) -> Result<Option<Box<super::slot::Ties>>, Farewell> {
         // SAFETY: by the contract.
-        let (ties, vacated) = unsafe { slot.vacate(self.limit) }?;
+        let (ties, vacated) = unsafe { slot.vacate(self.limit, nameless) }?;
         if vacated == Vacated::Free {
             own.push(slot);
         }
@@ -240,7 +239,7 @@ impl Arena {
     /// The caller claimed the slot, did not open it, and does not use it any more.
     pub(crate) unsafe fn unclaim(&self, own: &FreeList, slot: &Slot) {
         // SAFETY: by the contract: there is no token. Nobody can link what was never opened.
-        let _no_ties = unsafe { self.vacate(own, slot) };
+        let _no_ties = unsafe { self.vacate(own, slot, true) };
     }
 
     /// Gives the free slots of a runtime that ends to whoever needs some. O(slots).

@@ -177,8 +177,8 @@ impl<P: Process> Context<P> {
 
     /// Ends this process after the event that is being served.
     pub fn terminate(&mut self) {
-        let me = Upid::local(self.pid);
-        exits::terminate(&me, true, me.clone());
+        // SAFETY: the context exists while its process is served, that is while its thread has the token.
+        unsafe { self.slot.mark_own_end() };
     }
 
     /// How many events of a kind wait in the mailbox, without the one that is being served. O(pending events).

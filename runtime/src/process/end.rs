@@ -1,12 +1,11 @@
 //! The end of a process. `docs/architecture.md` §9 gives the order and its reasons.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::arena::arena;
 use super::event::{EventBox, ExitReason, ExitedEvent};
 use super::resume::{Cell, guarded};
-use super::slot::Slot;
+use super::slot::{Farewell, Slot};
 use super::{Context, Process, RawPid, Upid, current, directory, send, statistics};
 use crate::scheduler::Worker;
 
@@ -65,10 +64,6 @@ pub(super) unsafe fn end<P: Process>(
         }
     }
 
-    let (name, linkers) = slot.take_linkers();
-    if let Some(name) = &name {
-        manager.free_name(name);
-    }
     let reason = match panicked {
         Some(message) => ExitReason::Panicked(message),
         None => ExitReason::Terminated,
@@ -78,24 +73,28 @@ pub(super) unsafe fn end<P: Process>(
     if reason != ExitReason::Terminated {
         counters.add(statistics::PANICKED, 1);
     }
-    let mut id = name;
-    let mut tell = |linkers: BTreeSet<RawPid>| {
-        for linker in linkers {
-            let id = id.get_or_insert_with(|| directory::unnamed::<P>(pid).into());
-            let (pid, id, reason) = (Upid::local(pid), Arc::clone(id), reason.clone());
-            send::deliver(linker, ExitedEvent { pid, id, reason }.allocate());
-        }
-    };
-    tell(linkers);
     // Before the pid names nobody, so that who finds it so, or wakes from a wait, sees the process counted out. The
     // runtime joins this thread before it is freed, and before it gives its slots to others.
     manager.population().leave();
+    let mut nameless = false;
+    let mut id: Option<Arc<str>> = None;
     let ties = loop {
         // SAFETY: we held the token when we closed the mailbox, and leave with the first success.
-        match unsafe { arena().vacate(manager.free_slots(), slot) } {
+        match unsafe { arena().vacate(manager.free_slots(), slot, nameless) } {
             Ok(ties) => break ties,
-            // They linked while the others were told.
-            Err(late) => tell(late),
+            Err(Farewell { name, linkers }) => {
+                nameless = true;
+                if let Some(name) = name {
+                    manager.free_name(&name);
+                    id = Some(name);
+                }
+                // Those of the next round have linked while these were told.
+                for linker in linkers {
+                    let id = id.get_or_insert_with(|| directory::unnamed::<P>(pid).into());
+                    let (pid, id, reason) = (Upid::local(pid), Arc::clone(id), reason.clone());
+                    send::deliver(linker, ExitedEvent { pid, id, reason }.allocate());
+                }
+            }
         }
     };
     if crate::clock::any_paused() {

@@ -169,6 +169,7 @@ impl ProcessManager {
 
     pub(crate) fn statistics(&self) -> Statistics {
         let counts = self.scheduler.counters();
+        // Behind the ends: one that comes in between is missing in the sum, and never there twice.
         let alive = self.population.count();
         Statistics {
             events: EventCounts {
@@ -182,7 +183,7 @@ impl ProcessManager {
             dead_letters: self.dead_letters.count(),
             refused: self.dead_letters.full(),
             last_dead_letters: self.dead_letters.last(),
-            spawned: self.population.spawned.load(Ordering::Relaxed),
+            spawned: alive + counts[ENDED],
             ended: counts[ENDED],
             panicked: counts[PANICKED],
             alive,
@@ -240,8 +241,6 @@ pub(super) fn with_runtime_of(pid: RawPid, f: impl FnOnce(&ProcessManager)) {
 #[derive(Default)]
 pub(super) struct Population {
     word: AtomicU64,
-    /// How many there ever were.
-    spawned: AtomicU64,
     empty: Promise<()>,
 }
 
@@ -253,8 +252,6 @@ impl Population {
     pub(super) fn enter(&self) -> bool {
         // Relaxed: the process is published by its slot; the last one's leaving is what the closer acquires.
         if self.word.fetch_add(1, Ordering::Relaxed) & CLOSING == 0 {
-            // Relaxed: a statistic.
-            self.spawned.fetch_add(1, Ordering::Relaxed);
             return true;
         }
         self.leave();

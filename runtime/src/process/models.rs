@@ -158,13 +158,14 @@ impl World {
         let tell = |linkers: usize| {
             self.told.fetch_add(linkers as u32, Ordering::Relaxed);
         };
-        tell(slot.take_linkers().1.len());
+        let mut nameless = false;
         loop {
             // SAFETY: as above; left with the first success.
-            match unsafe { self.arena.vacate(&self.own, slot) } {
+            match unsafe { self.arena.vacate(&self.own, slot, nameless) } {
                 Ok(_ties) => return,
-                Err(late) => tell(late.len()),
+                Err(farewell) => tell(farewell.linkers.len()),
             }
+            nameless = true;
         }
     }
 

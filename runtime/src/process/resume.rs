@@ -6,11 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::event::{Event, EventBox, EventKind};
+use super::event::{Event, EventBox, EventKind, TerminateEvent};
 use super::handlers::Handlers;
 use super::manager::ProcessManager;
 use super::slot::{Next, Slot};
-use super::{Context, Process, current, dead_letters, end, filter, room, send, statistics};
+use super::{Context, Process, Upid, current, dead_letters, end, filter, room, send, statistics};
 use crate::process::handle::Owner;
 use crate::scheduler::{Header, Worker};
 
@@ -165,13 +165,19 @@ fn serve_terminate<P: Process>(
     cx: &mut Context<P>,
 ) {
     // SAFETY: called by `serve_events`, which holds the token.
-    if let Some(event) = unsafe { slot.take_terminate(generation) } {
-        cx.worker()
-            .counters()
-            .add(statistics::FIRST_EVENT + EventKind::Terminate as usize, 1);
+    let event = unsafe { slot.take_terminate(generation) };
+    cx.worker()
+        .counters()
+        .add(statistics::FIRST_EVENT + EventKind::Terminate as usize, 1);
+    let event = match event {
         // SAFETY: no dispatch.
-        process.serve(unsafe { Event::from_box(event) }, cx);
-    }
+        Some(event) => unsafe { Event::from_box(event) },
+        // Others send the event first, and mark then: without one the process ends itself.
+        None => Event::Terminate(TerminateEvent {
+            from: Upid::local(cx.raw_pid()),
+        }),
+    };
+    process.serve(event, cx);
 }
 
 /// An event of an earlier tenant, pushed by a sender that stalled.

@@ -46,6 +46,9 @@ use crate::future::Promise;
 use crate::scheduler::{Header, Runnable, Worker};
 
 mod credits;
+mod moving_out;
+
+pub(crate) use moving_out::{Farewell, Vacated};
 
 // Two lines: processors prefetch lines in pairs. The mailbox behind a mutex needs one line more, and pairs would waste another.
 #[cfg_attr(feature = "lock-free-event-queue", repr(C, align(128)))]
@@ -383,6 +386,18 @@ impl Slot {
         }
     }
 
+    /// The tenant ends itself: the mark without an event.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the token.
+    pub(crate) unsafe fn mark_own_end(&self) {
+        // Relaxed, and a store: the holder of the token reads it, and nobody raises it above this generation before the tenant has moved out.
+        self.token
+            .terminate
+            .store(self.tenancy.generation(), Ordering::Relaxed);
+    }
+
     /// Takes the first Terminate event of this generation out of what is pending.
     ///
     /// # Safety
@@ -449,54 +464,6 @@ impl Slot {
         pending
     }
 
-    /// The tenant's name, and those who have linked it until now, who are to be told of its end.
-    pub(crate) fn take_linkers(&self) -> (Option<Arc<str>>, BTreeSet<RawPid>) {
-        match lock(&self.token.ties).as_mut() {
-            Some(ties) => (ties.name.clone(), std::mem::take(&mut ties.linkers)),
-            None => (None, BTreeSet::new()),
-        }
-    }
-
-    /// Moves the tenant out: from here on the pid names nobody. Gives the rest of its ties. The mailbox is closed.
-    ///
-    /// Refused, with the linkers, if there are any: they are to be told first, so that whoever finds the pid to name nobody knows that
-    /// all have been.
-    ///
-    /// # Safety
-    ///
-    /// The caller held the token when it closed the mailbox, and does not call this again once it was done.
-    pub(crate) unsafe fn vacate(
-        &self,
-        limit: u32,
-    ) -> Result<(Option<Box<Ties>>, Vacated), BTreeSet<RawPid>> {
-        let mut ties = lock(&self.token.ties);
-        if let Some(ties) = ties.as_mut()
-            && !ties.linkers.is_empty()
-            && !weakened("late-linkers")
-        {
-            return Err(std::mem::take(&mut ties.linkers));
-        }
-        let taken = ties.take();
-        // SAFETY: under the `ties` lock; the token is gone.
-        self.tenant.with_mut(|tenant| unsafe {
-            *tenant = Tenant {
-                manager: std::ptr::null(),
-                table: None,
-            };
-        });
-        let generation = self.tenancy.generation();
-        let vacated = if generation >= limit {
-            // No pid has generation 0, so nobody ever compares equal again.
-            self.tenancy.end(0);
-            Vacated::Retired
-        } else {
-            self.tenancy.end(generation + 1);
-            Vacated::Free
-        };
-        drop(ties);
-        Ok((taken, vacated))
-    }
-
     // ---- anyone, under the lock ----
 
     /// Locks the ties if `pid` still names the tenant.
@@ -528,15 +495,6 @@ impl Slot {
     pub(crate) fn last_runtime(&self) -> u64 {
         self.token.last_runtime.load(Ordering::Relaxed)
     }
-}
-
-/// Whether a slot may be used again.
-#[must_use]
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Vacated {
-    Free,
-    /// Its generations are used up.
-    Retired,
 }
 
 /// The ties of a tenant that has not moved out, locked.
