@@ -43,6 +43,21 @@ fn two_that_yield_to_each_other_stay_with_their_worker() {
 }
 
 #[test]
+fn what_a_worker_shares_others_find_in_its_order() {
+    let queue = WorkStealingRunQueue::new(2);
+    let (mut one, mut other) = (queue.local(0), queue.local(1));
+    for item in 0..4 {
+        queue.enqueue_local(&mut one, item);
+    }
+    queue.share(&mut one);
+    assert_eq!((queue.kept(0), queue.len()), (None, 4));
+    let order: Vec<_> = std::iter::from_fn(|| queue.dequeue(&mut other)).collect();
+    assert_eq!(order, [3, 0, 1, 2]);
+    queue.share(&mut one);
+    assert!(queue.is_empty());
+}
+
+#[test]
 fn who_yields_goes_behind_what_others_could_take() {
     let queue = WorkStealingRunQueue::new(1);
     let mut local = queue.local(0);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use common::{HANG, runtime};
-use libprocess::{Context, MessageEvent, Process, Runtime, dispatch_with};
+use libprocess::{Context, MessageEvent, Pid, Process, Runtime, dispatch_with};
 
 struct Plain;
 impl Process for Plain {}
@@ -276,5 +276,48 @@ fn the_environment_sets_how_many_events_a_process_is_served_at_a_time() {
         let complaint = String::from_utf8_lossy(&output.stderr);
         let complained = complaint.contains("ignoring LIBPROCESS_EVENTS_PER_RESUME");
         assert_eq!(complained, complains, "{value:?}: {complaint}");
+    }
+}
+
+/// Many that talk to one, on two workers: cheap events that cross, so that now and then one worker stands aside. Meanwhile a handler sits on its worker until
+/// another process has run, which only the one aside can do.
+#[test]
+fn who_stands_aside_comes_back_for_a_long_handler() {
+    struct Server;
+    impl Process for Server {
+        fn consume_message(&mut self, event: MessageEvent, cx: &mut Context<Self>) {
+            cx.send(&event.from, "pong", "");
+        }
+    }
+    struct Client(Pid<Server>);
+    impl Process for Client {
+        fn initialize(&mut self, cx: &mut Context<Self>) {
+            for _ in 0..100 {
+                cx.send(self.0, "ping", "");
+            }
+        }
+        fn consume_message(&mut self, _pong: MessageEvent, cx: &mut Context<Self>) {
+            cx.send(self.0, "ping", "");
+        }
+    }
+
+    let runtime = runtime(2);
+    let server = runtime.spawn_owned(Server);
+    let clients: Vec<_> = (0..6)
+        .map(|_| runtime.spawn_owned(Client(server.pid())))
+        .collect();
+    let other = runtime.spawn_owned(Plain);
+    let mut rounds = 0;
+    // Sanitizers make events dear, and nobody stands aside then.
+    while rounds < 50 || (runtime.stats().stood_aside < 5 && rounds < 1_000) {
+        rounds += 1;
+        let (ran, has_run): (Sender<()>, Receiver<()>) = channel();
+        let (done, is_done) = channel();
+        let to = other.pid();
+        let _served = dispatch_with(clients[rounds % 6].pid(), move |_, _| {
+            drop(dispatch_with(to, move |_, _| ran.send(()).unwrap()));
+            done.send(has_run.recv_timeout(HANG).is_ok()).unwrap();
+        });
+        assert!(is_done.recv_timeout(2 * HANG).unwrap(), "nobody came back");
     }
 }

@@ -202,6 +202,24 @@ pub trait RunQueue<T: Send>: Send + Sync + Sized {
         self.dequeue(local)
     }
 
+    /// Puts all that a worker has for itself where every worker finds it, in the order in which it would have taken it.
+    ///
+    /// Nothing by default: where all share one queue, nobody has anything for itself.
+    ///
+    /// ```
+    /// use libprocess_queues::run::{RunQueue, WorkStealingRunQueue};
+    ///
+    /// let queue = WorkStealingRunQueue::new(2);
+    /// let (mut one, mut other) = (queue.local(0), queue.local(1));
+    /// queue.enqueue_local(&mut one, "kept");
+    /// assert_eq!(queue.dequeue(&mut other), None);
+    /// queue.share(&mut one);
+    /// assert_eq!(queue.dequeue(&mut other), Some("kept"));
+    /// ```
+    fn share(&self, local: &mut Self::Local) {
+        let _ = local;
+    }
+
     /// If the worker with this number keeps an item to itself: how many turns it has had. If it still has as
     /// many later, it has kept it all that while.
     ///
@@ -217,6 +235,44 @@ pub trait RunQueue<T: Send>: Send + Sync + Sized {
     fn kept(&self, worker: usize) -> Option<u32> {
         let _ = worker;
         None
+    }
+
+    /// If anything waits for the worker with this number, kept or not: how many turns it has had. If it still has as many later, it has been
+    /// in one turn all that while.
+    ///
+    /// ```
+    /// use libprocess_queues::run::{RunQueue, WorkStealingRunQueue};
+    ///
+    /// let queue = WorkStealingRunQueue::new(1);
+    /// let mut local = queue.local(0);
+    /// queue.enqueue_local(&mut local, "displaced");
+    /// queue.enqueue_local(&mut local, "next");
+    /// queue.take_kept(0);
+    /// assert_eq!((queue.kept(0), queue.awaited(0)), (None, Some(0)));
+    /// ```
+    fn awaited(&self, worker: usize) -> Option<u32> {
+        self.kept(worker)
+    }
+
+    /// Takes for another worker what waits for the one with this number: what that one keeps, else half of the rest, of which the oldest is
+    /// given. Nothing if both are the same.
+    ///
+    /// ```
+    /// use libprocess_queues::run::{RunQueue, WorkStealingRunQueue};
+    ///
+    /// let queue = WorkStealingRunQueue::new(2);
+    /// let (mut one, mut other) = (queue.local(0), queue.local(1));
+    /// for item in ["old", "newer", "newest", "next"] {
+    ///     queue.enqueue_local(&mut one, item);
+    /// }
+    /// assert_eq!(queue.relieve(&mut other, 0), Some("next"));
+    /// assert_eq!(queue.relieve(&mut other, 0), Some("old"));
+    /// assert_eq!(queue.dequeue(&mut other), Some("newer"));
+    /// assert_eq!(queue.relieve(&mut one, 0), None);
+    /// ```
+    fn relieve(&self, local: &mut Self::Local, worker: usize) -> Option<T> {
+        let _ = local;
+        self.take_kept(worker)
     }
 
     /// Takes what the worker with this number keeps to itself, from any thread.

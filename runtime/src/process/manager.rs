@@ -191,6 +191,7 @@ impl ProcessManager {
             parks: counts[counters::PARKS],
             steals: counts[counters::STEALS],
             wake_ups: counts[counters::WAKE_UPS],
+            stood_aside: counts[counters::STOOD_ASIDE],
             blocked: counts[counters::BLOCKED],
             threads: self.scheduler.thread_count(),
         }

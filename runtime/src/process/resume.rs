@@ -62,6 +62,7 @@ pub(super) unsafe fn resume<P: Process>(header: NonNull<Header>, worker: &Worker
     let (cell, manager) = unsafe { (slot.cell().cast::<Cell<P>>(), &*slot.manager()) };
     // SAFETY: as above; the context's part of the cell and the process are different fields.
     let mut cx = unsafe { Context::new(slot, pid, worker, &raw mut (*cell).extra) };
+    worker.fed_by(slot.fed_by());
     current::set_running(Some(pid));
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: as above.

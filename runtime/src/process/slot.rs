@@ -212,6 +212,8 @@ impl Slot {
                 table: Some(table),
             }
         });
+        // Relaxed: a hint. Who spawns is the first to feed.
+        self.sender.store(Worker::address(), Ordering::Relaxed);
         self.tenancy.begin(capacity);
         // Under the lock: a closing runtime's walk, which locks it, then either finds an open mailbox to terminate, or was here before, and
         // the opener, who looks after it, sees that the runtime is closing.
@@ -288,11 +290,17 @@ impl Slot {
 
     // ---- the token holder ----
 
+    /// The worker that sent the last event, as `Worker::address` tells it.
+    #[inline]
+    pub(crate) fn fed_by(&self) -> usize {
+        // Relaxed: a hint.
+        self.sender.load(Ordering::Relaxed)
+    }
+
     /// Whether the last event came from another worker than the one with this address.
     #[inline]
     pub(crate) fn is_fed_from_elsewhere(&self, worker: usize) -> bool {
-        // Relaxed: a hint.
-        let sender = self.sender.load(Ordering::Relaxed);
+        let sender = self.fed_by();
         sender != 0 && sender != worker
     }
 

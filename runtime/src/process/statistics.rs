@@ -71,6 +71,8 @@ pub struct Statistics {
     pub steals: u64,
     /// Times a worker woke another one, for work that would have waited. A thread that is no worker is not counted.
     pub wake_ups: u64,
+    /// Times a worker stood aside, because the others might do more without it: where events are cheap and go back and forth between workers.
+    pub stood_aside: u64,
     /// Times a handler blocked in `wait`, `get` or `block_in_place` and another thread took over.
     pub blocked: u64,
     /// Threads there are now: at work, blocked and spare.

@@ -18,8 +18,12 @@ pub(crate) const PARKS: usize = 4;
 pub(crate) const STEALS: usize = 5;
 /// Times a worker woke another one.
 pub(crate) const WAKE_UPS: usize = 6;
-/// The first counter that the floors above may name.
-pub(crate) const FIRST_FREE: usize = 7;
+/// Times a worker stood aside, to see whether the others do more without it.
+pub(crate) const STOOD_ASIDE: usize = 7;
+/// The first counter that the floors above may name. The first [`WORK`] of those count what is done in turns.
+pub(crate) const FIRST_FREE: usize = 8;
+/// How many counters tell of work.
+pub(crate) const WORK: usize = 5;
 
 /// One thread's counters, on cache lines of their own. Only their thread writes them, so adding is a load and a
 /// store, not a read-modify-write; anyone reads.
@@ -53,6 +57,14 @@ impl Counters {
     pub(super) fn read_one(&self, counter: usize) -> u64 {
         // Acquire: pairs with the Release in `give_up_token`.
         self.0[counter].load(Ordering::Acquire)
+    }
+
+    /// What was done in turns, in the units of the floors above.
+    pub(super) fn work_done(&self) -> u64 {
+        self.0[FIRST_FREE..FIRST_FREE + WORK]
+            .iter()
+            .map(|counter| counter.load(Ordering::Relaxed))
+            .sum()
     }
 
     pub(crate) fn read(&self) -> [u64; COUNT] {

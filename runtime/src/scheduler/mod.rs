@@ -18,6 +18,7 @@
 //!   has used yet wakes whoever waits next.
 //! * *Shutdown while a thread is blocked.* Shutdown first waits until every process has ended, so no thread is in a handler.
 
+mod aside;
 pub(crate) mod counters;
 mod idle;
 #[cfg(all(test, libprocess_loom))]
@@ -86,6 +87,7 @@ pub(crate) struct Configuration {
 
 pub(crate) struct Scheduler {
     runnables: Runnables<Runnable, RunQueue, Semaphore>,
+    aside: aside::Aside,
     /// Tokens that were won outside of the scheduler's threads, each by a *visitor*: a thread between its enqueue and the end of its signal.
     visits_begun: AtomicU64,
     /// Visitors that have left.
@@ -123,6 +125,7 @@ impl Scheduler {
                 configuration.workers,
                 Semaphore::with_capacity(configuration.semaphore_slots),
             ),
+            aside: aside::Aside::new(configuration.workers),
             visits_begun: AtomicU64::new(0),
             visits_ended: AtomicU64::new(0),
             given_up_outside: AtomicU64::new(0),
@@ -339,6 +342,14 @@ impl Scheduler {
             .iter()
             .map(|counters| counters.read_one(counter));
         threads.ended[counter] + of_threads.sum::<u64>()
+    }
+
+    /// What all workers have done in turns, in the units of the floors above.
+    fn work_done(&self) -> u64 {
+        let threads = self.threads();
+        let ended = &threads.ended[counters::FIRST_FREE..counters::FIRST_FREE + counters::WORK];
+        let of_threads = threads.counters.iter().map(|counters| counters.work_done());
+        ended.iter().sum::<u64>() + of_threads.sum::<u64>()
     }
 
     /// The sums over all threads, those that ended included.

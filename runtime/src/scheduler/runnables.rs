@@ -88,6 +88,34 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
         self.announce(placed, counters);
     }
 
+    /// Puts all that a worker keeps where others find it.
+    pub(super) fn share(&self, local: &mut Q::Local, counters: &Counters) {
+        self.queue.share(local);
+        if self.queue.has_shared() {
+            self.announce(Placed::Shared, counters);
+        }
+    }
+
+    /// Looks, in a worker that has work, after one of the others: what waits for one that has been in the same turn since the last look, a long
+    /// handler, is run here or by whoever comes first.
+    pub(super) fn look_after(
+        &self,
+        others: &mut Others,
+        local: &mut Q::Local,
+        counters: &Counters,
+    ) {
+        let worker = others.next(self.workers);
+        let now = self.queue.awaited(worker);
+        let before = std::mem::replace(&mut others.seen[worker], now);
+        if now.is_some()
+            && now == before
+            && let Some(item) = self.queue.relieve(local, worker)
+        {
+            counters.add(STEALS, 1);
+            self.put_stray(item, counters);
+        }
+    }
+
     /// Puts in, in a worker, what another worker may do better.
     pub(crate) fn put_stray(&self, item: T, counters: &Counters) {
         self.queue.enqueue(item);
@@ -217,6 +245,23 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
     /// Wakes all workers for good.
     pub(crate) fn decommission(&self) {
         self.semaphore.decommission();
+    }
+}
+
+/// What a worker at work saw of the others when it looked last.
+#[derive(Default)]
+pub(super) struct Others {
+    /// By worker: how many turns the one had had for which something waited.
+    seen: Vec<Option<u32>>,
+    last: usize,
+}
+
+impl Others {
+    /// One after the other.
+    fn next(&mut self, workers: usize) -> usize {
+        self.seen.resize(workers, None);
+        self.last = (self.last + 1) % workers;
+        self.last
     }
 }
 

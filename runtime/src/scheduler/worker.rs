@@ -1,14 +1,16 @@
 //! A worker: what one thread of the scheduler knows about itself.
 
-use std::cell::{Cell, UnsafeCell};
+use std::cell::{Cell, RefCell, UnsafeCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use libprocess_semaphore::FutexParker;
+use libprocess_semaphore::{FutexParker, Parked, Parker as _};
 
+use super::aside::{Aside, Done, Pace, Stander};
 use super::counters::Counters;
+use super::runnables::Others;
 use super::waiter::SeatWaiter;
 use super::waits;
 use super::{Runnable, Scheduler, Seat};
@@ -27,6 +29,8 @@ pub(crate) struct Worker {
     waiter: Arc<SeatWaiter>,
     parker: Arc<FutexParker>,
     counters: Arc<Counters>,
+    pace: Pace,
+    others: RefCell<Others>,
 }
 
 /// Why `work` returned.
@@ -45,6 +49,8 @@ impl Worker {
             seat: UnsafeCell::new(None),
             parker: Arc::new(FutexParker::new()),
             counters,
+            pace: Pace::new(),
+            others: RefCell::default(),
         }
     }
 
@@ -80,6 +86,12 @@ impl Worker {
     #[inline]
     pub(crate) fn scheduler(&self) -> &Arc<Scheduler> {
         &self.scheduler
+    }
+
+    /// What runs now was last fed by the worker with this address (`address`), which may be none.
+    #[inline]
+    pub(crate) fn fed_by(&self, address: usize) {
+        self.pace.fed(address != std::ptr::from_ref(self).addr());
     }
 
     #[inline]
@@ -145,6 +157,9 @@ impl Worker {
     /// Runs what becomes runnable until the seat is lost or the scheduler shuts down.
     pub(super) fn work(&self) -> Stopped {
         loop {
+            if self.pace.turn() {
+                self.pace.look(self);
+            }
             // SAFETY: as in `take_seat`: neither the run queue nor the semaphore calls back.
             let Some(seat) = (unsafe { (*self.seat.get()).as_mut() }) else {
                 return Stopped::SeatLost;
@@ -215,6 +230,46 @@ impl Worker {
         self.scheduler.unblocked();
         self.scheduler.pin(&seat);
         self.take_seat(seat);
+    }
+}
+
+impl Stander for Worker {
+    fn aside(&self) -> &Aside {
+        &self.scheduler.aside
+    }
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn done(&self) -> Done {
+        Done {
+            by_all: self.scheduler.work_done(),
+            by_this: self.counters.work_done(),
+        }
+    }
+
+    fn give_away(&self) {
+        self.counters.add(super::counters::STOOD_ASIDE, 1);
+        // SAFETY: as in `take_seat`: the run queue does not call back.
+        if let Some(seat) = unsafe { (*self.seat.get()).as_mut() } {
+            self.scheduler.runnables.share(seat.local(), &self.counters);
+        }
+    }
+
+    fn sleep_until(&self, deadline: Instant) {
+        // Nobody wakes it: this is not the semaphore. If somebody did, it would look too early.
+        while self.parker.park(Some(deadline)) != Parked::Deadline {}
+    }
+
+    fn look_after_others(&self) {
+        // SAFETY: as in `take_seat`: the run queue does not call back.
+        if let Some(seat) = unsafe { (*self.seat.get()).as_mut() } {
+            let others = &mut self.others.borrow_mut();
+            self.scheduler
+                .runnables
+                .look_after(others, seat.local(), &self.counters);
+        }
     }
 }
 

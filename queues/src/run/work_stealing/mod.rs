@@ -263,6 +263,16 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
             .find_map(|victim| unsafe { victim.ring.steal(&local.part.ring) })
     }
 
+    fn share(&self, local: &mut WorkStealingLocal<T>) {
+        let first = local.ready.take().or_else(|| local.take_next());
+        first
+            .into_iter()
+            .for_each(|item| self.injector.enqueue(item));
+        while let Some(item) = local.take_next().or_else(|| local.pop()) {
+            self.injector.enqueue(item);
+        }
+    }
+
     fn kept(&self, worker: usize) -> Option<u32> {
         let part = &self.parts[worker];
         // Relaxed: a later look compares it with this one.
@@ -273,6 +283,22 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
 
     fn take_kept(&self, worker: usize) -> Option<T> {
         self.parts[worker].next.steal()
+    }
+
+    fn awaited(&self, worker: usize) -> Option<u32> {
+        let part = &self.parts[worker];
+        // Relaxed: as in `kept`.
+        (part.next.is_full() || part.ring.len() > 0).then(|| part.turns.load(Ordering::Relaxed))
+    }
+
+    fn relieve(&self, local: &mut WorkStealingLocal<T>, worker: usize) -> Option<T> {
+        let part = &self.parts[worker];
+        if Arc::ptr_eq(part, &local.part) {
+            return None;
+        }
+        // SAFETY: one `Local` for each part, and the other is another part.
+        let of_ring = || unsafe { part.ring.steal(&local.part.ring) };
+        part.next.steal().or_else(of_ring)
     }
 
     fn has_shared(&self) -> bool {
