@@ -19,6 +19,8 @@ mod method;
 mod models;
 #[cfg(all(test, libprocess_loom))]
 mod models_bounded;
+mod observe;
+mod optional;
 mod permit;
 mod pid;
 mod repeat;
@@ -27,7 +29,10 @@ mod room;
 pub(crate) mod send;
 mod slot;
 pub(crate) mod spawn;
+#[cfg(feature = "tracing-spans")]
+mod spans;
 mod statistics;
+pub mod telemetry;
 mod tenancy;
 mod times;
 mod upid;

@@ -18,8 +18,10 @@ pub(crate) const PARKS: usize = 4;
 pub(crate) const STEALS: usize = 5;
 /// Times a worker woke another one.
 pub(crate) const WAKE_UPS: usize = 6;
+/// Times a thread that had blocked went on, with a seat. As many as `BLOCKED`, unless it is blocked.
+pub(crate) const SEATED_AGAIN: usize = 7;
 /// The first counter that the floors above may name.
-pub(crate) const FIRST_FREE: usize = 7;
+pub(crate) const FIRST_FREE: usize = 8;
 
 /// One thread's counters, on cache lines of their own. Only their thread writes them, so adding is a load and a
 /// store, not a read-modify-write; anyone reads.
@@ -48,6 +50,12 @@ impl Counters {
             value.load(Ordering::Relaxed).wrapping_add(1),
             Ordering::Release,
         );
+    }
+
+    /// A counter, for who needs no other value with it.
+    pub(crate) fn get(&self, counter: usize) -> u64 {
+        // Relaxed: as in `add`.
+        self.0[counter].load(Ordering::Relaxed)
     }
 
     pub(super) fn read_one(&self, counter: usize) -> u64 {

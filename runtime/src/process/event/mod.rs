@@ -7,12 +7,14 @@ mod message;
 mod pointer;
 mod recycle;
 mod simple;
+mod stamp;
 
 pub(crate) use block::EventBox;
 pub use block::EventKind;
 pub use dispatch::{DispatchEvent, DispatchIdentity};
 pub use http::{HttpEvent, HttpExchange};
 pub use message::{Message, MessageEvent};
+pub(crate) use stamp::SentAt;
 pub use simple::{ExitReason, ExitedEvent, TerminateEvent};
 
 use super::Process;
