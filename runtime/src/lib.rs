@@ -68,6 +68,7 @@ pub use future::{
     Error as FutureError, Future, Futures, IsFuture, IsValue, MailboxFull, Promise, Selected,
     TooManyBlocked, ValueOrFuture, WaitCycle, WeakFuture, await_all, collect, repeat, select,
 };
+pub use process::telemetry;
 pub use process::{
     Context, DeadLetter, DeadLetterReason, DispatchEvent, DispatchIdentity, Event, EventCounts,
     EventKind, ExitReason, ExitedEvent, HttpEvent, HttpExchange, JoinError, Message, MessageEvent,
@@ -75,7 +76,6 @@ pub use process::{
     SpawnOptions, Statistics, TerminateEvent, TrySendError, Upid, WaitStatus, WithContext, defer,
     defer_with, delay, delay_with, repeat_in,
 };
-pub use process::telemetry;
 pub use runtime::{BuildError, Runtime, RuntimeBuilder};
 
 #[doc(hidden)]

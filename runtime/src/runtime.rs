@@ -13,8 +13,8 @@ use bytes::Bytes;
 use crate::clock::Clock;
 use crate::future::{Future, ValueOrFuture};
 use crate::process::manager::ProcessManager;
-use crate::process::telemetry::Telemetry;
 use crate::process::spawn::{spawn, spawn_or_nobody};
+use crate::process::telemetry::Telemetry;
 use crate::process::{
     DeadLetterReason, MessageEvent, Method, Pid, Process, ProcessHandle, Recipient, SpawnError,
     SpawnOptions, Statistics, Upid, WaitStatus, asynchronous, current_manager, directory, send,

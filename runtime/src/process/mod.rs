@@ -28,9 +28,9 @@ mod resume;
 mod room;
 pub(crate) mod send;
 mod slot;
-pub(crate) mod spawn;
 #[cfg(feature = "tracing-spans")]
 mod spans;
+pub(crate) mod spawn;
 mod statistics;
 pub mod telemetry;
 mod tenancy;

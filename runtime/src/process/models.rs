@@ -186,7 +186,11 @@ impl World {
             from: Upid::nobody(),
         }
         .allocate();
-        self.settle(self.arena.slot(pid).push_terminate(pid, event, SentAt::UNTOLD));
+        self.settle(
+            self.arena
+                .slot(pid)
+                .push_terminate(pid, event, SentAt::UNTOLD),
+        );
     }
 
     /// All events but those that wait were served or buried, and as many tenants ended.

@@ -14,8 +14,8 @@ pub use block::EventKind;
 pub use dispatch::{DispatchEvent, DispatchIdentity};
 pub use http::{HttpEvent, HttpExchange};
 pub use message::{Message, MessageEvent};
-pub(crate) use stamp::SentAt;
 pub use simple::{ExitReason, ExitedEvent, TerminateEvent};
+pub(crate) use stamp::SentAt;
 
 use super::Process;
 use crate::future::MailboxFull;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use super::histogram::Histogram;
@@ -63,20 +64,46 @@ pub(super) struct Place {
 
 const OTHERS: usize = usize::MAX;
 
+/// Spreads pids, which nobody outside can choose, at the price of a multiplication.
+#[derive(Default)]
+pub(super) struct PidHasher(u64);
+
+impl Hasher for PidHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, pid: u64) {
+        // 2⁶⁴ divided by the golden ratio: index and generation reach the high bits; the low ones get them by the shift.
+        let product = (self.0 ^ pid).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = product ^ (product >> 32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// One thread's records; also what several shards are added up in. At most `limit` processes and `limit` names are told apart.
 #[derive(Clone)]
 pub(super) struct Shard {
     limit: usize,
     /// How often it was emptied.
     reset: u64,
-    pub(super) processes: HashMap<RawPid, ProcessRecord>,
+    pub(super) processes: HashMap<RawPid, ProcessRecord, BuildHasherDefault<PidHasher>>,
     pub(super) other_processes: ProcessRecord,
     /// Events of processes that found no room, since one found some.
     turned_away: usize,
     pub(super) events: Vec<EventRecord>,
     pub(super) other_events: EventRecord,
     messages: HashMap<Cow<'static, str>, usize>,
+    /// The literal that was looked up last: mostly the next one is the same.
+    last_message: Option<(&'static str, usize)>,
     dispatches: HashMap<DispatchIdentity, usize>,
+    /// As `last_message`.
+    last_dispatch: Option<(DispatchIdentity, usize)>,
     rest: [Option<usize>; 5],
 }
 
@@ -85,7 +112,7 @@ impl Shard {
         Self {
             limit,
             reset: 0,
-            processes: HashMap::new(),
+            processes: HashMap::default(),
             other_processes: ProcessRecord::new("(others)".into()),
             turned_away: 0,
             events: Vec::new(),
@@ -94,7 +121,9 @@ impl Shard {
                 times: Times::default(),
             },
             messages: HashMap::new(),
+            last_message: None,
             dispatches: HashMap::new(),
+            last_dispatch: None,
             rest: [None; 5],
         }
     }
@@ -187,6 +216,29 @@ impl Shard {
     }
 
     fn index_of(&mut self, name: NameRef<'_>) -> usize {
+        match (name, self.last_message, self.last_dispatch) {
+            // By address, without reading the text.
+            (NameRef::Message(Cow::Borrowed(name)), Some((last, index)), _)
+                if std::ptr::eq(*name, last) =>
+            {
+                index
+            }
+            (NameRef::Dispatch(identity), _, Some((last, index))) if identity == last => index,
+            _ => {
+                let index = self.look_up(name);
+                match name {
+                    NameRef::Message(Cow::Borrowed(name)) => {
+                        self.last_message = Some((name, index));
+                    }
+                    NameRef::Dispatch(identity) => self.last_dispatch = Some((identity, index)),
+                    _ => {}
+                }
+                index
+            }
+        }
+    }
+
+    fn look_up(&mut self, name: NameRef<'_>) -> usize {
         let known = match name {
             NameRef::Message(name) => self.messages.get(shortened(name)).copied(),
             NameRef::Dispatch(identity) => self.dispatches.get(&identity).copied(),

@@ -190,7 +190,13 @@ impl fmt::Display for Telemetry {
 }
 
 const TIMES: [&str; 7] = [
-    "served", "wait p50", "p99", "max", "handling p50", "p99", "max",
+    "served",
+    "wait p50",
+    "p99",
+    "max",
+    "handling p50",
+    "p99",
+    "max",
 ];
 
 fn times_of(wait_ns: &Histogram, handling_ns: &Histogram) -> [String; 7] {
