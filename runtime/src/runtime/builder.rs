@@ -225,7 +225,7 @@ impl RuntimeBuilder {
     /// A handler that goes on is reported again after twice the time, four times, and so on. One that is blocked (in `wait`, `get` or `block_in_place`) is
     /// reported too, and that it is blocked. The time is that of the machine, also while the runtime's clock is paused.
     ///
-    /// It costs each event some tens of nanoseconds (a look at the machine's clock, a lock that nobody else takes), and one thread, which sleeps. Where
+    /// It costs each event some tens of nanoseconds (a look at the machine's clock, a lock that nobody else takes), and one thread, which wakes once in this time. Where
     /// neither a subscriber of `tracing` nor `on_stuck` would hear of it, reports go to standard error.
     pub fn report_stuck_after(mut self, time: Duration) -> Self {
         self.report_stuck_after = Some(time);
