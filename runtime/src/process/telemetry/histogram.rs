@@ -9,9 +9,11 @@ use std::fmt;
 ///
 /// let mut waits = Histogram::new();
 /// waits.record(100);
-/// waits.record(300);
-/// assert_eq!((waits.count(), waits.min(), waits.mean()), (2, 100, 200.0));
-/// assert_eq!((waits.quantile(0.5), waits.max()), (100, 301));
+/// waits.record(200);
+/// assert_eq!((waits.count(), waits.min(), waits.mean()), (2, 100, 150.0));
+/// assert_eq!((waits.p50(), waits.max()), (100, 200));
+/// waits.record(1_000);
+/// assert_eq!(waits.max(), 1_003); // two digits
 /// ```
 #[derive(Clone)]
 pub struct Histogram(hdrhistogram::Histogram<u64>);
