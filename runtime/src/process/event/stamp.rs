@@ -11,9 +11,12 @@
 //! One word, as the receiver asks for all of it at once: an event without credit, time and marks is its generation extended by zeros, and
 //! whatever else a word says is settled in a cold path.
 
+use std::cell::Cell;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::Mutex;
 use std::time::Instant;
+
+use crate::facade::lock_std;
 
 /// The word as a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -138,8 +141,16 @@ impl SentAt {
 
 /// Nanoseconds since somebody first asked.
 fn nanoseconds(time: Instant) -> u64 {
-    static ANCHOR: OnceLock<Instant> = OnceLock::new();
-    let anchor = *ANCHOR.get_or_init(|| time);
+    static ANCHOR: Mutex<Option<Instant>> = Mutex::new(None);
+    thread_local! {
+        /// A copy, so that each thread takes the lock once.
+        static ANCHORED: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    let anchor = ANCHORED.get().unwrap_or_else(|| {
+        let anchor = *lock_std(&ANCHOR).get_or_insert(time);
+        ANCHORED.set(Some(anchor));
+        anchor
+    });
     time.saturating_duration_since(anchor).as_nanos() as u64
 }
 
