@@ -39,7 +39,9 @@
 //! | `lock-free-event-queue` | a mailbox is one atomic word | a list behind a mutex |
 //! | `last-in-first-out-fixed-size-semaphore` | idle workers sleep each on a futex of its own, the warmest is woken first | in a `sem_t` |
 //!
-//! All are on by default. [`build_features`] tells what was built.
+//! | `tracing-spans` | each event is served in a span of `tracing`, at the level TRACE: `serve{process=… event=…}` | no spans |
+//!
+//! All but the last are on by default. [`build_features`] tells what was built.
 
 mod back_pressure;
 mod clock;
@@ -66,6 +68,7 @@ pub use future::{
     Error as FutureError, Future, Futures, IsFuture, IsValue, MailboxFull, Promise, Selected,
     TooManyBlocked, ValueOrFuture, WaitCycle, WeakFuture, await_all, collect, repeat, select,
 };
+pub use process::telemetry;
 pub use process::{
     Context, DeadLetter, DeadLetterReason, DispatchEvent, DispatchIdentity, Event, EventCounts,
     EventKind, ExitReason, ExitedEvent, HttpEvent, HttpExchange, JoinError, Message, MessageEvent,
@@ -88,7 +91,7 @@ pub struct Readme;
 #[doc = include_str!("../../docs/guide.md")]
 pub struct Guide;
 
-/// Which queues and which semaphore this library was built with.
+/// Which queues and which semaphore, and whether with spans, this library was built with.
 ///
 /// ```
 /// let features = libprocess::build_features();
@@ -107,6 +110,7 @@ pub const fn build_features() -> BuildFeatures {
         },
         event_queue: <process::Mailbox as libprocess_queues::event::EventQueue<_>>::NAME,
         semaphore: <scheduler::Semaphore as libprocess_semaphore::Semaphore>::NAME,
+        tracing_spans: cfg!(feature = "tracing-spans"),
     }
 }
 
@@ -120,6 +124,8 @@ pub struct BuildFeatures {
     pub event_queue: &'static str,
     /// The semaphore: `kernel`, `last-in-first-out-fixed-size`.
     pub semaphore: &'static str,
+    /// Whether each event is served in a span of `tracing`.
+    pub tracing_spans: bool,
 }
 
 impl std::fmt::Display for BuildFeatures {
@@ -128,6 +134,10 @@ impl std::fmt::Display for BuildFeatures {
             f,
             "{} run queue, {} event queue, {} semaphore",
             self.run_queue, self.event_queue, self.semaphore
-        )
+        )?;
+        if self.tracing_spans {
+            f.write_str(", tracing spans")?;
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Runtimes: every function as a method, and the process-wide default.
 
 mod builder;
+mod environment;
 
 use std::borrow::Cow;
 use std::panic::Location;
@@ -13,6 +14,7 @@ use crate::clock::Clock;
 use crate::future::{Future, ValueOrFuture};
 use crate::process::manager::ProcessManager;
 use crate::process::spawn::{spawn, spawn_or_nobody};
+use crate::process::telemetry::Telemetry;
 use crate::process::{
     DeadLetterReason, MessageEvent, Method, Pid, Process, ProcessHandle, Recipient, SpawnError,
     SpawnOptions, Statistics, Upid, WaitStatus, asynchronous, current_manager, directory, send,
@@ -89,6 +91,78 @@ impl Runtime {
     /// What the runtime has done since it started. O(threads).
     pub fn stats(&self) -> Statistics {
         self.manager.statistics()
+    }
+
+    /// What was recorded while telemetry was on: for each process, and for each name of events, how long they waited and how long they were served; for
+    /// each process how many waited. O(entries · threads); each worker is held up while its entries are copied.
+    ///
+    /// ```
+    /// use libprocess::{Context, Process, Runtime, dispatch_with, post};
+    ///
+    /// struct Counter { count: u64 }
+    /// impl Process for Counter {
+    ///     fn initialize(&mut self, cx: &mut Context<Self>) {
+    ///         cx.install("count", |counter, _event, _cx| counter.count += 1);
+    ///     }
+    /// }
+    ///
+    /// let runtime = Runtime::builder().workers(1).telemetry(true).build()?;
+    /// let counter = runtime.spawn(Counter { count: 0 });
+    /// for _ in 0..10 {
+    ///     post(counter, "count", "");
+    /// }
+    /// assert_eq!(dispatch_with(counter, |counter, _| counter.count).get().unwrap(), 10);
+    /// let telemetry = runtime.telemetry();
+    /// let count = telemetry.message("count").unwrap();
+    /// assert_eq!(count.handling_ns.count(), 10);
+    /// println!("99 % of them waited for {} ns or less", count.wait_ns.p99());
+    /// # Ok::<(), libprocess::BuildError>(())
+    /// ```
+    pub fn telemetry(&self) -> Telemetry {
+        self.manager.recorder().snapshot()
+    }
+
+    /// Switches telemetry on or off, at any time. What was recorded stays, until [`reset_telemetry`](Self::reset_telemetry).
+    ///
+    /// While it is on in any runtime of the OS process, every event that is sent says when, which costs its sender a look at the machine's
+    /// clock; those that were sent before do not.
+    ///
+    /// ```
+    /// use libprocess::{Process, Runtime, dispatch_with};
+    ///
+    /// struct Idle;
+    /// impl Process for Idle {}
+    ///
+    /// let runtime = Runtime::builder().workers(1).telemetry(false).build()?;
+    /// let idle = runtime.spawn(Idle);
+    /// dispatch_with(idle, |_, _| ()).get().unwrap();
+    /// assert!(runtime.telemetry().process(idle).is_none());
+    /// runtime.set_telemetry(true);
+    /// dispatch_with(idle, |_, _| ()).get().unwrap();
+    /// assert!(runtime.telemetry().process(idle).is_some());
+    /// # Ok::<(), libprocess::BuildError>(())
+    /// ```
+    pub fn set_telemetry(&self, on: bool) {
+        self.manager.set_telemetry(on);
+    }
+
+    /// Forgets what telemetry has recorded. What is being served now is not counted when it ends.
+    ///
+    /// ```
+    /// use libprocess::{Process, Runtime, dispatch_with};
+    ///
+    /// struct Idle;
+    /// impl Process for Idle {}
+    ///
+    /// let runtime = Runtime::builder().workers(1).telemetry(true).build()?;
+    /// let idle = runtime.spawn(Idle);
+    /// dispatch_with(idle, |_, _| ()).get().unwrap();
+    /// runtime.reset_telemetry();
+    /// assert!(runtime.telemetry().processes.is_empty());
+    /// # Ok::<(), libprocess::BuildError>(())
+    /// ```
+    pub fn reset_telemetry(&self) {
+        self.manager.recorder().reset();
     }
 
     /// See [`spawn`](crate::spawn).

@@ -34,6 +34,7 @@
 //! * *`settle` sees the instant between a timer's being due and its process's being runnable.* See [`settle`](Clock::settle).
 
 mod after;
+mod carried;
 mod owner;
 mod settle;
 mod thread;
@@ -42,7 +43,7 @@ mod wheel;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -51,6 +52,7 @@ use libprocess_semaphore::{FutexParker, Parker as _};
 use crate::facade::lock_std;
 use crate::future::{Future, Promise};
 
+pub(crate) use carried::{any_measured, any_paused, anything_is_carried, count_measured};
 pub(crate) use owner::{
     current_or_ending_owner, current_owner, ending_owner, set_current_owner, set_ending_owner,
 };
@@ -58,16 +60,6 @@ pub(crate) use settle::Activity;
 pub use settle::SettleError;
 pub use time::{ParseTimeError, Time, Timeout};
 use wheel::{Key, Wheel};
-
-/// How many clocks of this OS process are paused: what senders look at.
-static PAUSED: AtomicUsize = AtomicUsize::new(0);
-
-/// Whether any clock is paused, so that events must carry time from sender to receiver.
-#[inline]
-pub(crate) fn any_paused() -> bool {
-    // Relaxed: who pauses and then sends sees his own pause; who is told of a pause by another thread is synchronized with it by that.
-    PAUSED.load(Ordering::Relaxed) != 0
-}
 
 /// The clock of a runtime: a handle, cheap to clone.
 ///
@@ -412,7 +404,7 @@ impl Clock {
             owners: HashMap::new(),
         });
         self.shared.paused.store(true, Ordering::Relaxed);
-        PAUSED.fetch_add(1, Ordering::Relaxed);
+        carried::count_paused(true);
         drop(state);
         // What it sleeps for is no time of the machine any more.
         self.shared.parker.unpark();
@@ -431,7 +423,7 @@ impl Clock {
             .advanced_ns
             .fetch_add(advanced_ns, Ordering::Relaxed);
         self.shared.paused.store(false, Ordering::Relaxed);
-        PAUSED.fetch_sub(1, Ordering::Relaxed);
+        carried::count_paused(false);
         drop(state);
         self.shared.parker.unpark();
     }
@@ -492,7 +484,7 @@ impl Clock {
 impl Drop for Shared {
     fn drop(&mut self) {
         if *self.paused.get_mut() {
-            PAUSED.fetch_sub(1, Ordering::Relaxed);
+            carried::count_paused(false);
         }
     }
 }

@@ -294,7 +294,7 @@ pub(crate) fn arena() -> &'static Arena {
 mod tests {
     use super::*;
     use crate::process::Upid;
-    use crate::process::event::TerminateEvent;
+    use crate::process::event::{SentAt, TerminateEvent};
     use crate::process::slot::Delivery;
 
     #[test]
@@ -321,7 +321,7 @@ mod tests {
                 from: Upid::nobody(),
             }
             .allocate();
-            let delivery = arena.slot(*pid).push(*pid, event);
+            let delivery = arena.slot(*pid).push(*pid, event, SentAt::UNTOLD);
             assert!(
                 matches!(delivery, Delivery::Dead(_)),
                 "an event reached {pid:?}"

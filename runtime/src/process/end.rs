@@ -6,7 +6,7 @@ use super::arena::arena;
 use super::event::{EventBox, ExitReason, ExitedEvent};
 use super::resume::{Cell, guarded};
 use super::slot::{Farewell, Slot};
-use super::{Context, Process, RawPid, Upid, current, directory, send, statistics};
+use super::{Context, Process, RawPid, Upid, current, directory, observe, send, statistics};
 use crate::scheduler::Worker;
 
 /// Ends the tenant of a slot. With a message it has panicked, and is not finalized.
@@ -32,7 +32,7 @@ pub(super) unsafe fn end<P: Process>(
         current::set_running(Some(pid));
         panicked = guarded("finalize", || {
             // SAFETY: the token is ours.
-            unsafe { (*cell).process.finalize(cx) }
+            observe::finalize(manager, unsafe { &mut (*cell).process }, cx);
         });
         current::set_running(None);
     }

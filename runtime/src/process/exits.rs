@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use super::arena::arena;
 use super::event::{ExitReason, ExitedEvent, TerminateEvent};
 use super::{RawPid, Upid, current, send};
-use crate::clock;
 use crate::future::blocking::Awaited;
 use crate::future::{Error, Future, Promise};
 
@@ -44,10 +43,9 @@ pub(crate) fn terminate(to: &Upid, inject: bool, from: Upid) {
     let Some(pid) = send::resolve(to) else { return };
     let event = TerminateEvent { from }.allocate();
     if inject {
-        if clock::any_paused() {
-            super::times::carry(pid);
-        }
-        send::settle(pid, arena().slot(pid).push_terminate(pid, event));
+        let sent_at = send::carry(pid);
+        let delivery = arena().slot(pid).push_terminate(pid, event, sent_at);
+        send::settle(pid, delivery);
     } else {
         send::deliver(pid, event);
     }

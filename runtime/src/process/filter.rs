@@ -1,13 +1,13 @@
 //! Filters: a test looks at events when they are about to be served, and may keep them from that.
 //!
-//! A runtime without filters pays one relaxed load and a branch per event. Terminate events are never shown to a filter, and the end of a process goes on as
+//! A runtime without filters, or other optional work, pays one relaxed load and a branch per event. Terminate events are never shown to a filter, and the end of a process goes on as
 //! without one.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::event::{DispatchIdentity, EventBox, EventKind, ExitedEvent, Message, dispatch};
 use super::manager::ProcessManager;
+use super::optional::OptionalWork;
 use super::resume::guarded;
 use super::{RawPid, send};
 use crate::facade::lock_std;
@@ -54,27 +54,19 @@ impl HeldEvent {
 /// The filters of a runtime.
 #[derive(Default)]
 pub(crate) struct Filters {
-    any: AtomicBool,
     /// The newest last.
     list: Mutex<Vec<Arc<dyn Filter>>>,
 }
 
 impl Filters {
-    #[inline]
-    pub(super) fn any(&self) -> bool {
-        // Relaxed: whoever adds a filter and then sends is before the event by the mailbox.
-        self.any.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn add(&self, filter: Arc<dyn Filter>) {
+    pub(super) fn add(&self, filter: Arc<dyn Filter>, work: &OptionalWork) {
         let mut list = lock_std(&self.list);
         list.push(filter);
-        // Relaxed: as in `any`.
-        self.any.store(true, Ordering::Relaxed);
+        work.set(OptionalWork::FILTERS, true);
     }
 
     /// Removes a filter, and those that are done.
-    pub(crate) fn remove(&self, filter: Option<&Arc<dyn Filter>>) {
+    pub(super) fn remove(&self, filter: Option<&Arc<dyn Filter>>, work: &OptionalWork) {
         let removed: Vec<_> = {
             let mut list = lock_std(&self.list);
             let removed = list
@@ -82,8 +74,7 @@ impl Filters {
                     known.is_done() || filter.is_some_and(|filter| Arc::ptr_eq(known, filter))
                 })
                 .collect();
-            // Relaxed: as in `any`.
-            self.any.store(!list.is_empty(), Ordering::Relaxed);
+            work.set(OptionalWork::FILTERS, !list.is_empty());
             removed
         };
         // Outside of the lock: a filter may hold an event, or a promise.
@@ -109,8 +100,6 @@ pub(crate) fn tell(f: impl FnOnce()) {
 }
 
 /// Shows an event to the filters. Gives it back if it is to be served.
-#[cold]
-#[inline(never)]
 pub(super) fn look(manager: &ProcessManager, to: RawPid, event: EventBox) -> Option<EventBox> {
     let filters = manager.filters();
     let (verdict, filter) = {
@@ -145,7 +134,7 @@ pub(super) fn look(manager: &ProcessManager, to: RawPid, event: EventBox) -> Opt
     // A dispatch's future is abandoned here.
     guarded("the drop of a filtered event", || drop(rest));
     if filter.is_some_and(|filter| filter.is_done()) {
-        guarded("the end of a filter", || filters.remove(None));
+        guarded("the end of a filter", || manager.remove_filter(None));
     }
     served
 }

@@ -17,8 +17,10 @@ use std::sync::{Arc, Mutex, Weak};
 
 use super::arena::{FreeList, arena};
 use super::dead_letters::DeadLetters;
-use super::filter::Filters;
+use super::filter::{Filter, Filters};
+use super::optional::OptionalWork;
 use super::statistics::{ENDED, FIRST_EVENT, PANICKED, UNHANDLED};
+use super::telemetry::Recorder;
 use super::{EventCounts, RawPid, Statistics, Upid};
 use crate::clock::{Activity, Clock};
 use crate::facade::lock_std;
@@ -32,7 +34,9 @@ pub(crate) struct ProcessManager {
     clock: Clock,
     pool: Arc<Pool>,
     event_budget: u32,
+    optional_work: OptionalWork,
     filters: Filters,
+    recorder: Arc<Recorder>,
     free_slots: FreeList,
     /// A name whose process is about to move in has no pid yet.
     names: Mutex<HashMap<Arc<str>, Option<RawPid>>>,
@@ -47,8 +51,11 @@ impl ProcessManager {
         clock: Clock,
         pool: Arc<Pool>,
         event_budget: u32,
+        recorder: Recorder,
     ) -> Arc<Self> {
         static IDS: AtomicU64 = AtomicU64::new(1);
+        let optional_work = OptionalWork::default();
+        optional_work.set(OptionalWork::WATCH, recorder.is_watching());
         let manager = Arc::new(Self {
             // Relaxed: only uniqueness matters.
             id: IDS.fetch_add(1, Ordering::Relaxed),
@@ -56,7 +63,9 @@ impl ProcessManager {
             clock,
             pool,
             event_budget,
+            optional_work,
             filters: Filters::default(),
+            recorder: Arc::new(recorder),
             free_slots: FreeList::new(),
             names: Mutex::new(HashMap::new()),
             population: Population::default(),
@@ -96,9 +105,31 @@ impl ProcessManager {
         SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))
     }
 
-    #[inline]
-    pub(crate) fn filters(&self) -> &Filters {
+    #[inline(always)]
+    pub(super) fn optional_work(&self) -> &OptionalWork {
+        &self.optional_work
+    }
+
+    pub(super) fn filters(&self) -> &Filters {
         &self.filters
+    }
+
+    pub(crate) fn add_filter(&self, filter: Arc<dyn Filter>) {
+        self.filters.add(filter, &self.optional_work);
+    }
+
+    /// Removes a filter, and those that are done.
+    pub(crate) fn remove_filter(&self, filter: Option<&Arc<dyn Filter>>) {
+        self.filters.remove(filter, &self.optional_work);
+    }
+
+    pub(crate) fn recorder(&self) -> &Arc<Recorder> {
+        &self.recorder
+    }
+
+    /// Switches telemetry on or off.
+    pub(crate) fn set_telemetry(&self, on: bool) {
+        self.recorder.set(&self.optional_work, on);
     }
 
     pub(super) fn free_slots(&self) -> &FreeList {
@@ -164,6 +195,7 @@ impl ProcessManager {
         self.clock.stop();
         self.pool.stop();
         self.scheduler.stop();
+        self.recorder.stop_watch();
         arena().give_back(&self.free_slots);
     }
 
@@ -193,6 +225,7 @@ impl ProcessManager {
             wake_ups: counts[counters::WAKE_UPS],
             stood_aside: counts[counters::STOOD_ASIDE],
             blocked: counts[counters::BLOCKED],
+            stuck: self.recorder.stuck(),
             threads: self.scheduler.thread_count(),
         }
     }

@@ -19,6 +19,8 @@ mod method;
 mod models;
 #[cfg(all(test, libprocess_loom))]
 mod models_bounded;
+mod observe;
+mod optional;
 mod permit;
 mod pid;
 mod repeat;
@@ -26,8 +28,11 @@ mod resume;
 mod room;
 pub(crate) mod send;
 mod slot;
+#[cfg(feature = "tracing-spans")]
+mod spans;
 pub(crate) mod spawn;
 mod statistics;
+pub mod telemetry;
 mod tenancy;
 mod times;
 mod upid;

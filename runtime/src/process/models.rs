@@ -12,7 +12,7 @@ use loom::cell::UnsafeCell;
 use loom::thread;
 
 use super::arena::{Arena, FreeList};
-use super::event::{EventBox, EventKind, MessageEvent, TerminateEvent};
+use super::event::{EventBox, EventKind, MessageEvent, SentAt, TerminateEvent};
 use super::room::Told;
 use super::slot::{Delivery, Next, Slot};
 use super::vtable::ProcessTable;
@@ -179,7 +179,7 @@ impl World {
 
     pub(super) fn send(&self, to: RawPid) {
         let event = MessageEvent::allocate("model", Upid::nobody(), Bytes::new());
-        self.settle(self.arena.slot(to).push(to, event));
+        self.settle(self.arena.slot(to).push(to, event, SentAt::UNTOLD));
     }
 
     pub(super) fn terminate(&self, pid: RawPid) {
@@ -187,7 +187,11 @@ impl World {
             from: Upid::nobody(),
         }
         .allocate();
-        self.settle(self.arena.slot(pid).push_terminate(pid, event));
+        self.settle(
+            self.arena
+                .slot(pid)
+                .push_terminate(pid, event, SentAt::UNTOLD),
+        );
     }
 
     /// All events but those that wait were served or buried, and as many tenants ended.

@@ -6,11 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::event::{Event, EventBox, EventKind, TerminateEvent};
+use super::event::{EventBox, EventKind, TerminateEvent};
 use super::handlers::Handlers;
 use super::manager::ProcessManager;
 use super::slot::{Next, Slot};
-use super::{Context, Process, Upid, current, dead_letters, end, filter, room, send, statistics};
+use super::{Context, Process, Upid, current, dead_letters, end, observe, room, send, statistics};
 use crate::process::handle::Owner;
 use crate::scheduler::{Header, Worker};
 
@@ -106,7 +106,7 @@ unsafe fn serve_events<P: Process>(
     let process = unsafe { &mut (*cell).process };
     // SAFETY: as above.
     if !std::mem::replace(unsafe { &mut (*cell).extra.initialized }, true) {
-        process.initialize(cx);
+        observe::initialize(manager, process, cx);
     }
     let generation = cx.raw_pid().generation();
     let counters = worker.counters();
@@ -123,7 +123,7 @@ unsafe fn serve_events<P: Process>(
                 continue;
             }
             Next::Terminate => {
-                serve_terminate(slot, generation, process, cx);
+                serve_terminate(slot, generation, manager, process, cx);
                 return Outcome::Terminated;
             }
             Next::Rested => return Outcome::Rested,
@@ -132,21 +132,14 @@ unsafe fn serve_events<P: Process>(
         if kind == EventKind::Exited {
             cx.forget_link(&event);
         }
-        let event = if manager.filters().any() {
-            filter::look(manager, cx.raw_pid(), event)
+        if manager.optional_work().any() {
+            // SAFETY: the event was sent to this pid, whose type is `P`; so a dispatch is to a `P`. By the contract.
+            unsafe { observe::serve_with_optional_work(slot, manager, event, process, cx) };
         } else {
-            Some(event)
-        };
-        let Some(event) = event else {
-            budget -= 1;
-            if budget == 0 {
-                return Outcome::Yielded;
-            }
-            continue;
-        };
-        counters.add(statistics::FIRST_EVENT + kind as usize, 1);
-        // SAFETY: the event was sent to this pid, whose type is `P`; so a dispatch is to a `P`.
-        process.serve(unsafe { Event::from_box(event) }, cx);
+            counters.add(statistics::FIRST_EVENT + kind as usize, 1);
+            // SAFETY: as above.
+            unsafe { observe::serve(event, process, cx) };
+        }
         if kind == EventKind::Terminate {
             return Outcome::Terminated;
         }
@@ -162,23 +155,19 @@ unsafe fn serve_events<P: Process>(
 fn serve_terminate<P: Process>(
     slot: &'static Slot,
     generation: u32,
+    manager: &ProcessManager,
     process: &mut P,
     cx: &mut Context<P>,
 ) {
     // SAFETY: called by `serve_events`, which holds the token.
     let event = unsafe { slot.take_terminate(generation) };
-    cx.worker()
-        .counters()
-        .add(statistics::FIRST_EVENT + EventKind::Terminate as usize, 1);
-    let event = match event {
-        // SAFETY: no dispatch.
-        Some(event) => unsafe { Event::from_box(event) },
-        // Others send the event first, and mark then: without one the process ends itself.
-        None => Event::Terminate(TerminateEvent {
-            from: Upid::local(cx.raw_pid()),
-        }),
-    };
-    process.serve(event, cx);
+    // Others send the event first, and mark then: without one the process ends itself.
+    let event = event.unwrap_or_else(|| {
+        let from = Upid::local(cx.raw_pid());
+        TerminateEvent { from }.allocate()
+    });
+    // SAFETY: as above, and no dispatch. A filter never takes it.
+    unsafe { observe::serve_with_optional_work(slot, manager, event, process, cx) };
 }
 
 /// An event of an earlier tenant, pushed by a sender that stalled.

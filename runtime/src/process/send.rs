@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::arena::arena;
 use super::dead_letters::{DeadLetterReason, bury, refuse};
-use super::event::{EventBox, MessageEvent};
+use super::event::{EventBox, MessageEvent, SentAt};
 use super::manager::ProcessManager;
 use super::room::RawPermit;
 use super::slot::{Delivery, Slot};
@@ -18,8 +18,8 @@ use crate::scheduler::{Scheduler, Worker};
 /// Delivers an event, in a worker's thread or any other. False if it became a dead letter.
 #[inline]
 pub(crate) fn deliver(pid: RawPid, event: EventBox) -> bool {
-    if clock::any_paused() {
-        super::times::carry(pid);
+    if clock::anything_is_carried() {
+        return deliver_carrying(pid, event);
     }
     let slot = arena().slot(pid);
     // Two ways, so that what an unbounded mailbox cannot answer is not asked of it.
@@ -34,7 +34,38 @@ pub(crate) fn deliver(pid: RawPid, event: EventBox) -> bool {
 #[cold]
 #[inline(never)]
 fn deliver_bounded(slot: &Slot, pid: RawPid, event: EventBox) -> bool {
-    settle(pid, slot.push_bounded(pid, event))
+    settle(pid, slot.push_bounded(pid, event, SentAt::UNTOLD))
+}
+
+/// As `deliver`, while events carry something.
+#[cold]
+#[inline(never)]
+fn deliver_carrying(pid: RawPid, event: EventBox) -> bool {
+    let sent_at = carry(pid);
+    settle(pid, arena().slot(pid).push(pid, event, sent_at))
+}
+
+/// An event is about to be sent: gives its receiver what it carries beside itself, and says what it is to carry.
+#[inline]
+pub(super) fn carry(pid: RawPid) -> SentAt {
+    if clock::anything_is_carried() {
+        carry_something(pid)
+    } else {
+        SentAt::UNTOLD
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn carry_something(pid: RawPid) -> SentAt {
+    if clock::any_paused() {
+        super::times::carry(pid);
+    }
+    if clock::any_measured() {
+        SentAt::now()
+    } else {
+        SentAt::UNTOLD
+    }
 }
 
 /// As `deliver`, also into a full mailbox: for what a process is owed, such as what it asked to be called with later.
@@ -49,10 +80,8 @@ pub(super) fn deliver_reserved(permit: RawPermit, pid: RawPid, event: EventBox) 
     if !permit.spend() {
         return deliver(pid, event);
     }
-    if clock::any_paused() {
-        super::times::carry(pid);
-    }
-    settle(pid, arena().slot(pid).push_paid(pid, event))
+    let sent_at = carry(pid);
+    settle(pid, arena().slot(pid).push_paid(pid, event, sent_at))
 }
 
 /// Does what a push asks for. False if the event became a dead letter.

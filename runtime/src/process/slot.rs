@@ -34,7 +34,7 @@ use std::sync::atomic::AtomicUsize;
 
 use libprocess_queues::event::{Batch, Enqueued, EventQueue, Rest};
 
-use super::event::{EventBox, EventKind, ExitReason};
+use super::event::{EventBox, ExitReason, SentAt};
 use super::manager::ProcessManager;
 use super::room::Room;
 use super::tenancy::Tenancy;
@@ -47,6 +47,7 @@ use crate::scheduler::{Header, Runnable, Worker};
 
 mod credits;
 mod moving_out;
+mod pending;
 
 pub(crate) use moving_out::{Farewell, Vacated};
 
@@ -241,23 +242,29 @@ impl Slot {
     }
 
     /// Pushes an event for the tenant that `pid` names.
-    pub(crate) fn push(&self, pid: RawPid, event: EventBox) -> Delivery<'_> {
+    pub(crate) fn push(&self, pid: RawPid, event: EventBox, sent_at: SentAt) -> Delivery<'_> {
         if self.is_unbounded(pid) {
-            self.push_unbounded(pid, event)
+            self.enqueue(pid, event, false, sent_at)
         } else {
-            self.push_bounded(pid, event)
+            self.push_bounded(pid, event, sent_at)
         }
     }
 
-    /// As `push`, for who asked `is_unbounded`.
+    /// As `push`, for who asked `is_unbounded`, of an event that does not say when it was sent.
     #[inline(always)]
     pub(crate) fn push_unbounded(&self, pid: RawPid, event: EventBox) -> Delivery<'_> {
-        self.enqueue(pid, event, false)
+        self.enqueue(pid, event, false, SentAt::UNTOLD)
     }
 
     #[inline(always)]
-    fn enqueue(&self, pid: RawPid, mut event: EventBox, paid: bool) -> Delivery<'_> {
-        event.stamp(pid.generation(), paid);
+    fn enqueue(
+        &self,
+        pid: RawPid,
+        mut event: EventBox,
+        paid: bool,
+        sent_at: SentAt,
+    ) -> Delivery<'_> {
+        event.stamp(pid.generation(), paid, sent_at);
         // Relaxed: a hint.
         self.sender.store(Worker::address(), Ordering::Relaxed);
         match self.mailbox.enqueue(event) {
@@ -268,11 +275,16 @@ impl Slot {
     }
 
     /// Pushes a Terminate event and, after it, the mark that makes the token holder serve it before any other.
-    pub(crate) fn push_terminate(&self, pid: RawPid, event: EventBox) -> Delivery<'_> {
+    pub(crate) fn push_terminate(
+        &self,
+        pid: RawPid,
+        event: EventBox,
+        sent_at: SentAt,
+    ) -> Delivery<'_> {
         if weakened("mark-after-event") {
             self.mark_terminate(pid);
         }
-        let delivery = self.push(pid, event);
+        let delivery = self.push(pid, event, sent_at);
         if !matches!(delivery, Delivery::Dead(_)) {
             // If somebody served the event meanwhile, the mark comes late, and is of a generation that is past.
             self.mark_terminate(pid);
@@ -350,7 +362,7 @@ impl Slot {
                 return if event.is_stamped_free(generation) || weakened("generation") {
                     Next::Event(event)
                 } else {
-                    Self::paid_or_stale(event, generation)
+                    Self::marked_or_stale(event, generation)
                 };
             }
             // SAFETY: by the contract.
@@ -362,13 +374,16 @@ impl Slot {
 
     #[cold]
     #[inline(never)]
-    fn paid_or_stale(mut event: EventBox, generation: u32) -> Next {
+    fn marked_or_stale(mut event: EventBox, generation: u32) -> Next {
         if event.generation() != generation {
             return Next::Stale(event);
         }
-        // Its credit is given back now; who passes it on pays anew.
-        event.stamp(generation, false);
-        Next::Paid(event)
+        // What else it says is for telemetry, and looked at there.
+        if event.take_credit_out() {
+            Next::Paid(event)
+        } else {
+            Next::Event(event)
+        }
     }
 
     /// Takes what came meanwhile into the empty batch; or rests, and gives false, if nothing did.
@@ -404,61 +419,6 @@ impl Slot {
         self.token
             .terminate
             .store(self.tenancy.generation(), Ordering::Relaxed);
-    }
-
-    /// Takes the first Terminate event of this generation out of what is pending.
-    ///
-    /// # Safety
-    ///
-    /// The caller holds the token.
-    pub(crate) unsafe fn take_terminate(&self, generation: u32) -> Option<EventBox> {
-        let mut pending = self.pending();
-        let mut kept = Batch::new();
-        let mut found = None;
-        while let Some(event) = pending.pop_front() {
-            if found.is_none()
-                && event.kind() == EventKind::Terminate
-                && event.generation() == generation
-            {
-                found = Some(event);
-            } else {
-                kept.push_back(event);
-            }
-        }
-        // SAFETY: by the contract; `pending` left an empty batch there.
-        self.token
-            .side
-            .with_mut(|side| unsafe { (*side).batch = kept });
-        found
-    }
-
-    /// How many events of a kind are pending for this generation. O(pending).
-    ///
-    /// # Safety
-    ///
-    /// The caller holds the token.
-    pub(crate) unsafe fn count_pending(&self, generation: u32, kind: EventKind) -> usize {
-        let pending = self.pending();
-        let count = pending
-            .iter()
-            .filter(|header| header.kind_for() == (kind, generation))
-            .count();
-        // SAFETY: by the contract; `pending` left an empty batch there.
-        self.token
-            .side
-            .with_mut(|side| unsafe { (*side).batch = pending });
-        count
-    }
-
-    /// All that is pending, oldest first, leaving nothing.
-    fn pending(&self) -> Batch<EventBox> {
-        // SAFETY: called by token holders only; the borrow ends with the call.
-        let mut pending = self
-            .token
-            .side
-            .with_mut(|side| unsafe { std::mem::replace(&mut (*side).batch, Batch::new()) });
-        pending.append(self.mailbox.take());
-        pending
     }
 
     /// Closes the mailbox for good and gives all that is pending.

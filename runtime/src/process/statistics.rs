@@ -75,6 +75,9 @@ pub struct Statistics {
     pub stood_aside: u64,
     /// Times a handler blocked in `wait`, `get` or `block_in_place` and another thread took over.
     pub blocked: u64,
+    /// Handlers that were reported to run for longer than they may, each once: see
+    /// [`report_stuck_after`](crate::RuntimeBuilder::report_stuck_after).
+    pub stuck: u64,
     /// Threads there are now: at work, blocked and spare.
     pub threads: usize,
 }

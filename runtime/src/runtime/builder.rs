@@ -1,30 +1,27 @@
 //! Setting up a runtime: what it may be told, by the program or by the environment, and how its floors are put together.
 
 use std::num::NonZeroUsize;
-use std::ops::RangeInclusive;
-use std::str::FromStr;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use libprocess_semaphore::LifoFixedSizeSemaphore;
 
-use super::Runtime;
+use super::{Runtime, environment};
 use crate::clock::{Activity, Clock};
 use crate::process::manager::ProcessManager;
+use crate::process::telemetry::{OnStuck, Recorder, StuckHandler, Watch};
 use crate::process::{guarded, set_current_manager};
 use crate::scheduler::pool::Pool;
 use crate::scheduler::{Configuration, Scheduler};
-
-/// The variable that sets the number of workers of the default runtime, and of every builder that is not told one.
-pub(crate) const NUM_WORKER_THREADS: &str = "LIBPROCESS_NUM_WORKER_THREADS";
-
-/// The variable that sets the event budget of every builder that is not told one.
-pub(crate) const EVENTS_PER_RESUME: &str = "LIBPROCESS_EVENTS_PER_RESUME";
 
 /// Above what a process may use of a worker's turn for its own, below what others would notice: docs/scheduler.md.
 const EVENT_BUDGET: u32 = 256;
 
 /// The most workers that the variable may ask for, as in libprocess.
 const MAX_WORKERS: usize = 1024;
+
+/// How many processes, and names of events, telemetry tells apart by default.
+const TELEMETRY_ENTRIES: usize = 1_024;
 
 /// Sets up a [`Runtime`].
 #[derive(Clone, Debug)]
@@ -38,17 +35,24 @@ pub struct RuntimeBuilder {
     max_async_threads: usize,
     pin: bool,
     on_worker_start: Option<OnWorkerStart>,
+    telemetry: Option<bool>,
+    telemetry_entries: usize,
+    report_stuck_after: Option<Duration>,
+    on_stuck: Option<Called<OnStuck>>,
+}
+
+/// What a builder was given to call.
+#[derive(Clone)]
+struct Called<F>(F);
+
+impl<F> std::fmt::Debug for Called<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(a closure)")
+    }
 }
 
 /// What a builder was given to call on each worker's thread.
-#[derive(Clone)]
-struct OnWorkerStart(Arc<dyn Fn(usize) + Send + Sync>);
-
-impl std::fmt::Debug for OnWorkerStart {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("OnWorkerStart")
-    }
-}
+type OnWorkerStart = Called<Arc<dyn Fn(usize) + Send + Sync>>;
 
 /// Why a runtime could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +112,10 @@ impl RuntimeBuilder {
             max_async_threads: 256,
             pin: false,
             on_worker_start: None,
+            telemetry: None,
+            telemetry_entries: TELEMETRY_ENTRIES,
+            report_stuck_after: None,
+            on_stuck: None,
         }
     }
 
@@ -191,7 +199,73 @@ impl RuntimeBuilder {
     /// # Ok::<(), libprocess::BuildError>(())
     /// ```
     pub fn on_worker_start(mut self, f: impl Fn(usize) + Send + Sync + 'static) -> Self {
-        self.on_worker_start = Some(OnWorkerStart(Arc::new(f)));
+        self.on_worker_start = Some(Called(Arc::new(f)));
+        self
+    }
+
+    /// Whether telemetry is on from the start: see [`Runtime::telemetry`]. By default what `LIBPROCESS_TELEMETRY` says (`1` or `0`), else off.
+    /// [`Runtime::set_telemetry`] switches it later.
+    pub fn telemetry(mut self, on: bool) -> Self {
+        self.telemetry = Some(on);
+        self
+    }
+
+    /// How many processes, and how many names of events, telemetry tells apart: 1,024 of each by default. What comes beyond is recorded together, as the
+    /// others. Where a new process finds no room, those that have ended make some: they go to the others.
+    ///
+    /// Each takes 10 to 50 KiB in each thread that served it.
+    pub fn telemetry_entries(mut self, entries: usize) -> Self {
+        self.telemetry_entries = entries;
+        self
+    }
+
+    /// Has handlers reported that run for longer than this: in the log, in [`Statistics::stuck`](crate::Statistics::stuck), and to
+    /// [`on_stuck`](Self::on_stuck). By default after what `LIBPROCESS_STUCK_AFTER` says (`500ms`, `5secs`), else never; zero: never.
+    ///
+    /// A handler that goes on is reported again after twice the time, four times, and so on. One that is blocked (in `wait`, `get` or `block_in_place`) is
+    /// reported too, and that it is blocked. The time is that of the machine, also while the runtime's clock is paused.
+    ///
+    /// It costs each event some tens of nanoseconds (a look at the machine's clock, a lock that nobody else takes), and one thread, which wakes once in this time. Where
+    /// neither a subscriber of `tracing` nor `on_stuck` would hear of it, reports go to standard error.
+    pub fn report_stuck_after(mut self, time: Duration) -> Self {
+        self.report_stuck_after = Some(time);
+        self
+    }
+
+    /// Calls `f` with each report of a handler that does not return, on a thread of its own: see [`report_stuck_after`](Self::report_stuck_after). A panic in `f` is logged.
+    ///
+    /// ```
+    /// use std::sync::mpsc::channel;
+    /// use std::time::Duration;
+    /// use libprocess::{Process, Runtime, post};
+    ///
+    /// struct Slow { go_on: std::sync::mpsc::Receiver<()> }
+    /// impl Process for Slow {
+    ///     fn consume_message(&mut self, _event: libprocess::MessageEvent, _cx: &mut libprocess::Context<Self>) {
+    ///         self.go_on.recv().unwrap();
+    ///     }
+    /// }
+    ///
+    /// let (tell, go_on) = channel();
+    /// let runtime = Runtime::builder()
+    ///     .workers(1)
+    ///     .report_stuck_after(Duration::from_millis(1))
+    ///     .on_stuck(move |stuck| {
+    ///         println!("{stuck}"); // Slow(1) runs in the handler of work since 1 ms
+    ///         if stuck.event.to_string() == "work" && stuck.reported == 0 {
+    ///             tell.send(()).unwrap();
+    ///         }
+    ///     })
+    ///     .build()?;
+    /// let slow = runtime.spawn_owned(Slow { go_on });
+    /// post(slow.pid(), "work", "");
+    /// libprocess::terminate_with(slow.pid(), false); // behind the message
+    /// libprocess::wait(slow.pid());
+    /// assert!(runtime.stats().stuck >= 1);
+    /// # Ok::<(), libprocess::BuildError>(())
+    /// ```
+    pub fn on_stuck(mut self, f: impl Fn(&StuckHandler) + Send + Sync + 'static) -> Self {
+        self.on_stuck = Some(Called(Arc::new(f)));
         self
     }
 
@@ -238,6 +312,13 @@ impl RuntimeBuilder {
         };
         let pool = Pool::new(format!("{}-async", self.name), self.max_async_threads);
         let clock = Clock::new(format!("{}-clock", self.name));
+        let on_stuck = self.on_stuck.map(|Called(f)| f);
+        let watch = self
+            .report_stuck_after
+            .or_else(|| environment::duration(environment::STUCK_AFTER))
+            .filter(|time| !time.is_zero())
+            .map(|time| Watch::new(time, on_stuck));
+        let watch_name = format!("{}-watch", self.name);
         let scheduler = Arc::new(Scheduler::new(Configuration {
             name: self.name,
             workers,
@@ -245,7 +326,13 @@ impl RuntimeBuilder {
             max_blocked_threads: self.max_blocked_threads,
             cores,
         }));
-        let manager = ProcessManager::new(scheduler, clock, pool, event_budget);
+        let manager = ProcessManager::new(
+            scheduler,
+            clock,
+            pool,
+            event_budget,
+            Recorder::new(self.telemetry_entries, watch),
+        );
         let activity: Weak<dyn Activity> = Arc::<ProcessManager>::downgrade(&manager);
         // The runtime joins the clock's thread before the manager is freed.
         let of_clock = Address(Arc::as_ptr(&manager));
@@ -257,11 +344,18 @@ impl RuntimeBuilder {
         let on_worker_start = self.on_worker_start;
         manager.scheduler().start(Arc::new(move |worker| {
             set_current_manager(Arc::as_ptr(&of_workers));
-            if let Some(OnWorkerStart(f)) = &on_worker_start {
+            if let Some(Called(f)) = &on_worker_start {
                 guarded("an `on_worker_start`", || f(worker));
             }
         }))?;
-        Ok(Runtime { manager })
+        let runtime = Runtime { manager };
+        // If it is refused the runtime is dropped, and so shut down.
+        runtime.manager.recorder().start_watch(watch_name)?;
+        let telemetry = self.telemetry;
+        if telemetry.or_else(|| environment::flag(environment::TELEMETRY)) == Some(true) {
+            runtime.set_telemetry(true);
+        }
+        Ok(runtime)
     }
 }
 
@@ -284,35 +378,9 @@ fn default_workers() -> usize {
     let cores = std::thread::available_parallelism()
         .map_or(1, NonZeroUsize::get)
         .min(MAX_WORKERS);
-    from_environment(NUM_WORKER_THREADS, 1..=MAX_WORKERS).unwrap_or(cores)
+    environment::number(environment::NUM_WORKER_THREADS, 1..=MAX_WORKERS).unwrap_or(cores)
 }
 
 fn default_event_budget() -> u32 {
-    from_environment(EVENTS_PER_RESUME, 1..=u32::MAX).unwrap_or(EVENT_BUDGET)
-}
-
-/// What a variable says, if it is a number of the range. Anything else is reported and ignored.
-fn from_environment<T>(variable: &str, range: RangeInclusive<T>) -> Option<T>
-where
-    T: FromStr + PartialOrd + std::fmt::Display,
-{
-    let text = std::env::var_os(variable)?;
-    let number = text.to_str().and_then(|text| text.trim().parse().ok());
-    let in_range = number.filter(|number| range.contains(number));
-    if in_range.is_none() {
-        let (from, to) = (range.start(), range.end());
-        report(&format!(
-            "ignoring {variable}={text:?}: expected a number from {from} to {to}; using the default"
-        ));
-    }
-    in_range
-}
-
-/// Says what the user got wrong in the environment: to the log, or, where there is none, to standard error.
-fn report(message: &str) {
-    if tracing::dispatcher::has_been_set() {
-        tracing::warn!("{message}");
-    } else {
-        eprintln!("libprocess: {message}");
-    }
+    environment::number(environment::EVENTS_PER_RESUME, 1..=u32::MAX).unwrap_or(EVENT_BUDGET)
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many counters a thread has. The floors above name theirs from [`FIRST_FREE`] on.
-pub(crate) const COUNT: usize = 16;
+pub(crate) const COUNT: usize = 32;
 /// Times a worker took a runnable and ran it.
 pub(crate) const RESUMES: usize = 0;
 /// Times a handler blocked and another thread took over.
@@ -20,8 +20,10 @@ pub(crate) const STEALS: usize = 5;
 pub(crate) const WAKE_UPS: usize = 6;
 /// Times a worker stood aside, to see whether the others do more without it.
 pub(crate) const STOOD_ASIDE: usize = 7;
+/// Times a thread that had blocked went on, with a seat. As many as `BLOCKED`, unless it is blocked.
+pub(crate) const SEATED_AGAIN: usize = 8;
 /// The first counter that the floors above may name. The first [`WORK`] of those count what is done in turns.
-pub(crate) const FIRST_FREE: usize = 8;
+pub(crate) const FIRST_FREE: usize = 9;
 /// How many counters tell of work.
 pub(crate) const WORK: usize = 5;
 
@@ -52,6 +54,12 @@ impl Counters {
             value.load(Ordering::Relaxed).wrapping_add(1),
             Ordering::Release,
         );
+    }
+
+    /// A counter, for who needs no other value with it.
+    pub(crate) fn get(&self, counter: usize) -> u64 {
+        // Relaxed: as in `add`.
+        self.0[counter].load(Ordering::Relaxed)
     }
 
     pub(super) fn read_one(&self, counter: usize) -> u64 {

@@ -99,6 +99,11 @@ impl Worker {
         &self.counters
     }
 
+    /// For who looks at them from another thread.
+    pub(crate) fn shared_counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
     pub(super) fn take_seat(&self, seat: Seat) {
         // SAFETY: the cell is touched by this thread alone, and no reference into it is alive:
         // those made in `enqueue` and `work` end before anything else can run.
@@ -230,6 +235,7 @@ impl Worker {
         self.scheduler.unblocked();
         self.scheduler.pin(&seat);
         self.take_seat(seat);
+        self.counters.add(super::counters::SEATED_AGAIN, 1);
     }
 }
 

@@ -251,7 +251,7 @@ pub trait Filtered: Matches + Sized {
 impl<M: Matches> Filtered for M {}
 
 fn add(runtime: &Runtime, filter: Arc<dyn Filter>) {
-    runtime.manager().filters().add(filter);
+    runtime.manager().add_filter(filter);
 }
 
 /// A filter for one event.
@@ -360,7 +360,7 @@ impl Expectation {
 impl Drop for Expectation {
     fn drop(&mut self) {
         if let Some(manager) = self.runtime.upgrade() {
-            manager.filters().remove(Some(&self.filter));
+            manager.remove_filter(Some(&self.filter));
         }
         if self.none && !std::thread::panicking() {
             let seen = self.seen();

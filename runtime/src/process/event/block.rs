@@ -6,11 +6,13 @@
 //! 2. The header's table was made for the block's payload type, so `table.free` frees it rightly.
 //! 3. While a block is linked into a mailbox, nobody but the mailbox touches it.
 
+use std::cell::Cell;
 use std::ptr::NonNull;
 
 use libprocess_queues::event::{Link, Linked};
 
 use super::recycle;
+use super::stamp::{SentAt, Stamp};
 
 /// The kinds of event, as libprocess has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,14 +54,9 @@ pub(crate) struct Table {
 pub(crate) struct Header {
     link: Link,
     table: &'static Table,
-    /// The generation that it is for (low half), and [`PAID`] or [`EXEMPT`]. One word, as the receiver asks for both at once.
-    stamp: u64,
+    /// A cell, as who walks over what waits has shared references.
+    stamp: Cell<Stamp>,
 }
-
-/// A mark of an event that has a credit of its mailbox.
-const PAID: u64 = 1 << 32;
-/// A mark of an event that needs none, though of a kind that does. Until it is pushed.
-const EXEMPT: u64 = 1 << 33;
 
 /// A block: the header first, so that a pointer to the block is one to the header and to the link.
 #[repr(C)]
@@ -142,7 +139,7 @@ impl EventBox {
             (&raw mut (*block).header).write(Header {
                 link: Link::new(),
                 table,
-                stamp: 0,
+                stamp: Cell::new(Stamp::NONE),
             });
         }
         Self(place.written().cast())
@@ -171,31 +168,43 @@ impl EventBox {
 
     #[inline]
     pub(crate) fn generation(&self) -> u32 {
-        self.header().stamp as u32
+        self.header().stamp.get().generation()
     }
 
-    /// Whether it is for this tenant, and has no credit.
+    /// Whether it is for this tenant, and that is all that its stamp says.
     #[inline]
     pub(crate) fn is_stamped_free(&self, generation: u32) -> bool {
-        self.header().stamp == u64::from(generation)
+        self.header().stamp.get().is_bare(generation)
     }
 
-    /// Names the tenant that the event is for, and says whether it has a credit of his mailbox.
-    #[inline]
-    pub(crate) fn stamp(&mut self, generation: u32, paid: bool) {
-        self.set_stamp(u64::from(generation) | if paid { PAID } else { 0 });
+    /// Names the tenant that the event is for, and says whether it has a credit of his mailbox, and when it was sent.
+    #[inline(always)]
+    pub(crate) fn stamp(&mut self, generation: u32, paid: bool, sent_at: SentAt) {
+        self.header()
+            .stamp
+            .set(Stamp::new(generation, paid, sent_at));
+    }
+
+    /// Whether it had a credit of its mailbox, which it has not any more: who passes it on pays anew.
+    pub(crate) fn take_credit_out(&mut self) -> bool {
+        let stamp = self.header().stamp.get();
+        self.header().stamp.set(stamp.unpaid());
+        stamp.is_paid()
+    }
+
+    pub(crate) fn sent_at(&self) -> SentAt {
+        self.header().stamp.get().sent_at()
+    }
+
+    /// Whether it was [counted](Header::count) while it waited.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.header().stamp.get().is_counted()
     }
 
     /// Lets the event into a full mailbox: what the process is owed, not what somebody wants of it.
     #[inline]
     pub(crate) fn exempt(&mut self) {
-        self.set_stamp(EXEMPT);
-    }
-
-    #[inline]
-    fn set_stamp(&mut self, stamp: u64) {
-        // SAFETY: invariant 1; the box is borrowed mutably.
-        unsafe { self.0.as_mut() }.stamp = stamp;
+        self.header().stamp.set(Stamp::exempt());
     }
 
     /// Whether a bounded mailbox takes it only for a credit.
@@ -206,7 +215,7 @@ impl EventBox {
             EventKind::Dispatch => !super::dispatch::is_internal(header.table),
             EventKind::Exited | EventKind::Terminate => false,
         };
-        of_its_kind && header.stamp & EXEMPT == 0
+        of_its_kind && !header.stamp.get().is_exempt()
     }
 
     /// The payload.
@@ -285,7 +294,14 @@ unsafe impl Linked for EventBox {
 impl Header {
     /// The kind and the generation of a pending event.
     pub(crate) fn kind_for(&self) -> (EventKind, u32) {
-        (self.table.kind, self.stamp as u32)
+        (self.table.kind, self.stamp.get().generation())
+    }
+
+    /// Marks a pending event as counted, if it is for this generation; false if it is not.
+    pub(crate) fn count(&self, generation: u32) -> bool {
+        let stamp = self.stamp.get();
+        self.stamp.set(stamp.counted());
+        stamp.generation() == generation
     }
 }
 

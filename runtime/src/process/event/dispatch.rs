@@ -27,7 +27,7 @@ pub(crate) struct DispatchTable {
 }
 
 /// Which function a dispatch calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DispatchIdentity {
     /// A method, by the path of the function and its type.
@@ -145,6 +145,14 @@ pub(crate) fn put_aside(event: &EventBox) {
 fn identity_of(event: &EventBox, table: &DispatchTable) -> DispatchIdentity {
     // SAFETY: the table belongs to the block, which stays borrowed; the function only reads.
     unsafe { (table.identity)(event.header_pointer()) }
+}
+
+/// Which function a dispatch of unknown process type calls, also if it is the runtime's own. Of a dispatch only.
+pub(crate) fn identity_of_any(event: &EventBox) -> DispatchIdentity {
+    match &event.table().dispatch {
+        Some(table) => identity_of(event, table),
+        None => unreachable!("a dispatch without a table"),
+    }
 }
 
 /// Which function a dispatch of unknown process type calls; `None` for other kinds of event, and for the runtime's own.

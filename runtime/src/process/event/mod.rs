@@ -7,6 +7,7 @@ mod message;
 mod pointer;
 mod recycle;
 mod simple;
+mod stamp;
 
 pub(crate) use block::EventBox;
 pub use block::EventKind;
@@ -14,6 +15,7 @@ pub use dispatch::{DispatchEvent, DispatchIdentity};
 pub use http::{HttpEvent, HttpExchange};
 pub use message::{Message, MessageEvent};
 pub use simple::{ExitReason, ExitedEvent, TerminateEvent};
+pub(crate) use stamp::SentAt;
 
 use super::Process;
 use crate::future::MailboxFull;

@@ -5,38 +5,43 @@ use libprocess_queues::event::{EventQueue, State};
 use super::{Delivery, Slot, TiesGuard};
 use crate::facade::weakened;
 use crate::process::RawPid;
-use crate::process::event::EventBox;
+use crate::process::event::{EventBox, SentAt};
 use crate::process::room::{Room, Waiter};
 use crate::process::tenancy::{Put, Take};
 
 impl Slot {
     /// The tenant is another, or has a bound.
-    pub(crate) fn push_bounded(&self, pid: RawPid, event: EventBox) -> Delivery<'_> {
+    pub(crate) fn push_bounded(
+        &self,
+        pid: RawPid,
+        event: EventBox,
+        sent_at: SentAt,
+    ) -> Delivery<'_> {
         if !event.takes_credit() {
-            return self.push_free(pid, event);
+            return self.push_free(pid, event, sent_at);
         }
         match self.take_credit(pid) {
-            Take::Taken => self.enqueue(pid, event, true),
-            Take::Unbounded => self.enqueue(pid, event, false),
+            Take::Taken => self.enqueue(pid, event, true, sent_at),
+            Take::Unbounded => self.enqueue(pid, event, false, sent_at),
             Take::Full => Delivery::Full(event),
             Take::Ended => Delivery::Dead(event),
         }
     }
 
     /// Pushes an event that takes no credit.
-    fn push_free(&self, pid: RawPid, event: EventBox) -> Delivery<'_> {
+    fn push_free(&self, pid: RawPid, event: EventBox, sent_at: SentAt) -> Delivery<'_> {
         if self.tenancy.generation() != pid.generation() {
             return Delivery::Dead(event);
         }
-        self.enqueue(pid, event, false)
+        self.enqueue(pid, event, false, sent_at)
     }
 
     /// Pushes an event with a credit that was taken before. Dead, the credit ends with the tenancy.
-    pub(crate) fn push_paid(&self, pid: RawPid, event: EventBox) -> Delivery<'_> {
+    pub(crate) fn push_paid(&self, pid: RawPid, event: EventBox, sent_at: SentAt) -> Delivery<'_> {
         if self.tenancy.generation() != pid.generation() {
             return Delivery::Dead(event);
         }
-        self.enqueue(pid, event, true)
+        self.enqueue(pid, event, true, sent_at)
     }
 
     /// Takes a credit of the tenant that `pid` names.
