@@ -30,16 +30,15 @@ mod waits;
 mod worker;
 
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::JoinHandle;
 
 use libprocess_semaphore::Semaphore as _;
 
 pub(crate) use runnable::{Header, Run, Runnable};
 pub(crate) use worker::Worker;
 
-use crate::facade::lock_std;
+use crate::facade::atomic::{AtomicU64, Ordering};
+use crate::facade::thread::{self, JoinHandle};
+use crate::facade::{Mutex, MutexGuard, is_finished, lock};
 use counters::Counters;
 use runnables::Runnables;
 use waiter::SeatWaiter;
@@ -167,9 +166,9 @@ impl Scheduler {
         Ok(())
     }
 
-    fn threads(&self) -> std::sync::MutexGuard<'_, Threads> {
+    fn threads(&self) -> MutexGuard<'_, Threads> {
         // Foreign code never runs under this lock, so a poisoned one is still consistent.
-        lock_std(&self.threads)
+        lock(&self.threads)
     }
 
     fn start_thread(
@@ -186,10 +185,10 @@ impl Scheduler {
         let seat = Arc::new(Mutex::new(Some(seat)));
         let given = Arc::clone(&seat);
         let of_thread = Arc::clone(&counters);
-        let spawned = std::thread::Builder::new()
+        let spawned = thread::Builder::new()
             .name(thread_name)
             .spawn(move || {
-                if let Some(seat) = lock_std(&given).take() {
+                if let Some(seat) = lock(&given).take() {
                     scheduler.pin(&seat);
                     if let Some(on_start) = on_start {
                         on_start(seat.index);
@@ -206,7 +205,7 @@ impl Scheduler {
                 Ok(())
             }
             Err(error) => {
-                let seat = lock_std(&seat).take();
+                let seat = lock(&seat).take();
                 Err((seat, error))
             }
         }
@@ -257,7 +256,7 @@ impl Scheduler {
             spare.give(seat);
             return Ok(());
         }
-        let (ended, running) = threads.handles.drain(..).partition(JoinHandle::is_finished);
+        let (ended, running) = threads.handles.drain(..).partition(is_finished);
         threads.handles = running;
         let started = self.start_thread(&mut threads, seat);
         if started.is_ok() {
@@ -366,7 +365,7 @@ impl Scheduler {
         while self.visits_ended.load(Ordering::Acquire) != self.visits_begun.load(Ordering::Relaxed)
         {
             // A visitor is a few instructions from its end; if it was preempted there, it needs the core.
-            std::thread::yield_now();
+            thread::yield_now();
         }
         self.runnables.decommission();
         let mut threads = self.threads();

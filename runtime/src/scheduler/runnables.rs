@@ -6,16 +6,21 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use libprocess_queues::run::{Placed, RunQueue};
 use libprocess_semaphore::{FutexParker, Semaphore, Wakeup};
 
 use super::counters::{Counters, PARKS, STEALS, WAKE_UPS};
 use super::idle::Idle;
+use crate::facade::now;
 
 /// How often a worker asks the others before it sleeps. A round costs one look at each; the semaphore looks on for a while after that.
-const ROUNDS: u32 = if cfg!(libprocess_loom) { 1 } else { 4 };
+const ROUNDS: u32 = if cfg!(any(libprocess_loom, libprocess_shuttle)) {
+    1
+} else {
+    4
+};
 
 /// The watcher's first stretch of sleep, and its longest. Above what a process may use of a turn, which is its budget of events; and a worker that
 /// goes on taking turns is looked at less and less often.
@@ -186,7 +191,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
     fn sleep(&self, parker: &Arc<FutexParker>) -> Slept<T> {
         let mut watch = (self.watched && self.idle.take_watch()).then(|| Watch::new(self.workers));
         loop {
-            let deadline = watch.as_ref().map(|watch| Instant::now() + watch.stretch);
+            let deadline = watch.as_ref().map(|watch| now() + watch.stretch);
             match self.semaphore.wait_with(parker, deadline) {
                 Ok(Wakeup::Signalled) => {
                     if watch.is_some() {

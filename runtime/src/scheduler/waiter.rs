@@ -17,15 +17,15 @@
 //! `SEATED` or `SPARE` and does nothing, or finds the thread blocked for another reason: that one wakes early and looks again.
 
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use libprocess_semaphore::{FutexParker, Parker as _};
 
 use super::{Header, Runnable, Scheduler, Seat, Worker};
-use crate::facade::lock_std;
+use crate::facade::atomic::{AtomicU8, Ordering};
+use crate::facade::{Mutex, lock, now};
 
 /// How long a spare waits before it ends. Long enough that a process which blocks every few
 /// milliseconds does not start a thread each time.
@@ -74,7 +74,7 @@ impl SeatWaiter {
                 self.state.store(UNBLOCKED, Ordering::Relaxed);
                 return seat;
             }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if deadline.is_some_and(|deadline| now() >= deadline) {
                 self.resume();
                 deadline = None;
             }
@@ -117,14 +117,14 @@ impl SeatWaiter {
         if let Some(seat) = self.take() {
             return Some(seat);
         }
-        let patience = Instant::now() + PATIENCE;
+        let patience = now() + PATIENCE;
         let mut deadline = Some(patience);
         loop {
             let mut threads = self.scheduler.threads();
             if threads.stopping {
                 return None;
             }
-            if Instant::now() >= patience {
+            if now() >= patience {
                 let before = threads.spares.len();
                 threads.spares.retain(|spare| !Arc::ptr_eq(spare, self));
                 if threads.spares.len() < before {
@@ -142,11 +142,11 @@ impl SeatWaiter {
     }
 
     fn take(&self) -> Option<Seat> {
-        lock_std(&self.given).take()
+        lock(&self.given).take()
     }
 
     pub(super) fn give(&self, seat: Seat) {
-        *lock_std(&self.given) = Some(seat);
+        *lock(&self.given) = Some(seat);
         self.parker.unpark();
     }
 

@@ -1,7 +1,7 @@
 //! A worker: what one thread of the scheduler knows about itself.
 
 use std::cell::{Cell, UnsafeCell};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
@@ -12,12 +12,11 @@ use super::counters::Counters;
 use super::waiter::SeatWaiter;
 use super::waits;
 use super::{Runnable, Scheduler, Seat};
+use crate::facade::{contained, thread_constant};
 use crate::future::TooManyBlocked;
 use crate::future::blocking::{Awaited, Blocking, Refused, Registered};
 
-thread_local! {
-    static CURRENT: Cell<*const Worker> = const { Cell::new(std::ptr::null()) };
-}
+thread_constant!(static CURRENT: Cell<*const Worker> = Cell::new(std::ptr::null()));
 
 /// One thread's side of the scheduler. Lives on that thread's stack; never leaves it.
 pub(crate) struct Worker {
@@ -159,8 +158,7 @@ impl Worker {
             self.counters.add(super::counters::RESUMES, 1);
             // Whoever runs catches what foreign code panics with. A panic that comes through is a defect of
             // ours; the seat must outlive it.
-            let run = AssertUnwindSafe(|| runnable.run(self));
-            if catch_unwind(run).is_err() {
+            if contained(|| runnable.run(self)).is_err() {
                 tracing::error!("a worker caught a panic of the runtime itself: this is a defect");
             }
         }
@@ -174,7 +172,7 @@ impl Worker {
             tracing::warn!("a blocking closure holds its worker: {TooManyBlocked}");
             return f();
         }
-        let result = catch_unwind(AssertUnwindSafe(f));
+        let result = contained(f);
         // A blocking call inside of `f` may have brought a seat that nobody was there to take.
         if !self.has_seat() {
             self.waiter.set_blocked();
