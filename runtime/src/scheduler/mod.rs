@@ -20,11 +20,15 @@
 
 pub(crate) mod counters;
 mod idle;
+#[cfg(all(test, any(libprocess_loom, libprocess_shuttle)))]
+mod model_script;
 #[cfg(all(test, libprocess_loom))]
 mod models;
 pub(crate) mod pool;
 mod runnable;
 mod runnables;
+#[cfg(all(test, libprocess_shuttle))]
+mod schedules;
 mod waiter;
 mod waits;
 mod worker;
@@ -38,7 +42,7 @@ pub(crate) use worker::Worker;
 
 use crate::facade::atomic::{AtomicU64, Ordering};
 use crate::facade::thread::{self, JoinHandle};
-use crate::facade::{Mutex, MutexGuard, is_finished, lock};
+use crate::facade::{Mutex, MutexGuard, is_finished, lock, weakened};
 use counters::Counters;
 use runnables::Runnables;
 use waiter::SeatWaiter;
@@ -225,6 +229,10 @@ impl Scheduler {
                 self.pin(&next);
                 seat = next;
             }
+            debug_assert!(
+                worker.waiter().take().is_none(),
+                "a thread ends with a seat that it was given"
+            );
         });
         let mut threads = self.threads();
         threads.alive -= 1;
@@ -325,10 +333,20 @@ impl Scheduler {
     /// Both counts only grow, and no token is given up before it was won. So if all that were given up when the first look began are as many
     /// as all that were won when the second one ended, there was none in between.
     pub(crate) fn is_quiet(&self) -> bool {
+        if weakened("quiet-won-last") {
+            return self.won() == self.given_up();
+        }
+        self.given_up() == self.won()
+    }
+
+    fn given_up(&self) -> u64 {
         // Acquire: as in `Counters::read_one`.
-        let given_up = self.given_up_outside.load(Ordering::Acquire) + self.sum(counters::GIVEN_UP);
-        let won = self.visits_begun.load(Ordering::Acquire) + self.sum(counters::WON);
-        given_up == won
+        self.given_up_outside.load(Ordering::Acquire) + self.sum(counters::GIVEN_UP)
+    }
+
+    fn won(&self) -> u64 {
+        // Acquire: as in `Counters::read_one`.
+        self.visits_begun.load(Ordering::Acquire) + self.sum(counters::WON)
     }
 
     fn sum(&self, counter: usize) -> u64 {

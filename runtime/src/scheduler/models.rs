@@ -4,6 +4,8 @@
 //! crossbeam's. A wake-up that is lost leaves everybody asleep, which loom reports as a deadlock. Each model has twins with a weakening
 //! planted in the shipped code.
 
+mod hand_over;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -13,7 +13,7 @@ use libprocess_semaphore::{FutexParker, Semaphore, Wakeup};
 
 use super::counters::{Counters, PARKS, STEALS, WAKE_UPS};
 use super::idle::Idle;
-use crate::facade::now;
+use crate::facade::{now, weakened};
 
 /// How often a worker asks the others before it sleeps. A round costs one look at each; the semaphore looks on for a while after that.
 const ROUNDS: u32 = if cfg!(any(libprocess_loom, libprocess_shuttle)) {
@@ -73,7 +73,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
     pub(crate) fn put(&self, item: T) -> bool {
         self.queue.enqueue(item);
         let wake = self.idle.claim_sleeper();
-        if wake {
+        if wake && !weakened("put-wakes") {
             self.semaphore.signal();
         }
         wake
@@ -143,6 +143,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             if searching && let Some(item) = self.look_around(local) {
                 counters.add(STEALS, 1);
                 if self.idle.end_search()
+                    && !weakened("last-searcher-wakes")
                     && (self.queue.has_shared() || self.lacks_watcher())
                     && self.idle.claim_other()
                 {
@@ -152,7 +153,10 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             }
             self.idle.fall_asleep(searching);
             // It may be this very worker that wakes.
-            if self.queue.has_shared() && self.idle.claim_sleeper() {
+            if !weakened("sleep-looks-again")
+                && self.queue.has_shared()
+                && self.idle.claim_sleeper()
+            {
                 self.wake(counters);
             }
             counters.add(PARKS, 1);
@@ -194,7 +198,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             let deadline = watch.as_ref().map(|watch| now() + watch.stretch);
             match self.semaphore.wait_with(parker, deadline) {
                 Ok(Wakeup::Signalled) => {
-                    if watch.is_some() {
+                    if watch.is_some() && !weakened("watch-passed-on") {
                         self.idle.pass_watch();
                     }
                     self.idle.woken();

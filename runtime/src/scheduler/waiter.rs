@@ -25,7 +25,7 @@ use libprocess_semaphore::{FutexParker, Parker as _};
 
 use super::{Header, Runnable, Scheduler, Seat, Worker};
 use crate::facade::atomic::{AtomicU8, Ordering};
-use crate::facade::{Mutex, lock, now};
+use crate::facade::{Mutex, lock, now, weakened};
 
 /// How long a spare waits before it ends. Long enough that a process which blocks every few
 /// milliseconds does not start a thread each time.
@@ -85,11 +85,10 @@ impl SeatWaiter {
     /// Makes the thread's token, unless somebody has.
     fn resume(self: &Arc<Self>) {
         // Acquire: pairs with the Release in `set_blocked`. Relaxed on failure: then nothing is done.
-        if self
-            .state
-            .compare_exchange(BLOCKED, RESUMING, Ordering::Acquire, Ordering::Relaxed)
-            .is_err()
-        {
+        let exchanged =
+            self.state
+                .compare_exchange(BLOCKED, RESUMING, Ordering::Acquire, Ordering::Relaxed);
+        if exchanged.is_err() && !weakened("resume-once") {
             return;
         }
         // SAFETY: the waiter outlives the token, because its thread waits for it; the exchange
@@ -127,7 +126,7 @@ impl SeatWaiter {
             if now() >= patience {
                 let before = threads.spares.len();
                 threads.spares.retain(|spare| !Arc::ptr_eq(spare, self));
-                if threads.spares.len() < before {
+                if threads.spares.len() < before || weakened("spare-waits-for-seat") {
                     return None;
                 }
                 // Somebody took this spare off the list, and is about to give it a seat.
@@ -141,12 +140,13 @@ impl SeatWaiter {
         }
     }
 
-    fn take(&self) -> Option<Seat> {
+    pub(super) fn take(&self) -> Option<Seat> {
         lock(&self.given).take()
     }
 
     pub(super) fn give(&self, seat: Seat) {
-        *lock(&self.given) = Some(seat);
+        let had = lock(&self.given).replace(seat);
+        debug_assert!(had.is_none(), "a thread was given two seats");
         self.parker.unpark();
     }
 

@@ -12,7 +12,7 @@ use super::counters::Counters;
 use super::waiter::SeatWaiter;
 use super::waits;
 use super::{Runnable, Scheduler, Seat};
-use crate::facade::{contained, thread_constant};
+use crate::facade::{contained, thread_constant, weakened};
 use crate::future::TooManyBlocked;
 use crate::future::blocking::{Awaited, Blocking, Refused, Registered};
 
@@ -230,13 +230,21 @@ impl Blocking for Worker {
             Some(_) => None,
         };
         let in_place = !self.has_seat();
+        if weakened("blocked-after-seat") {
+            self.waiter.set_blocked();
+        }
         self.hand_seat_over().map_err(|_| Refused::TooManyBlocked)?;
         // After the seat is gone, so that a late waker of an earlier wait cannot bring a second one;
         // before anybody has this wait's waker, so that its wake-up is not lost.
-        self.waiter.set_blocked();
+        if !weakened("blocked-before-waker") && !weakened("blocked-after-seat") {
+            self.waiter.set_blocked();
+        }
         let register = |waker: &Waker| {
             if register(waker) == Registered::Done {
                 waker.wake_by_ref();
+            }
+            if weakened("blocked-before-waker") {
+                self.waiter.set_blocked();
             }
         };
         self.wait_for_seat(register, deadline);
