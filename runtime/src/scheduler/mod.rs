@@ -189,17 +189,15 @@ impl Scheduler {
         let seat = Arc::new(Mutex::new(Some(seat)));
         let given = Arc::clone(&seat);
         let of_thread = Arc::clone(&counters);
-        let spawned = thread::Builder::new()
-            .name(thread_name)
-            .spawn(move || {
-                if let Some(seat) = lock(&given).take() {
-                    scheduler.pin(&seat);
-                    if let Some(on_start) = on_start {
-                        on_start(seat.index);
-                    }
-                    scheduler.run_thread(of_thread, seat);
+        let spawned = thread::Builder::new().name(thread_name).spawn(move || {
+            if let Some(seat) = lock(&given).take() {
+                scheduler.pin(&seat);
+                if let Some(on_start) = on_start {
+                    on_start(seat.index);
                 }
-            });
+                scheduler.run_thread(of_thread, seat);
+            }
+        });
         match spawned {
             Ok(handle) => {
                 threads.handles.push(handle);

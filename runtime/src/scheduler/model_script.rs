@@ -27,6 +27,7 @@ use crate::future::blocking::{Awaited, Blocking as _, Refused, Registered};
 
 /// What a job does, by the number of the job or event that it concerns.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(libprocess_loom, allow(dead_code, reason = "loom's scripts are small"))]
 pub(super) enum Step {
     /// Enqueues another job, which was not enqueued before.
     Run(usize),
@@ -52,6 +53,7 @@ pub(super) enum Step {
 
 /// What an outsider does.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(libprocess_loom, allow(dead_code, reason = "loom's scripts are small"))]
 pub(super) enum Outside {
     Post(usize),
     Tell(usize),

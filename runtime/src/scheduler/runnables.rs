@@ -52,16 +52,10 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             semaphore,
             idle: Idle::new(workers),
             workers,
-            watched: Q::KEEPS && workers > 1,
+            // To loom, in which no time passes, the watcher's looks would be without end.
+            watched: Q::KEEPS && workers > 1 && !cfg!(libprocess_loom),
             items: PhantomData,
         }
-    }
-
-    /// Without a watcher: to a model, in which no time passes, its looks would be without end.
-    #[cfg(all(test, libprocess_loom))]
-    pub(super) fn unwatched(mut self) -> Self {
-        self.watched = false;
-        self
     }
 
     pub(crate) fn local(&self, worker: usize) -> Q::Local {

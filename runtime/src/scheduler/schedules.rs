@@ -56,10 +56,7 @@ fn must_fail(weakening: &'static str, reasons: &[&str], script: &'static Script)
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         with_weakening(weakening, || {
             try_with(RandomScheduler::new_from_seed(SEED, ITERATIONS), script);
-            try_with(
-                PctScheduler::new_from_seed(SEED, DEPTH, ITERATIONS),
-                script,
-            );
+            try_with(PctScheduler::new_from_seed(SEED, DEPTH, ITERATIONS), script);
         });
     }));
     let panic = outcome.expect_err("no schedule noticed the weakening");
@@ -302,7 +299,11 @@ fn weakened_a_waker_is_out_before_the_thread_counts_as_blocked() {
 
 #[test]
 fn weakened_a_thread_counts_as_blocked_before_its_seat_is_gone() {
-    must_fail("blocked-after-seat", &["a seat", "a token is left"], &THE_CAP);
+    must_fail(
+        "blocked-after-seat",
+        &["a seat", "a token is left"],
+        &THE_CAP,
+    );
 }
 
 #[test]
