@@ -20,6 +20,7 @@ use loom::sync::Condvar;
 #[cfg(libprocess_shuttle)]
 use shuttle::sync::Condvar;
 
+use super::counters::COUNT;
 use super::{Configuration, Header, Runnable, Scheduler, Worker};
 use crate::facade::atomic::AtomicBool;
 use crate::facade::{Mutex, lock, now, thread};
@@ -115,8 +116,8 @@ impl Awaited for Nobody {
 }
 
 impl Script {
-    /// Runs it once.
-    pub(super) fn play(&self) {
+    /// Runs it once. Returns the sums of the threads' counters.
+    pub(super) fn play(&self) -> [u64; COUNT] {
         let scheduler = Arc::new(Scheduler::new(Configuration {
             name: "model".into(),
             workers: self.workers,
@@ -149,6 +150,7 @@ impl Script {
             1,
             "somebody keeps the scheduler"
         );
+        scheduler.counters()
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use libprocess_semaphore::{FutexParker, Parker as _};
 
 use crate::facade::thread::{self, JoinHandle};
-use crate::facade::{self, Mutex, is_finished, lock, now};
+use crate::facade::{self, Mutex, is_finished, lock, now, weakened};
 
 /// How long an idle thread waits for the next closure before it ends.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -104,7 +104,8 @@ impl Pool {
         let mut patience = now() + PATIENCE;
         let mut state = lock(&self.state);
         loop {
-            if let Some(job) = state.jobs.pop_front() {
+            let skipped = weakened("pool-looks-at-last") && now() >= patience;
+            if !skipped && let Some(job) = state.jobs.pop_front() {
                 drop(state);
                 contained(job);
                 patience = now() + PATIENCE;

@@ -10,12 +10,17 @@
 //! A test that fails prints its schedule, and mostly a seed: `SHUTTLE_RANDOM_SEED=… scripts/shuttle TEST` begins with that one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
+use shuttle::sync::Condvar;
 use shuttle::{Config, MaxSteps, Runner};
 
+use super::counters::{self, COUNT, PARKS, STEALS, WAKE_UPS};
 use super::model_script::{Outside, Script, Step};
-use crate::facade::with_weakening;
+use super::pool::Pool;
+use crate::facade::{Mutex, lock, thread, with_weakening};
 use Outside::{NeverQuiet, Post};
 use Step::{
     Await, AwaitForAWhile, AwaitInPlace, Echo, InPlace, Run, SitThrough, Stray, Tell, Yield,
@@ -35,28 +40,52 @@ fn iterations() -> usize {
     }
 }
 
-fn try_with(scheduler: impl Scheduler + 'static, script: &'static Script) {
+fn try_with(scheduler: impl Scheduler + 'static, model: impl Fn() + Send + Sync + 'static) {
     let mut config = Config::new();
     config.stack_size = 1 << 17;
     config.max_steps = MaxSteps::FailAfter(MAX_STEPS);
     config.silence_warnings = true;
-    Runner::new(scheduler, config).run(|| script.play());
+    Runner::new(scheduler, config).run(model);
 }
 
-fn explore(script: &'static Script) {
+fn explore(model: impl Fn() + Send + Sync + Clone + 'static) {
     let half = iterations().div_ceil(2);
-    try_with(RandomScheduler::new(half), script);
-    try_with(PctScheduler::new(DEPTH, half), script);
+    try_with(RandomScheduler::new(half), model.clone());
+    try_with(PctScheduler::new(DEPTH, half), model);
+}
+
+/// Explores a script, and demands that what it is about has come up: that these counters were moved in some schedule.
+fn explore_script(script: &'static Script, seen: &[usize]) {
+    let sums: Arc<[AtomicU64; COUNT]> = Arc::default();
+    explore({
+        let sums = Arc::clone(&sums);
+        move || {
+            for (sum, count) in sums.iter().zip(script.play()) {
+                sum.fetch_add(count, Ordering::Relaxed);
+            }
+        }
+    });
+    for &counter in seen {
+        let sum = sums[counter].load(Ordering::Relaxed);
+        assert!(sum > 0, "no schedule has moved counter {counter}");
+    }
 }
 
 /// Plants a weakening, and demands that it is found, for one of these reasons. The seed is always the same: so is the schedule that finds it.
-fn must_fail(weakening: &'static str, reasons: &[&str], script: &'static Script) {
+fn must_fail(
+    weakening: &'static str,
+    reasons: &[&str],
+    model: impl Fn() + Send + Sync + Clone + 'static,
+) {
     const SEED: u64 = 1;
     const ITERATIONS: usize = 2_000;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         with_weakening(weakening, || {
-            try_with(RandomScheduler::new_from_seed(SEED, ITERATIONS), script);
-            try_with(PctScheduler::new_from_seed(SEED, DEPTH, ITERATIONS), script);
+            try_with(
+                RandomScheduler::new_from_seed(SEED, ITERATIONS),
+                model.clone(),
+            );
+            try_with(PctScheduler::new_from_seed(SEED, DEPTH, ITERATIONS), model);
         });
     }));
     let panic = outcome.expect_err("no schedule noticed the weakening");
@@ -217,101 +246,157 @@ static NOT_QUIET: Script = Script {
     events: 1,
 };
 
+/// Two threads give closures to a pool of two, whose threads have little patience. Each is run once, and nobody has to come by for that.
+fn closures_for_a_pool() {
+    const EACH: usize = 2;
+    let pool = Pool::new("model".into(), 2);
+    let run = Arc::new((Mutex::new(0), Condvar::new()));
+    let give = {
+        let (pool, run) = (Arc::clone(&pool), Arc::clone(&run));
+        move || {
+            for _ in 0..EACH {
+                let run = Arc::clone(&run);
+                let job = Box::new(move || {
+                    *lock(&run.0) += 1;
+                    run.1.notify_all();
+                });
+                assert!(pool.run(job, || ()).is_ok(), "refused");
+            }
+        }
+    };
+    let other = thread::spawn(give.clone());
+    give();
+    assert!(other.join().is_ok());
+    let mut count = lock(&run.0);
+    while *count < 2 * EACH {
+        count = run.1.wait(count).unwrap();
+    }
+    drop(count);
+    pool.stop();
+    assert_eq!(*lock(&run.0), 2 * EACH, "a closure was run twice");
+    drop(give);
+    assert_eq!(Arc::strong_count(&pool), 1, "a thread is left");
+}
+
+#[test]
+fn closures_are_run_once_by_a_pool() {
+    explore(closures_for_a_pool);
+}
+
 #[test]
 fn a_crowd_is_run_to_the_last() {
-    explore(&A_CROWD);
+    explore_script(&A_CROWD, &[STEALS, PARKS, WAKE_UPS]);
 }
 
 #[test]
 fn outsiders_are_heard() {
-    explore(&OUTSIDERS);
+    explore_script(&OUTSIDERS, &[STEALS, PARKS]);
 }
 
 #[test]
 fn work_is_passed_on() {
-    explore(&PASSED_ON);
+    explore_script(&PASSED_ON, &[STEALS, WAKE_UPS]);
 }
 
 #[test]
 fn what_is_kept_is_taken_by_the_watcher() {
-    explore(&KEPT);
+    explore_script(&KEPT, &[STEALS]);
 }
 
 #[test]
 fn blocked_jobs_are_resumed() {
-    explore(&BLOCKED);
+    explore_script(&BLOCKED, &[counters::BLOCKED, STEALS]);
 }
 
 #[test]
 fn a_seat_goes_on_with_its_queue() {
-    explore(&ONE_SEAT);
+    explore_script(&ONE_SEAT, &[counters::BLOCKED]);
 }
 
 #[test]
 fn deadlines_race_with_wakers() {
-    explore(&DEADLINES);
+    explore_script(&DEADLINES, &[counters::BLOCKED]);
 }
 
 #[test]
 fn closures_block_in_place() {
-    explore(&IN_PLACE);
+    explore_script(&IN_PLACE, &[counters::BLOCKED]);
 }
 
 #[test]
 fn at_the_cap_a_wait_is_refused_and_nothing_is_lost() {
-    explore(&THE_CAP);
+    explore_script(&THE_CAP, &[counters::BLOCKED]);
 }
 
 #[test]
 fn with_a_token_it_is_not_quiet() {
-    explore(&NOT_QUIET);
+    explore_script(&NOT_QUIET, &[PARKS]);
 }
 
 #[test]
 fn weakened_who_puts_something_in_wakes_nobody() {
-    must_fail("put-wakes", ASLEEP, &OUTSIDERS);
+    must_fail("put-wakes", ASLEEP, || {
+        OUTSIDERS.play();
+    });
 }
 
 #[test]
 fn weakened_who_falls_asleep_does_not_look_again() {
-    must_fail("sleep-looks-again", ASLEEP, &OUTSIDERS);
+    must_fail("sleep-looks-again", ASLEEP, || {
+        OUTSIDERS.play();
+    });
 }
 
 #[test]
 fn weakened_the_last_searcher_wakes_nobody() {
-    must_fail("last-searcher-wakes", ASLEEP, &PASSED_ON);
+    must_fail("last-searcher-wakes", ASLEEP, || {
+        PASSED_ON.play();
+    });
 }
 
 #[test]
 fn weakened_a_watcher_that_is_woken_does_not_pass_the_watch_on() {
-    must_fail("watch-passed-on", ASLEEP, &KEPT);
+    must_fail("watch-passed-on", ASLEEP, || {
+        KEPT.play();
+    });
 }
 
 #[test]
 fn weakened_each_waker_makes_a_token() {
-    must_fail("resume-once", &["two seats", "a token is left"], &ONE_SEAT);
+    must_fail("resume-once", &["two seats", "a token is left"], || {
+        ONE_SEAT.play();
+    });
 }
 
 #[test]
 fn weakened_a_waker_is_out_before_the_thread_counts_as_blocked() {
-    must_fail("blocked-before-waker", ASLEEP, &ONE_SEAT);
+    must_fail("blocked-before-waker", ASLEEP, || {
+        ONE_SEAT.play();
+    });
 }
 
 #[test]
 fn weakened_a_thread_counts_as_blocked_before_its_seat_is_gone() {
-    must_fail(
-        "blocked-after-seat",
-        &["a seat", "a token is left"],
-        &THE_CAP,
-    );
+    must_fail("blocked-after-seat", &["a seat", "a token is left"], || {
+        THE_CAP.play();
+    });
 }
 
 #[test]
 fn weakened_a_spare_ends_that_is_about_to_get_a_seat() {
-    must_fail("spare-waits-for-seat", &["a seat"], &BLOCKED);
+    must_fail("spare-waits-for-seat", &["a seat"], || {
+        BLOCKED.play();
+    });
 }
 
 #[test]
 fn weakened_tokens_are_counted_in_the_wrong_order() {
-    must_fail("quiet-won-last", &["quiet with a token"], &NOT_QUIET);
+    must_fail("quiet-won-last", &["quiet with a token"], || {
+        NOT_QUIET.play();
+    });
+}
+
+#[test]
+fn weakened_a_thread_of_the_pool_does_not_look_at_last() {
+    must_fail("pool-looks-at-last", ASLEEP, closures_for_a_pool);
 }

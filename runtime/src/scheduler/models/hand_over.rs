@@ -55,32 +55,44 @@ static WITH_A_THIEF: Script = Script {
 
 #[test]
 fn a_stand_in_runs_what_the_worker_waits_for() {
-    explore(3, || FOR_ITS_QUEUE.play());
+    explore(3, || {
+        FOR_ITS_QUEUE.play();
+    });
 }
 
 #[test]
 fn an_outsider_wakes_a_blocked_worker() {
-    explore(3, || FOR_AN_OUTSIDER.play());
+    explore(3, || {
+        FOR_AN_OUTSIDER.play();
+    });
 }
 
 #[test]
 fn a_late_waker_wakes_for_nothing() {
-    explore(3, || TWICE.play());
+    explore(3, || {
+        TWICE.play();
+    });
 }
 
 #[test]
 fn a_deadline_and_a_waker_make_one_token() {
-    explore(3, || FOR_A_WHILE.play());
+    explore(3, || {
+        FOR_A_WHILE.play();
+    });
 }
 
 #[test]
 fn a_queue_is_handed_over_under_a_thief() {
-    explore(1, || WITH_A_THIEF.play());
+    explore(1, || {
+        WITH_A_THIEF.play();
+    });
 }
 
 #[test]
 fn weakened_each_waker_makes_a_token() {
-    must_fail("resume-once", "a token is left", 3, || TWICE.play());
+    must_fail("resume-once", "a token is left", 3, || {
+        TWICE.play();
+    });
 }
 
 #[test]
@@ -99,5 +111,7 @@ fn weakened_a_spare_ends_that_is_about_to_get_a_seat() {
 
 #[test]
 fn weakened_a_token_is_put_in_and_nobody_woken() {
-    must_fail("put-wakes", "deadlock", 3, || FOR_AN_OUTSIDER.play());
+    must_fail("put-wakes", "deadlock", 3, || {
+        FOR_AN_OUTSIDER.play();
+    });
 }
