@@ -354,6 +354,8 @@ fn weakened_the_last_searcher_wakes_nobody() {
     });
 }
 
+// Where no worker keeps anything to itself, nobody watches.
+#[cfg(feature = "work-stealing-run-queue")]
 #[test]
 fn weakened_a_watcher_that_is_woken_does_not_pass_the_watch_on() {
     must_fail("watch-passed-on", ASLEEP, || {
