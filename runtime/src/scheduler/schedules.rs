@@ -7,13 +7,16 @@
 //! Shuttle knows sequential consistency only, so fences and orderings are loom's affair (`models`); what it adds is size: all parts at a time.
 //! A deadline may come at any moment ([`libprocess_semaphore::sync`]), so watchers look and spares end in the middle of everything.
 //!
-//! A test that fails prints its schedule, and mostly a seed: `SHUTTLE_RANDOM_SEED=… scripts/shuttle TEST` begins with that one.
+//! A test that fails prints its schedule, and a seed if it was chosen step by step; `scripts/shuttle --help` tells how to see it again from either.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
+use shuttle::scheduler::{
+    PctScheduler, RandomScheduler, ReplayScheduler, Scheduler,
+    UncontrolledNondeterminismCheckScheduler,
+};
 use shuttle::sync::Condvar;
 use shuttle::{Config, MaxSteps, Runner};
 
@@ -49,6 +52,10 @@ fn try_with(scheduler: impl Scheduler + 'static, model: impl Fn() + Send + Sync 
 }
 
 fn explore(model: impl Fn() + Send + Sync + Clone + 'static) {
+    if let Some(file) = std::env::var_os("LIBPROCESS_SHUTTLE_SCHEDULE") {
+        let schedule = ReplayScheduler::new_from_file(file).expect("a file with a schedule");
+        return try_with(schedule, model);
+    }
     let half = iterations().div_ceil(2);
     try_with(RandomScheduler::new(half), model.clone());
     try_with(PctScheduler::new(DEPTH, half), model);
@@ -331,6 +338,19 @@ fn at_the_cap_a_wait_is_refused_and_nothing_is_lost() {
 #[test]
 fn with_a_token_it_is_not_quiet() {
     explore_script(&NOT_QUIET, &[PARKS]);
+}
+
+/// Nothing that a test does depends on anything but its schedule: so each can be seen again.
+#[test]
+fn a_schedule_can_be_repeated() {
+    let chosen = RandomScheduler::new(iterations().div_ceil(10));
+    try_with(
+        UncontrolledNondeterminismCheckScheduler::new(chosen),
+        || {
+            BLOCKED.play();
+            KEPT.play();
+        },
+    );
 }
 
 #[test]
