@@ -105,7 +105,7 @@ fn weakened_a_waker_is_out_before_the_thread_counts_as_blocked() {
 #[test]
 fn weakened_a_spare_ends_that_is_about_to_get_a_seat() {
     must_fail("spare-waits-for-seat", "ends with a seat", 3, || {
-        TWICE.play()
+        TWICE.play();
     });
 }
 
