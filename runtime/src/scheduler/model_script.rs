@@ -3,6 +3,7 @@
 //! A script is a list of steps. A job does one after the other, in as many turns as it yields; outsiders are threads that are none of the scheduler's.
 //! When all jobs are through, the scheduler is stopped. Then, and in each turn, is asserted:
 //!
+//! * never are more threads at work than there are seats;
 //! * a job is run as often as it was enqueued, and never by two threads at a time;
 //! * what was awaited had been told before its waiter went on;
 //! * no token is left (`is_quiet`), all threads have been joined, and nobody keeps the scheduler alive.
@@ -95,6 +96,9 @@ struct Event {
 
 struct World {
     scheduler: Arc<Scheduler>,
+    seats: usize,
+    /// How many threads run a job and do not sleep in it. No part of the model.
+    at_work: AtomicUsize,
     jobs: Vec<Job>,
     events: Vec<(Mutex<Event>, Condvar)>,
     used: Mutex<Vec<Waker>>,
@@ -158,6 +162,8 @@ impl World {
     fn new(script: &Script, scheduler: Arc<Scheduler>) -> Arc<Self> {
         Arc::new_cyclic(|world| Self {
             scheduler,
+            seats: script.workers,
+            at_work: AtomicUsize::new(0),
             jobs: script
                 .jobs
                 .iter()
@@ -251,6 +257,26 @@ impl World {
         true
     }
 
+    fn begin_work(&self) {
+        let others = self.at_work.fetch_add(1, Ordering::Relaxed);
+        assert!(
+            others < self.seats,
+            "more threads are at work than there are seats"
+        );
+    }
+
+    fn end_work(&self) {
+        self.at_work.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Calls what gives the seat away and comes back with one.
+    fn without_seat<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.end_work();
+        let result = f();
+        self.begin_work();
+        result
+    }
+
     fn sit_through(&self, event: usize) {
         let (event, changed) = &self.events[event];
         let mut event = lock(event);
@@ -290,7 +316,8 @@ impl World {
 }
 
 impl Job {
-    fn enter(&self) {
+    fn enter(&self, world: &World) {
+        world.begin_work();
         let running = self
             .running
             .swap(true, crate::facade::atomic::Ordering::AcqRel);
@@ -298,7 +325,8 @@ impl Job {
         self.run.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn leave(&self) {
+    fn leave(&self, world: &World) {
+        world.end_work();
         self.running
             .store(false, crate::facade::atomic::Ordering::Release);
     }
@@ -312,41 +340,44 @@ impl Job {
                 Step::Yield => go_on = false,
                 Step::Stray => {
                     self.at.fetch_add(1, Ordering::Relaxed);
-                    self.give_way(worker, true);
+                    self.give_way(world, worker, true);
                     return false;
                 }
                 Step::Tell(event) => world.tell(event),
                 Step::Await(event) => {
-                    if !world.sleep(worker, event, false) {
+                    if !world.without_seat(|| world.sleep(worker, event, false)) {
                         // Refused: the same again in a later turn, which comes at once if others are slow.
                         thread::yield_now();
-                        self.give_way(worker, false);
+                        self.give_way(world, worker, false);
                         return false;
                     }
                     assert!(world.is_told(event));
                 }
                 Step::AwaitForAWhile(event) => {
-                    let _slept = world.sleep(worker, event, true);
+                    let _slept = world.without_seat(|| world.sleep(worker, event, true));
                 }
                 Step::SitThrough(event) => world.sit_through(event),
-                Step::InPlace(event) => worker.block_in_place(|| world.sit_through(event)),
+                Step::InPlace(event) => {
+                    world.without_seat(|| worker.block_in_place(|| world.sit_through(event)));
+                }
                 Step::AwaitInPlace(event) => {
-                    let slept = worker.block_in_place(|| world.sleep(worker, event, false));
+                    let sleep = || world.sleep(worker, event, false);
+                    let slept = world.without_seat(|| worker.block_in_place(sleep));
                     assert!(slept, "refused though the seat is gone already");
                 }
                 Step::Echo => world.echo(),
             }
             self.at.fetch_add(1, Ordering::Relaxed);
             if !go_on {
-                self.give_way(worker, false);
+                self.give_way(world, worker, false);
                 return false;
             }
         }
         true
     }
 
-    fn give_way(&self, worker: &Worker, stray: bool) {
-        self.leave();
+    fn give_way(&self, world: &World, worker: &Worker, stray: bool) {
+        self.leave(world);
         self.enqueued.fetch_add(1, Ordering::Relaxed);
         // SAFETY: this job's token is the one that is being run, and from here on this one.
         let token = unsafe { Runnable::new(NonNull::from(self).cast()) };
@@ -362,9 +393,9 @@ unsafe fn run(header: NonNull<Header>, worker: &Worker) {
     let job: &Job = unsafe { header.cast().as_ref() };
     // SAFETY: the thread that plays the script holds the world until the scheduler has stopped.
     let world = unsafe { &*job.world };
-    job.enter();
+    job.enter(world);
     if job.turn(world, worker) {
-        job.leave();
+        job.leave(world);
         worker.counters().give_up_token();
         world.job_is_through();
     }

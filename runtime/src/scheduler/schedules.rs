@@ -5,7 +5,7 @@
 //! Scheduler with Probabilistic Guarantees of Finding Bugs", Burckhardt and others, 2010), which is better at what takes one thread to stall for long.
 //!
 //! Shuttle knows sequential consistency only, so fences and orderings are loom's affair (`models`); what it adds is size: all parts at a time.
-//! A deadline may come at any moment ([`libprocess_semaphore::sync`]), so watchers look and spares end in the middle of everything.
+//! A deadline may come at any moment (`semaphore/src/sync/model_clock.rs`), so watchers look and spares end in the middle of everything.
 //!
 //! A test that fails prints its schedule, and a seed if it was chosen step by step; `scripts/shuttle --help` tells how to see it again from either.
 
@@ -204,6 +204,27 @@ static ONE_SEAT: Script = Script {
     events: 2,
 };
 
+/// All at a time, on three seats.
+static EVERYTHING: Script = Script {
+    workers: 3,
+    max_blocked_threads: 8,
+    jobs: &[
+        &[Run(1), Run(2), Await(0), Stray, InPlace(1), Echo],
+        &[Run(3), Yield, Tell(0), AwaitForAWhile(1)],
+        &[Await(0), Run(4), Tell(1), Echo],
+        &[SitThrough(0), Yield, AwaitInPlace(1)],
+        &[Stray, Await(2)],
+        &[Run(6), Await(2), Yield, Echo],
+        &[Yield, AwaitForAWhile(2)],
+    ],
+    outsiders: &[
+        &[Post(0), Post(5)],
+        &[Outside::Tell(2), Outside::Echo],
+        &[Outside::Echo],
+    ],
+    events: 3,
+};
+
 /// Waits with a deadline, which race with their wakers.
 static DEADLINES: Script = Script {
     workers: 2,
@@ -318,6 +339,11 @@ fn blocked_jobs_are_resumed() {
 #[test]
 fn a_seat_goes_on_with_its_queue() {
     explore_script(&ONE_SEAT, &[counters::BLOCKED]);
+}
+
+#[test]
+fn everything_at_a_time() {
+    explore_script(&EVERYTHING, &[counters::BLOCKED, STEALS, PARKS, WAKE_UPS]);
 }
 
 #[test]

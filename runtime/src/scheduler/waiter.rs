@@ -15,6 +15,8 @@
 //!
 //! `BLOCKED → RESUMING` is one compare-and-swap, so that one token is made however many wakers fire. A waker that fires late finds
 //! `SEATED` or `SPARE` and does nothing, or finds the thread blocked for another reason: that one wakes early and looks again.
+//!
+//! The models of all this run the whole scheduler: `models/hand_over.rs` (loom) and `schedules.rs` (shuttle).
 
 use std::ptr::NonNull;
 use std::sync::Arc;
