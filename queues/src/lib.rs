@@ -51,8 +51,8 @@
 pub mod event;
 pub mod run;
 
-#[cfg(not(libprocess_loom))]
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod sync;
-#[cfg(libprocess_loom)]
+#[cfg(any(libprocess_loom, libprocess_shuttle))]
 #[doc(hidden)]
 pub mod sync;

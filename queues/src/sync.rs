@@ -1,20 +1,63 @@
 //! The one place where the crate's atomics, locks and cells come from: std's, or, under
-//! `--cfg libprocess_loom`, loom's, which explore every interleaving and check every access.
+//! `--cfg libprocess_loom`, loom's, which explore every interleaving and check every access, or, under
+//! `--cfg libprocess_shuttle`, shuttle's, which try interleavings by chance.
 //!
-//! The rest of the crate is written once against these names, so what loom checks is what ships.
+//! The rest of the crate is written once against these names, so what they check is what ships.
 //!
 //! `weakened(name)` is how a model shows that it can fail. At a few critical places the shipped
 //! code asks whether that place is weakened. In an ordinary build the answer is the constant
-//! `false` and the question is compiled away. Under loom a test can say "yes" for one name, and
+//! `false` and the question is compiled away. Under a checker a test can say "yes" for one name, and
 //! then asserts that its model finds the bug. `model_failed` tells destructors that it has.
 
-#[cfg(not(libprocess_loom))]
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod types {
     pub(crate) use std::sync::atomic::{
         AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
     pub(crate) use std::sync::{Mutex, MutexGuard};
 
+    #[inline(always)]
+    pub(crate) const fn weakened(_name: &str) -> bool {
+        false
+    }
+
+    /// Whether a model has failed and is being taken apart: never.
+    #[inline(always)]
+    pub(crate) const fn model_failed() -> bool {
+        false
+    }
+}
+
+#[cfg(libprocess_loom)]
+mod types {
+    pub(crate) use loom::cell::UnsafeCell;
+    pub(crate) use loom::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+    pub(crate) use loom::sync::{Mutex, MutexGuard};
+
+    /// Whether a model has failed and is being taken apart: then there is no execution any more in which a destructor could use
+    /// an atomic.
+    pub(crate) fn model_failed() -> bool {
+        std::thread::panicking()
+    }
+}
+
+#[cfg(libprocess_shuttle)]
+mod types {
+    pub(crate) use shuttle::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+    pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+
+    /// Whether a model has failed and is being taken apart. Its queues may then be in the middle of something.
+    pub(crate) fn model_failed() -> bool {
+        std::thread::panicking()
+    }
+}
+
+#[cfg(not(libprocess_loom))]
+mod cell {
     /// A cell with loom's interface: closures instead of a raw pointer that outlives the access.
     pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
@@ -33,42 +76,19 @@ mod types {
             f(self.0.get())
         }
     }
-
-    #[inline(always)]
-    pub(crate) const fn weakened(_name: &str) -> bool {
-        false
-    }
-
-    /// Whether a model has failed and is being taken apart: never.
-    #[inline(always)]
-    pub(crate) const fn model_failed() -> bool {
-        false
-    }
 }
 
-#[cfg(libprocess_loom)]
-mod types {
+#[cfg(any(libprocess_loom, libprocess_shuttle))]
+mod weakening {
     use std::cell::Cell;
 
-    pub(crate) use loom::cell::UnsafeCell;
-    pub(crate) use loom::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
-    };
-    pub(crate) use loom::sync::{Mutex, MutexGuard};
-
-    // std's, not loom's: all threads of a model run on the one thread that runs the test.
+    // std's, not the checker's: all threads of a model run on the one thread that runs the test.
     std::thread_local! {
         static WEAKENED: Cell<Option<&'static str>> = const { Cell::new(None) };
     }
 
     pub(crate) fn weakened(name: &str) -> bool {
         WEAKENED.get() == Some(name)
-    }
-
-    /// Whether a model has failed and is being taken apart: then there is no execution any more in which a destructor could use
-    /// an atomic.
-    pub(crate) fn model_failed() -> bool {
-        std::thread::panicking()
     }
 
     /// Runs `body` with the place called `name` weakened, and restores it, also on a panic.
@@ -84,11 +104,15 @@ mod types {
     }
 }
 
+#[cfg(not(libprocess_loom))]
+pub(crate) use cell::UnsafeCell;
 pub(crate) use types::*;
 
-#[cfg(libprocess_loom)]
+#[cfg(any(libprocess_loom, libprocess_shuttle))]
+pub(crate) use weakening::weakened;
+#[cfg(any(libprocess_loom, libprocess_shuttle))]
 #[doc(hidden)]
-pub use types::with_weakening;
+pub use weakening::with_weakening;
 
 /// Locks `mutex`, whether or not somebody panicked while holding it.
 ///

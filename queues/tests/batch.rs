@@ -1,6 +1,6 @@
 //! The batch, apart from any queue.
 
-#![cfg(not(libprocess_loom))]
+#![cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! The bounded event queue, around every queue that there is.
 
-#![cfg(not(libprocess_loom))]
+#![cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! One suite for every event queue: what many threads make of it. A test of a race fails if the
 //! race was never hit.
 
-#![cfg(not(libprocess_loom))]
+#![cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 
 mod common;
 

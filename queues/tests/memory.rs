@@ -1,7 +1,7 @@
 //! What the documentation says about memory: which queue allocates, and what comes back after a
 //! burst.
 
-#![cfg(not(libprocess_loom))]
+#![cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -1,6 +1,6 @@
 //! One suite for every run queue.
 
-#![cfg(not(libprocess_loom))]
+#![cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 
 mod common;
 

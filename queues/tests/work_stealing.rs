@@ -1,6 +1,6 @@
 //! What the work-stealing run queue does beyond what every run queue does.
 
-#![cfg(not(libprocess_loom))]
+#![cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 
 mod common;
 

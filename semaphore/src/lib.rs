@@ -82,9 +82,9 @@ mod kernel;
 mod last_in_first_out;
 mod parker;
 mod semaphore;
-#[cfg(not(libprocess_loom))]
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod sync;
-#[cfg(libprocess_loom)]
+#[cfg(any(libprocess_loom, libprocess_shuttle))]
 #[doc(hidden)]
 pub mod sync;
 

@@ -1,32 +1,41 @@
-//! The one place that chooses between the real primitives and the model checker's.
+//! The one place that chooses between the real primitives and the model checkers'.
 //!
-//! Ordinary builds get std and the kernel's futex and `sem_t`. Built with `--cfg libprocess_loom`,
-//! the same names are loom's, and the two kernel objects are made of loom's mutex and condition
-//! variable (`model`), so that the models in `tests/loom.rs` run the types that are shipped.
+//! Ordinary builds get std and the kernel's futex and `sem_t`. Built with `--cfg libprocess_loom` or
+//! `--cfg libprocess_shuttle`, the same names are loom's or shuttle's, and the two kernel objects are made of their mutex and
+//! condition variable (`model`), so that the models in `tests/loom.rs`, and the runtime's, run the types that are shipped.
 //!
 //! A critical step may ask [`weakened`] for its name and then do the wrong thing. The models run
 //! once as shipped and once so weakened, and must fail then: a model that cannot fail proves
 //! nothing. In ordinary builds the answer is a constant `false`.
 
-#[cfg(not(libprocess_loom))]
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod futex;
-#[cfg(libprocess_loom)]
+#[cfg(any(libprocess_loom, libprocess_shuttle))]
 mod model;
-#[cfg(not(libprocess_loom))]
+#[cfg(any(libprocess_loom, libprocess_shuttle))]
+mod model_clock;
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod posix_semaphore;
-#[cfg(not(libprocess_loom))]
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod time;
 
-#[cfg(not(libprocess_loom))]
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub(crate) use self::{futex::Futex, posix_semaphore::PosixSemaphore};
 #[cfg(libprocess_loom)]
 pub(crate) use loom::{
-    sync::{Mutex, MutexGuard},
+    sync::{Condvar, Mutex, MutexGuard},
     thread_local,
 };
-#[cfg(libprocess_loom)]
+#[cfg(any(libprocess_loom, libprocess_shuttle))]
 pub(crate) use model::{Futex, PosixSemaphore};
-#[cfg(not(libprocess_loom))]
+#[cfg(any(libprocess_loom, libprocess_shuttle))]
+pub use model_clock::now;
+#[cfg(libprocess_shuttle)]
+pub(crate) use shuttle::{
+    sync::{Condvar, Mutex, MutexGuard},
+    thread_local,
+};
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub(crate) use std::{
     sync::{Mutex, MutexGuard},
     thread_local,
@@ -35,8 +44,16 @@ pub(crate) use std::{
 pub(crate) mod atomic {
     #[cfg(libprocess_loom)]
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-    #[cfg(not(libprocess_loom))]
+    #[cfg(libprocess_shuttle)]
+    pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+}
+
+/// What time it is, for the comparison with a deadline. Models have a clock of their own.
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(crate) fn now() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 use std::sync::PoisonError;
@@ -98,7 +115,11 @@ pub fn tell_sanitizer_locked<T>(mutex: &std::sync::Mutex<T>) {
 ///
 /// Models do not spin: to them each turn is another branch that leads nowhere new.
 pub(crate) fn spin_until(limit: u32, mut done: impl FnMut() -> bool) -> bool {
-    let limit = if cfg!(libprocess_loom) { 0 } else { limit };
+    let limit = if cfg!(any(libprocess_loom, libprocess_shuttle)) {
+        0
+    } else {
+        limit
+    };
     for _ in 0..limit {
         if done() {
             return true;
@@ -111,29 +132,29 @@ pub(crate) fn spin_until(limit: u32, mut done: impl FnMut() -> bool) -> bool {
 /// Whether primitives may still be used by a value that is dropped at this point.
 ///
 /// When a model fails, loom unwinds the thread that noticed, and panics again (which aborts the
-/// process) if a destructor touches one of its primitives. Real ones have no such limit.
+/// process) if a destructor touches one of its primitives. Real ones have no such limit, nor have shuttle's.
 pub(crate) fn usable_in_drop() -> bool {
     !(cfg!(libprocess_loom) && std::thread::panicking())
 }
 
 /// Whether the step called `name` is to be done wrongly, to show that a model would notice.
-#[cfg(not(libprocess_loom))]
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 #[inline(always)]
 pub(crate) const fn weakened(_name: &str) -> bool {
     false
 }
 
-#[cfg(libprocess_loom)]
+#[cfg(any(libprocess_loom, libprocess_shuttle))]
 pub(crate) use self::weakening::weakened;
-#[cfg(libprocess_loom)]
+#[cfg(any(libprocess_loom, libprocess_shuttle))]
 pub use self::weakening::with_weakening;
 
-#[cfg(libprocess_loom)]
+#[cfg(any(libprocess_loom, libprocess_shuttle))]
 mod weakening {
     use std::cell::Cell;
 
-    // A plain thread-local value reaches all threads of a model: loom runs them on one thread of
-    // the system.
+    // A plain thread-local value reaches all threads of a model: loom and shuttle run them on one
+    // thread of the system.
     std::thread_local! {
         static WEAKENED: Cell<Option<&'static str>> = const { Cell::new(None) };
     }

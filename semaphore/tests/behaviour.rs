@@ -1,5 +1,5 @@
 //! What every kind of semaphore must do: one suite, run for each.
-#![cfg(not(libprocess_loom))]
+#![cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 
 mod suite;
 mod support;

@@ -1,5 +1,5 @@
 //! A parker on its own.
-#![cfg(not(libprocess_loom))]
+#![cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 
 mod support;
 

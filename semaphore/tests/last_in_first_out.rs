@@ -1,5 +1,5 @@
 //! What only the last-in-first-out semaphore promises: its order, its slots, its parkers.
-#![cfg(not(libprocess_loom))]
+#![cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 
 mod support;
 

@@ -317,7 +317,7 @@ unsafe impl<T: Send> Linked for Box<Node<T>> {
     }
 }
 
-#[cfg(all(test, not(libprocess_loom)))]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
 

@@ -301,7 +301,7 @@ impl<T: Linked> fmt::Debug for LockFreeEventQueue<T> {
     }
 }
 
-#[cfg(all(test, not(libprocess_loom)))]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
     use crate::event::Node;

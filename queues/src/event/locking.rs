@@ -150,7 +150,7 @@ impl<T: Linked> fmt::Debug for LockingEventQueue<T> {
     }
 }
 
-#[cfg(all(test, not(libprocess_loom)))]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
     use crate::event::Node;

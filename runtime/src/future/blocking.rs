@@ -13,6 +13,8 @@ use std::time::Instant;
 
 use libprocess_semaphore::{FutexParker, Parker};
 
+use crate::facade::{thread_constant, thread_local};
+
 /// How a thread sleeps until a waker is used.
 pub(crate) trait Blocking {
     /// Calls `register` with a waker; unless it says that there is nothing to wait for, sleeps until the waker is used or the deadline
@@ -105,9 +107,7 @@ impl WaitCycle {
     }
 }
 
-thread_local! {
-    static BLOCKING: Cell<Option<*const dyn Blocking>> = const { Cell::new(None) };
-}
+thread_constant!(static BLOCKING: Cell<Option<*const dyn Blocking>> = Cell::new(None));
 
 /// Installs `blocking` on this thread until the guard is dropped.
 pub(crate) fn install(blocking: &dyn Blocking) -> Installed<'_> {

@@ -290,7 +290,7 @@ pub(crate) fn arena() -> &'static Arena {
     unreachable!("the shared arena is not modelled")
 }
 
-#[cfg(all(test, not(libprocess_loom)))]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
     use crate::process::Upid;

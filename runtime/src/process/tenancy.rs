@@ -279,7 +279,7 @@ impl Tenancy {
     }
 
     /// How many credits are available, for tests; none if somebody waits, or none is needed.
-    #[cfg(test)]
+    #[cfg(all(test, not(libprocess_shuttle)))]
     pub(super) fn available(&self) -> Option<u32> {
         match self.load().credits() {
             Credits::Available(credits) => Some(credits),
@@ -294,7 +294,7 @@ impl std::fmt::Debug for Snapshot {
     }
 }
 
-#[cfg(all(test, not(libprocess_loom)))]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
 

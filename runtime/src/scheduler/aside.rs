@@ -36,11 +36,12 @@
 //! "Concurrency control in .NET's thread pool: hill climbing", 2009.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// A window is at least so long, and so is a trial.
-const WINDOW: Duration = Duration::from_micros(300);
+use crate::facade::atomic::{AtomicUsize, Ordering};
+
+/// A window is at least so long, and so is a trial. In random schedules any time is long enough, so that whoever takes turns stands aside.
+const WINDOW: Duration = Duration::from_micros(if cfg!(libprocess_shuttle) { 0 } else { 300 });
 /// Until the others have what was given away, and are not measured yet.
 const SETTLING: Duration = Duration::from_micros(100);
 /// An event that takes longer is worth a processor of its own.
@@ -56,8 +57,14 @@ const FIRST_STAY: Duration = Duration::from_millis(2);
 const LONGEST_STAY: Duration = Duration::from_millis(100);
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// Turns between two looks at the time.
-const FEWEST_TURNS: u32 = 16;
+/// Turns between two looks at the time. Few in random schedules, and more than there are in loom's, to which each look is a hundred steps.
+const FEWEST_TURNS: u32 = if cfg!(libprocess_shuttle) {
+    2
+} else if cfg!(libprocess_loom) {
+    1 << 30
+} else {
+    16
+};
 const MOST_TURNS: u32 = 4096;
 
 /// How many stand aside, of all workers.
@@ -141,7 +148,7 @@ impl Mark {
     /// Whether an event of this worker was cheap, in the mean.
     fn is_cheap(self, since: Self) -> bool {
         let events = self.done.by_this.wrapping_sub(since.done.by_this);
-        self.length(since) < CHEAP.saturating_mul(u32::try_from(events).unwrap_or(u32::MAX))
+        self.length(since) <= CHEAP.saturating_mul(u32::try_from(events).unwrap_or(u32::MAX))
     }
 }
 
@@ -242,7 +249,7 @@ impl Pace {
         let began = Mark::now(stander);
         stander.sleep_until(began.at + SETTLING);
         let mut before = Mark::now(stander);
-        let mut slice = WINDOW;
+        let mut slice = WINDOW.max(SETTLING);
         let mut best: Option<f64> = None;
         loop {
             stander.sleep_until(before.at + slice);
@@ -272,7 +279,7 @@ impl Pace {
     }
 }
 
-#[cfg(all(test, not(libprocess_loom)))]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
 

@@ -1,6 +1,7 @@
 //! Counts that one thread keeps and others may read.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::facade::Statistic;
+use crate::facade::atomic::Ordering;
 
 /// How many counters a thread has. The floors above name theirs from [`FIRST_FREE`] on.
 pub(crate) const COUNT: usize = 32;
@@ -31,7 +32,7 @@ pub(crate) const WORK: usize = 5;
 /// store, not a read-modify-write; anyone reads.
 #[repr(align(128))]
 #[derive(Debug, Default)]
-pub(crate) struct Counters([AtomicU64; COUNT]);
+pub(crate) struct Counters([Statistic; COUNT]);
 
 impl Counters {
     /// Adds to a counter. Only the thread that the counters belong to may call this.

@@ -21,26 +21,29 @@
 mod aside;
 pub(crate) mod counters;
 mod idle;
+#[cfg(all(test, any(libprocess_loom, libprocess_shuttle)))]
+mod model_script;
 #[cfg(all(test, libprocess_loom))]
 mod models;
 pub(crate) mod pool;
 mod runnable;
 mod runnables;
+#[cfg(all(test, libprocess_shuttle))]
+mod schedules;
 mod waiter;
 mod waits;
 mod worker;
 
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::JoinHandle;
 
 use libprocess_semaphore::Semaphore as _;
 
 pub(crate) use runnable::{Header, Run, Runnable};
 pub(crate) use worker::Worker;
 
-use crate::facade::lock_std;
+use crate::facade::atomic::{AtomicU64, Ordering};
+use crate::facade::thread::{self, JoinHandle};
+use crate::facade::{Mutex, MutexGuard, is_finished, lock, weakened};
 use counters::Counters;
 use runnables::Runnables;
 use waiter::SeatWaiter;
@@ -170,9 +173,9 @@ impl Scheduler {
         Ok(())
     }
 
-    fn threads(&self) -> std::sync::MutexGuard<'_, Threads> {
+    fn threads(&self) -> MutexGuard<'_, Threads> {
         // Foreign code never runs under this lock, so a poisoned one is still consistent.
-        lock_std(&self.threads)
+        lock(&self.threads)
     }
 
     fn start_thread(
@@ -189,17 +192,15 @@ impl Scheduler {
         let seat = Arc::new(Mutex::new(Some(seat)));
         let given = Arc::clone(&seat);
         let of_thread = Arc::clone(&counters);
-        let spawned = std::thread::Builder::new()
-            .name(thread_name)
-            .spawn(move || {
-                if let Some(seat) = lock_std(&given).take() {
-                    scheduler.pin(&seat);
-                    if let Some(on_start) = on_start {
-                        on_start(seat.index);
-                    }
-                    scheduler.run_thread(of_thread, seat);
+        let spawned = thread::Builder::new().name(thread_name).spawn(move || {
+            if let Some(seat) = lock(&given).take() {
+                scheduler.pin(&seat);
+                if let Some(on_start) = on_start {
+                    on_start(seat.index);
                 }
-            });
+                scheduler.run_thread(of_thread, seat);
+            }
+        });
         match spawned {
             Ok(handle) => {
                 threads.handles.push(handle);
@@ -209,7 +210,7 @@ impl Scheduler {
                 Ok(())
             }
             Err(error) => {
-                let seat = lock_std(&seat).take();
+                let seat = lock(&seat).take();
                 Err((seat, error))
             }
         }
@@ -231,6 +232,11 @@ impl Scheduler {
             }
         });
         let mut threads = self.threads();
+        // A spare may not have come to the seat that it was given before the scheduler stops: then there is nothing to do there.
+        debug_assert!(
+            threads.stopping || worker.waiter().take().is_none(),
+            "a thread ends with a seat that it was given"
+        );
         threads.alive -= 1;
         threads
             .counters
@@ -260,7 +266,7 @@ impl Scheduler {
             spare.give(seat);
             return Ok(());
         }
-        let (ended, running) = threads.handles.drain(..).partition(JoinHandle::is_finished);
+        let (ended, running) = threads.handles.drain(..).partition(is_finished);
         threads.handles = running;
         let started = self.start_thread(&mut threads, seat);
         if started.is_ok() {
@@ -329,10 +335,20 @@ impl Scheduler {
     /// Both counts only grow, and no token is given up before it was won. So if all that were given up when the first look began are as many
     /// as all that were won when the second one ended, there was none in between.
     pub(crate) fn is_quiet(&self) -> bool {
+        if weakened("quiet-won-last") {
+            return self.won() == self.given_up();
+        }
+        self.given_up() == self.won()
+    }
+
+    fn given_up(&self) -> u64 {
         // Acquire: as in `Counters::read_one`.
-        let given_up = self.given_up_outside.load(Ordering::Acquire) + self.sum(counters::GIVEN_UP);
-        let won = self.visits_begun.load(Ordering::Acquire) + self.sum(counters::WON);
-        given_up == won
+        self.given_up_outside.load(Ordering::Acquire) + self.sum(counters::GIVEN_UP)
+    }
+
+    fn won(&self) -> u64 {
+        // Acquire: as in `Counters::read_one`.
+        self.visits_begun.load(Ordering::Acquire) + self.sum(counters::WON)
     }
 
     fn sum(&self, counter: usize) -> u64 {
@@ -377,7 +393,7 @@ impl Scheduler {
         while self.visits_ended.load(Ordering::Acquire) != self.visits_begun.load(Ordering::Relaxed)
         {
             // A visitor is a few instructions from its end; if it was preempted there, it needs the core.
-            std::thread::yield_now();
+            thread::yield_now();
         }
         self.runnables.decommission();
         let mut threads = self.threads();

@@ -4,14 +4,13 @@
 //! to a limit, or it waits its turn. An idle thread ends after a while.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use libprocess_semaphore::{FutexParker, Parker as _};
 
-use crate::facade::lock_std;
+use crate::facade::thread::{self, JoinHandle};
+use crate::facade::{self, Mutex, is_finished, lock, now, weakened};
 
 /// How long an idle thread waits for the next closure before it ends.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -59,7 +58,7 @@ impl Pool {
         job: Job,
         on_start: impl FnOnce() + Send + 'static,
     ) -> Result<(), Refused> {
-        let mut state = lock_std(&self.state);
+        let mut state = lock(&self.state);
         if state.stopped {
             return Err(Refused::Stopped(job));
         }
@@ -73,7 +72,7 @@ impl Pool {
             return Ok(());
         }
         let pool = Arc::clone(self);
-        let started = std::thread::Builder::new()
+        let started = thread::Builder::new()
             .name(format!("{}-{}", self.name, state.started))
             .spawn(move || {
                 on_start();
@@ -83,7 +82,7 @@ impl Pool {
             Ok(handle) => {
                 state.started += 1;
                 state.threads += 1;
-                let (ended, running) = state.handles.drain(..).partition(JoinHandle::is_finished);
+                let (ended, running) = state.handles.drain(..).partition(is_finished);
                 state.handles = running;
                 state.handles.push(handle);
                 drop(state);
@@ -102,17 +101,18 @@ impl Pool {
 
     fn work(&self) {
         let parker = Arc::new(FutexParker::new());
-        let mut patience = Instant::now() + PATIENCE;
-        let mut state = lock_std(&self.state);
+        let mut patience = now() + PATIENCE;
+        let mut state = lock(&self.state);
         loop {
-            if let Some(job) = state.jobs.pop_front() {
+            let skipped = weakened("pool-looks-at-last") && now() >= patience;
+            if !skipped && let Some(job) = state.jobs.pop_front() {
                 drop(state);
                 contained(job);
-                patience = Instant::now() + PATIENCE;
-                state = lock_std(&self.state);
+                patience = now() + PATIENCE;
+                state = lock(&self.state);
                 continue;
             }
-            if state.stopped || Instant::now() >= patience {
+            if state.stopped || now() >= patience {
                 break;
             }
             if !state.idle.iter().any(|idle| Arc::ptr_eq(idle, &parker)) {
@@ -120,7 +120,7 @@ impl Pool {
             }
             drop(state);
             let _looked_at_again = parker.park(Some(patience));
-            state = lock_std(&self.state);
+            state = lock(&self.state);
         }
         // A closure that counted on this thread would have been found above, under this lock.
         state.idle.retain(|idle| !Arc::ptr_eq(idle, &parker));
@@ -130,7 +130,7 @@ impl Pool {
     /// Drops what waits, and joins the threads: closures that run are waited for. Not to be called on one of the threads.
     pub(crate) fn stop(&self) {
         let (jobs, handles, idle) = {
-            let mut state = lock_std(&self.state);
+            let mut state = lock(&self.state);
             state.stopped = true;
             (
                 std::mem::take(&mut state.jobs),
@@ -149,7 +149,7 @@ impl Pool {
 
 /// Runs foreign code. A panic that comes through is logged.
 fn contained(f: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+    if let Err(payload) = facade::contained(f) {
         tracing::error!("panic in what an async closure captured");
         // Its drop is foreign code too, and may panic: it is leaked instead.
         std::mem::forget(payload);

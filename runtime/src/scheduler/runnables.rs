@@ -6,16 +6,21 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use libprocess_queues::run::{Placed, RunQueue};
 use libprocess_semaphore::{FutexParker, Semaphore, Wakeup};
 
 use super::counters::{Counters, PARKS, STEALS, WAKE_UPS};
 use super::idle::Idle;
+use crate::facade::{now, weakened};
 
 /// How often a worker asks the others before it sleeps. A round costs one look at each; the semaphore looks on for a while after that.
-const ROUNDS: u32 = if cfg!(libprocess_loom) { 1 } else { 4 };
+const ROUNDS: u32 = if cfg!(any(libprocess_loom, libprocess_shuttle)) {
+    1
+} else {
+    4
+};
 
 /// The watcher's first stretch of sleep, and its longest. Above what a process may use of a turn, which is its budget of events; and a worker that
 /// goes on taking turns is looked at less and less often.
@@ -47,16 +52,10 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             semaphore,
             idle: Idle::new(workers),
             workers,
-            watched: Q::KEEPS && workers > 1,
+            // To loom, in which no time passes, the watcher's looks would be without end.
+            watched: Q::KEEPS && workers > 1 && !cfg!(libprocess_loom),
             items: PhantomData,
         }
-    }
-
-    /// Without a watcher: to a model, in which no time passes, its looks would be without end.
-    #[cfg(all(test, libprocess_loom))]
-    pub(super) fn unwatched(mut self) -> Self {
-        self.watched = false;
-        self
     }
 
     pub(crate) fn local(&self, worker: usize) -> Q::Local {
@@ -68,7 +67,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
     pub(crate) fn put(&self, item: T) -> bool {
         self.queue.enqueue(item);
         let wake = self.idle.claim_sleeper();
-        if wake {
+        if wake && !weakened("put-wakes") {
             self.semaphore.signal();
         }
         wake
@@ -166,6 +165,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             if searching && let Some(item) = self.look_around(local) {
                 counters.add(STEALS, 1);
                 if self.idle.end_search()
+                    && !weakened("last-searcher-wakes")
                     && (self.queue.has_shared() || self.lacks_watcher())
                     && self.idle.claim_other()
                 {
@@ -175,7 +175,10 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             }
             self.idle.fall_asleep(searching);
             // It may be this very worker that wakes.
-            if self.queue.has_shared() && self.idle.claim_sleeper() {
+            if !weakened("sleep-looks-again")
+                && self.queue.has_shared()
+                && self.idle.claim_sleeper()
+            {
                 self.wake(counters);
             }
             counters.add(PARKS, 1);
@@ -214,10 +217,10 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
     fn sleep(&self, parker: &Arc<FutexParker>) -> Slept<T> {
         let mut watch = (self.watched && self.idle.take_watch()).then(|| Watch::new(self.workers));
         loop {
-            let deadline = watch.as_ref().map(|watch| Instant::now() + watch.stretch);
+            let deadline = watch.as_ref().map(|watch| now() + watch.stretch);
             match self.semaphore.wait_with(parker, deadline) {
                 Ok(Wakeup::Signalled) => {
-                    if watch.is_some() {
+                    if watch.is_some() && !weakened("watch-passed-on") {
                         self.idle.pass_watch();
                     }
                     self.idle.woken();

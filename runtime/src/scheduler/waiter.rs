@@ -15,17 +15,19 @@
 //!
 //! `BLOCKED → RESUMING` is one compare-and-swap, so that one token is made however many wakers fire. A waker that fires late finds
 //! `SEATED` or `SPARE` and does nothing, or finds the thread blocked for another reason: that one wakes early and looks again.
+//!
+//! The models of all this run the whole scheduler: `models/hand_over.rs` (loom) and `schedules.rs` (shuttle).
 
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use libprocess_semaphore::{FutexParker, Parker as _};
 
 use super::{Header, Runnable, Scheduler, Seat, Worker};
-use crate::facade::lock_std;
+use crate::facade::atomic::{AtomicU8, Ordering};
+use crate::facade::{Mutex, lock, now, weakened};
 
 /// How long a spare waits before it ends. Long enough that a process which blocks every few
 /// milliseconds does not start a thread each time.
@@ -74,7 +76,7 @@ impl SeatWaiter {
                 self.state.store(UNBLOCKED, Ordering::Relaxed);
                 return seat;
             }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if deadline.is_some_and(|deadline| now() >= deadline) {
                 self.resume();
                 deadline = None;
             }
@@ -85,11 +87,10 @@ impl SeatWaiter {
     /// Makes the thread's token, unless somebody has.
     fn resume(self: &Arc<Self>) {
         // Acquire: pairs with the Release in `set_blocked`. Relaxed on failure: then nothing is done.
-        if self
-            .state
-            .compare_exchange(BLOCKED, RESUMING, Ordering::Acquire, Ordering::Relaxed)
-            .is_err()
-        {
+        let exchanged =
+            self.state
+                .compare_exchange(BLOCKED, RESUMING, Ordering::Acquire, Ordering::Relaxed);
+        if exchanged.is_err() && !weakened("resume-once") {
             return;
         }
         // SAFETY: the waiter outlives the token, because its thread waits for it; the exchange
@@ -117,17 +118,17 @@ impl SeatWaiter {
         if let Some(seat) = self.take() {
             return Some(seat);
         }
-        let patience = Instant::now() + PATIENCE;
+        let patience = now() + PATIENCE;
         let mut deadline = Some(patience);
         loop {
             let mut threads = self.scheduler.threads();
             if threads.stopping {
                 return None;
             }
-            if Instant::now() >= patience {
+            if now() >= patience {
                 let before = threads.spares.len();
                 threads.spares.retain(|spare| !Arc::ptr_eq(spare, self));
-                if threads.spares.len() < before {
+                if threads.spares.len() < before || weakened("spare-waits-for-seat") {
                     return None;
                 }
                 // Somebody took this spare off the list, and is about to give it a seat.
@@ -141,12 +142,13 @@ impl SeatWaiter {
         }
     }
 
-    fn take(&self) -> Option<Seat> {
-        lock_std(&self.given).take()
+    pub(super) fn take(&self) -> Option<Seat> {
+        lock(&self.given).take()
     }
 
     pub(super) fn give(&self, seat: Seat) {
-        *lock_std(&self.given) = Some(seat);
+        let had = lock(&self.given).replace(seat);
+        debug_assert!(had.is_none(), "a thread was given two seats");
         self.parker.unpark();
     }
 

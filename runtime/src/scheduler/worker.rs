@@ -1,7 +1,7 @@
 //! A worker: what one thread of the scheduler knows about itself.
 
 use std::cell::{Cell, RefCell, UnsafeCell};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
@@ -14,12 +14,11 @@ use super::runnables::Others;
 use super::waiter::SeatWaiter;
 use super::waits;
 use super::{Runnable, Scheduler, Seat};
+use crate::facade::{contained, thread_constant, weakened};
 use crate::future::TooManyBlocked;
 use crate::future::blocking::{Awaited, Blocking, Refused, Registered};
 
-thread_local! {
-    static CURRENT: Cell<*const Worker> = const { Cell::new(std::ptr::null()) };
-}
+thread_constant!(static CURRENT: Cell<*const Worker> = Cell::new(std::ptr::null()));
 
 /// One thread's side of the scheduler. Lives on that thread's stack; never leaves it.
 pub(crate) struct Worker {
@@ -179,8 +178,7 @@ impl Worker {
             self.counters.add(super::counters::RESUMES, 1);
             // Whoever runs catches what foreign code panics with. A panic that comes through is a defect of
             // ours; the seat must outlive it.
-            let run = AssertUnwindSafe(|| runnable.run(self));
-            if catch_unwind(run).is_err() {
+            if contained(|| runnable.run(self)).is_err() {
                 tracing::error!("a worker caught a panic of the runtime itself: this is a defect");
             }
         }
@@ -194,7 +192,7 @@ impl Worker {
             tracing::warn!("a blocking closure holds its worker: {TooManyBlocked}");
             return f();
         }
-        let result = catch_unwind(AssertUnwindSafe(f));
+        let result = contained(f);
         // A blocking call inside of `f` may have brought a seat that nobody was there to take.
         if !self.has_seat() {
             self.waiter.set_blocked();
@@ -245,7 +243,7 @@ impl Stander for Worker {
     }
 
     fn now(&self) -> Instant {
-        Instant::now()
+        crate::facade::now()
     }
 
     fn done(&self) -> Done {
@@ -293,13 +291,21 @@ impl Blocking for Worker {
             Some(_) => None,
         };
         let in_place = !self.has_seat();
+        if weakened("blocked-after-seat") {
+            self.waiter.set_blocked();
+        }
         self.hand_seat_over().map_err(|_| Refused::TooManyBlocked)?;
         // After the seat is gone, so that a late waker of an earlier wait cannot bring a second one;
         // before anybody has this wait's waker, so that its wake-up is not lost.
-        self.waiter.set_blocked();
+        if !weakened("blocked-before-waker") && !weakened("blocked-after-seat") {
+            self.waiter.set_blocked();
+        }
         let register = |waker: &Waker| {
             if register(waker) == Registered::Done {
                 waker.wake_by_ref();
+            }
+            if weakened("blocked-before-waker") {
+                self.waiter.set_blocked();
             }
         };
         self.wait_for_seat(register, deadline);

@@ -6,7 +6,7 @@ use super::waiters::{Waiter, Waiters};
 use super::waiting::Waiting;
 use crate::parker::{self, Parked, Parker};
 use crate::semaphore::{Semaphore, TooManyWaiters, Wakeup};
-use crate::sync::{Mutex, MutexGuard, lock};
+use crate::sync::{Mutex, MutexGuard, lock, now};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -179,7 +179,7 @@ impl LifoFixedSizeSemaphore {
         parker: &Arc<P>,
         deadline: Option<Instant>,
     ) -> Result<Wakeup, TooManyWaiters> {
-        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        if deadline.is_some_and(|deadline| deadline <= now()) {
             return Ok(Wakeup::Deadline);
         }
         let turn = match self.join_line(parker)? {

@@ -238,7 +238,7 @@ impl fmt::Debug for AtomicState {
     }
 }
 
-#[cfg(all(test, not(libprocess_loom)))]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
     use crate::parker::FutexParker;

@@ -1,12 +1,10 @@
-//! The two kernel objects as the model checker sees them: a mutex and a condition variable each.
+//! The two kernel objects as the model checkers see them: a mutex and a condition variable each.
 //!
-//! loom has no time. A deadline is therefore always taken as past: an operation that has one and
-//! would have to sleep times out instead. That is one of the things that can really happen, and the
-//! only one that adds states: a sleep that ends before its deadline is the sleep without one.
+//! Neither checker has time. What becomes of a sleep with a deadline is `model_clock`'s affair.
 
 use super::atomic::AtomicU32;
-use super::{Slept, ValueOverflow, Waited, lock, weakened};
-use loom::sync::{Condvar, Mutex};
+use super::model_clock::runs_out;
+use super::{Condvar, Mutex, Slept, ValueOverflow, Waited, lock, weakened};
 use std::sync::PoisonError;
 use std::time::Instant;
 
@@ -31,14 +29,14 @@ impl Futex {
     }
 
     pub(crate) fn wait(&self, expected: u32, deadline: Option<Instant>) -> Slept {
+        if let Some(deadline) = deadline {
+            return self.wait_until(expected, deadline);
+        }
         let queue = lock(&self.queue);
         // Relaxed: a waker changed the word before it locked the queue, so either this thread sees
         // the change or it is queued when the waker gets the lock.
         if self.word.load(super::atomic::Ordering::Relaxed) != expected {
             return Slept::Returned;
-        }
-        if deadline.is_some() {
-            return Slept::Deadline;
         }
         drop(
             self.woken
@@ -46,6 +44,19 @@ impl Futex {
                 .unwrap_or_else(PoisonError::into_inner),
         );
         Slept::Returned
+    }
+
+    /// A sleep that will end by itself is no sleep in which a checker could find a lost wake-up: it is a loop.
+    fn wait_until(&self, expected: u32, deadline: Instant) -> Slept {
+        loop {
+            // Relaxed: as in `wait`; what the change means is ordered by who looks at the word afterwards.
+            if self.word.load(super::atomic::Ordering::Relaxed) != expected {
+                return Slept::Returned;
+            }
+            if runs_out(deadline) {
+                return Slept::Deadline;
+            }
+        }
     }
 
     pub(crate) fn wake_one(&self) {
@@ -81,8 +92,13 @@ impl PosixSemaphore {
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Waited {
         let mut value = lock(&self.value);
         while *value == 0 {
-            if deadline.is_some() {
-                return Waited::Deadline;
+            if let Some(deadline) = deadline {
+                drop(value);
+                if runs_out(deadline) {
+                    return Waited::Deadline;
+                }
+                value = lock(&self.value);
+                continue;
             }
             value = self
                 .posted

@@ -4,7 +4,7 @@ mod futex_parker;
 mod kernel;
 mod last_in_first_out;
 
-use libprocess_semaphore::sync::with_weakening;
+use libprocess_semaphore::sync::{now, with_weakening};
 use libprocess_semaphore::{Parked, Parker, Semaphore, Wakeup};
 use loom::cell::UnsafeCell;
 use loom::model::Builder;
@@ -142,8 +142,8 @@ fn decommissioning<S: Semaphore>(semaphore: &Arc<S>) -> Box<dyn FnOnce() -> Opti
 /// leave, and its deadline, if the kind has no use for parkers, is taken as past.
 fn leaving<S: Semaphore>(semaphore: &Arc<S>) -> Box<dyn FnOnce() -> Option<Wakeup>> {
     let semaphore = Arc::clone(semaphore);
-    // Too far away to pass while a model runs, in case somebody looks at a real clock.
-    let deadline = Instant::now() + Duration::from_secs(86_400);
+    // By the model's clock, which passes it only where a sleep ends by it.
+    let deadline = now() + Duration::from_secs(1);
     Box::new(move || {
         Some(
             semaphore
@@ -155,7 +155,7 @@ fn leaving<S: Semaphore>(semaphore: &Arc<S>) -> Box<dyn FnOnce() -> Option<Wakeu
 
 /// Whether a signal is kept; uses it up.
 fn keeps_a_signal<S: Semaphore>(semaphore: &S) -> bool {
-    let past = Instant::now();
+    let past = now();
     match semaphore.wait_with(&Arc::new(Busy), Some(past)).unwrap() {
         Wakeup::Signalled => true,
         Wakeup::Deadline => false,

@@ -12,10 +12,10 @@ use self::next::{Next, Put};
 use self::ring::Ring;
 use super::{Placed, RunQueue};
 
-/// What other threads put in, and what a ring has no room for. Under loom the one whose mutex loom knows.
-#[cfg(not(libprocess_loom))]
+/// What other threads put in, and what a ring has no room for. In models the one whose mutex the checkers know.
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 type Injector<T> = super::LockFreeRunQueue<T>;
-#[cfg(libprocess_loom)]
+#[cfg(any(libprocess_loom, libprocess_shuttle))]
 type Injector<T> = super::LockingRunQueue<T>;
 
 /// How many turns in a row may be the next place's while others wait: two that wake each other in turn

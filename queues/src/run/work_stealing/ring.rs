@@ -36,11 +36,14 @@ use std::mem::MaybeUninit;
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell, model_failed, weakened};
 
-/// How many items a ring holds. Small under loom, so that it overflows in a model.
-#[cfg(not(libprocess_loom))]
-pub(super) const CAPACITY: u32 = 256;
-#[cfg(libprocess_loom)]
-pub(super) const CAPACITY: u32 = 2;
+/// How many items a ring holds. Small in models, so that it overflows there; under shuttle not so small that a thief never moves one.
+pub(super) const CAPACITY: u32 = if cfg!(libprocess_loom) {
+    2
+} else if cfg!(libprocess_shuttle) {
+    4
+} else {
+    256
+};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Front(u64);

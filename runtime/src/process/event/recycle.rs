@@ -334,7 +334,7 @@ pub(super) unsafe fn take_and_release<T>(place: NonNull<T>) -> T {
     }
 }
 
-#[cfg(all(test, not(libprocess_loom), not(miri)))]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle)), not(miri)))]
 mod tests {
     use super::*;
 
