@@ -103,9 +103,9 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     rate: Option<u64>,
 
-    /// Events that a process is served before others get their turn [default: as the runtime]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    events_per_resume: Option<u32>,
+    /// Events that a process is served before others get their turn; several, separated by commas, are measured one after the other [default: as the runtime]
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    events_per_resume: Vec<u32>,
 
     /// Runs that count, for each benchmark
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000))]
@@ -140,16 +140,25 @@ impl RunArguments {
         &self.filters
     }
 
-    pub(crate) fn overrides(&self) -> Overrides {
-        Overrides {
+    /// What each benchmark is to be measured with, one after the other.
+    pub(crate) fn overrides(&self) -> Vec<Overrides> {
+        let with = |events_per_resume| Overrides {
             workers: self.workers,
             pairs: self.pairs,
             repeat: self.repeat,
             window: self.window,
             actors: self.actors,
             rate: self.rate,
-            events_per_resume: self.events_per_resume,
+            events_per_resume,
             pin: self.pin,
+        };
+        if self.events_per_resume.is_empty() {
+            vec![with(None)]
+        } else {
+            self.events_per_resume
+                .iter()
+                .map(|events| with(Some(*events)))
+                .collect()
         }
     }
 
@@ -228,15 +237,26 @@ mod tests {
     fn no_subcommand_is_run() {
         let cli = Cli::try_parse_from(["harness", "A.*", "--repeat", "7", "--json"]).unwrap();
         assert!(cli.command.is_none());
-        assert_eq!(cli.run.overrides().repeat, Some(7));
+        assert_eq!(cli.run.overrides()[0].repeat, Some(7));
         assert!(cli.run.json() && cli.run.filters()[0].matches("A.b"));
 
         let cli = Cli::try_parse_from(["harness", "run", "--workers", "3"]).unwrap();
         let Some(Command::Run(run)) = cli.command else {
             panic!("{cli:?}")
         };
-        assert_eq!(run.overrides().workers, Some(3));
+        assert_eq!(run.overrides()[0].workers, Some(3));
         assert!(run.filters().is_empty());
+    }
+
+    #[test]
+    fn several_budgets_are_a_sweep() {
+        let line = ["harness", "--events-per-resume", "16,256", "--pairs", "2"];
+        let sweep = Cli::try_parse_from(line).unwrap().run.overrides();
+        let seen: Vec<_> = sweep
+            .iter()
+            .map(|overrides| (overrides.events_per_resume, overrides.pairs))
+            .collect();
+        assert_eq!(seen, [(Some(16), Some(2)), (Some(256), Some(2))]);
     }
 
     #[test]
@@ -249,6 +269,7 @@ mod tests {
             &["--actors", "0"],
             &["--rate", "0"],
             &["--events-per-resume", "0"],
+            &["--events-per-resume", "16,,32"],
             &["--repeat", "many"],
             &["--timeout", "0"],
             &["--timeout", "-1"],

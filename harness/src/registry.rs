@@ -153,6 +153,7 @@ mod tests {
             names(&["Dispatch.*", "Spawn.*-*.Idle"]),
             [
                 "Spawn.Terminate",
+                "Spawn.Life",
                 "Dispatch.Get",
                 "Dispatch.Await",
                 "Spawn.Million"

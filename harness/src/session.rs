@@ -32,11 +32,14 @@ fn run(arguments: &RunArguments, output: &mut dyn Write) -> Result<(), Failure> 
         text = TextReport::new(output);
         &mut text
     };
-    let mut records = Vec::with_capacity(benchmarks.len());
+    let sweep = arguments.overrides();
+    let mut records = Vec::with_capacity(benchmarks.len() * sweep.len());
     for benchmark in benchmarks {
-        let record = measure(benchmark, &arguments.overrides(), arguments.plan(), report)?;
-        report.finish(&record)?;
-        records.push(record);
+        for overrides in &sweep {
+            let record = measure(benchmark, overrides, arguments.plan(), report)?;
+            report.finish(&record)?;
+            records.push(record);
+        }
     }
     if let Some(destination) = destination {
         destination.save(&records)?;

@@ -22,6 +22,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use rustc_hash::FxBuildHasher;
+
 use super::{Context, MessageEvent, Process, Upid};
 use crate::facade::lock_std;
 
@@ -53,7 +55,8 @@ impl<P> Clone for Entry<P> {
 
 struct Shape<P: 'static> {
     entries: Vec<Entry<P>>,
-    by_name: HashMap<&'static str, usize>,
+    /// The keys are the program's own, and only they are entered: nobody can choose names that collide. So a hash of few instructions does.
+    by_name: HashMap<&'static str, usize, FxBuildHasher>,
     /// The shape that follows most often: found without a lock.
     usual: AtomicPtr<Shape<P>>,
     others: Mutex<Vec<&'static Shape<P>>>,
@@ -74,7 +77,7 @@ impl<P: Process> Shape<P> {
     }
 
     fn with_entries(entries: Vec<Entry<P>>, root: Option<&'static Self>) -> Self {
-        let mut by_name = HashMap::new();
+        let mut by_name = HashMap::default();
         if entries.len() >= HASHED_FROM {
             by_name.extend(
                 entries
