@@ -9,6 +9,8 @@
 //! the ratios round by round) is printed. A ratio below 1 says that the queue is faster than
 //! `segmented`.
 
+mod turns;
+
 use std::hint::black_box;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use libprocess_queues::run::{ConcurrentRunQueue, LockingRunQueue, RunQueue, SegmentedRunQueue};
+use turns::{Run, compare};
 
 const ITEMS: usize = 200_000;
 
@@ -67,45 +70,6 @@ fn across<Q: RunQueue<usize>>(pairs: usize) -> Duration {
     .elapsed()
 }
 
-fn quantile(sorted: &[f64], part: f64) -> f64 {
-    sorted[((sorted.len() - 1) as f64 * part).round() as usize]
-}
-
-fn sorted(mut values: Vec<f64>) -> Vec<f64> {
-    values.sort_by(f64::total_cmp);
-    values
-}
-
-type Run = fn() -> Duration;
-
-fn compare(name: &str, rounds: usize, queues: [(&str, Run); 3]) {
-    let mut times = [const { Vec::new() }; 3];
-    for (_, run) in queues {
-        run(); // warm: pages, branch predictors, the clock of the processor
-    }
-    for _ in 0..rounds {
-        for ((_, run), times) in queues.iter().zip(&mut times) {
-            times.push(run().as_nanos() as f64 / ITEMS as f64);
-        }
-    }
-    let base = quantile(&sorted(times[0].clone()), 0.5);
-    for ((queue, _), own) in queues.iter().zip(&times) {
-        let ratios = sorted(
-            own.iter()
-                .zip(&times[0])
-                .map(|(own, base)| own / base)
-                .collect(),
-        );
-        let median = quantile(&sorted(own.clone()), 0.5);
-        println!(
-            "{name:<20} {queue:<12} {median:>7.1} ns/item   ratio {:>5.2}   quartiles {:.2} .. {:.2}",
-            median / base,
-            quantile(&ratios, 0.25),
-            quantile(&ratios, 0.75),
-        );
-    }
-}
-
 /// The names and runs of one scenario, for each queue in the order in which they take turns.
 macro_rules! turns {
     (|$queue:ident| $run:expr) => {
@@ -122,18 +86,9 @@ macro_rules! turns {
 }
 
 fn main() {
-    let rounds = std::env::args().nth(1).map_or(31, |rounds| {
-        rounds.parse().expect("the number of rounds is a number")
-    });
-    compare("one thread", rounds, turns!(|Queue| alone::<Queue>()));
-    compare(
-        "1 producer/consumer",
-        rounds,
-        turns!(|Queue| across::<Queue>(1)),
-    );
-    compare(
-        "2 producers/consumers",
-        rounds,
-        turns!(|Queue| across::<Queue>(2)),
-    );
+    let rounds = turns::rounds();
+    let compare = |name, queues| compare(name, rounds, ITEMS, queues);
+    compare("one thread", turns!(|Queue| alone::<Queue>()));
+    compare("1 producer/consumer", turns!(|Queue| across::<Queue>(1)));
+    compare("2 producers/consumers", turns!(|Queue| across::<Queue>(2)));
 }

@@ -18,7 +18,8 @@ fn a_process_is_initialized_served_finalized_and_dropped_in_this_order() {
     post(pid, "one", "");
     post(pid, "two", "");
     terminate_with(pid, false);
-    assert_eq!(wait(pid), WaitStatus::Ended);
+    // It may have ended before the wait began.
+    assert!(wait(pid).has_ended());
     assert_eq!(
         log.entries(),
         [

@@ -15,7 +15,7 @@
 //! ```
 //!
 //! *The window.* A worker counts its turns, and those in which a process was fed from elsewhere. Every 300 µs or so it looks: if at least a
-//! quarter were fed from elsewhere, and an event took less than a microsecond, it is worth a trial.
+//! quarter were fed from elsewhere, and an event took less than a microsecond, and it is so in the next window too, it is worth a trial.
 //!
 //! *The trial.* The worker puts all that it has where others find it, and sleeps for 400 µs. If the others, in the last 300 of those, did a tenth more than all together
 //! in the window before, it stays aside; else it comes back, and waits twice as long as last time, up to a second, before it tries again.
@@ -105,7 +105,10 @@ impl Aside {
 pub(super) trait Stander {
     fn aside(&self) -> &Aside;
     fn now(&self) -> Instant;
-    fn done(&self) -> Done;
+    /// How many events this worker has served so far.
+    fn done(&self) -> u64;
+    /// How many all workers have. Looks at the counters of all, so it is asked by who is about to stand aside, and no other.
+    fn done_by_all(&self) -> u64;
     /// Puts all that this worker keeps where others find it, and sees to it that somebody looks there.
     fn give_away(&self);
     fn sleep_until(&self, deadline: Instant);
@@ -113,25 +116,27 @@ pub(super) trait Stander {
     fn look_after_others(&self);
 }
 
-/// Events served so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Done {
-    pub(super) by_all: u64,
-    pub(super) by_this: u64,
+/// The beginning of a window.
+#[derive(Clone, Copy)]
+struct Window {
+    at: Instant,
+    done: u64,
+    /// What all had done, if that is to be compared.
+    all: Option<Mark>,
 }
 
-/// A stretch of time.
+/// What all had done at one moment.
 #[derive(Clone, Copy)]
 struct Mark {
     at: Instant,
-    done: Done,
+    done: u64,
 }
 
 impl Mark {
     fn now(stander: &impl Stander) -> Self {
         Self {
             at: stander.now(),
-            done: stander.done(),
+            done: stander.done_by_all(),
         }
     }
 
@@ -139,16 +144,9 @@ impl Mark {
         self.at.saturating_duration_since(since.at)
     }
 
-    /// Events a second, of all workers.
+    /// Events a second.
     fn rate(self, since: Self) -> f64 {
-        let events = self.done.by_all.wrapping_sub(since.done.by_all);
-        events as f64 / self.length(since).as_secs_f64()
-    }
-
-    /// Whether an event of this worker was cheap, in the mean.
-    fn is_cheap(self, since: Self) -> bool {
-        let events = self.done.by_this.wrapping_sub(since.done.by_this);
-        self.length(since) <= CHEAP.saturating_mul(u32::try_from(events).unwrap_or(u32::MAX))
+        self.done.wrapping_sub(since.done) as f64 / self.length(since).as_secs_f64()
     }
 }
 
@@ -161,7 +159,7 @@ pub(super) struct Pace {
     /// Of the window.
     all_turns: Cell<u32>,
     fed_from_elsewhere: Cell<u32>,
-    window: Cell<Option<Mark>>,
+    window: Cell<Option<Window>>,
     not_before: Cell<Option<Instant>>,
     pause: Cell<Duration>,
     stay: Cell<Duration>,
@@ -209,11 +207,11 @@ impl Pace {
         }
         self.all_turns.set(self.all_turns.get() + turns);
         let now = stander.now();
-        let Some(began) = self.window.get() else {
-            self.begin_window(Mark::now(stander));
+        let Some(window) = self.window.get() else {
+            self.begin_window(stander, now, false);
             return false;
         };
-        let length = now.saturating_duration_since(began.at);
+        let length = now.saturating_duration_since(window.at);
         if length < WINDOW {
             // Few looks where turns are short.
             self.turns.set((turns * 2).min(MOST_TURNS));
@@ -221,24 +219,34 @@ impl Pace {
         }
         self.turns.set((turns / 2).max(FEWEST_TURNS));
         stander.look_after_others();
-        let mark = Mark::now(stander);
+        let events = stander.done().wrapping_sub(window.done);
+        let is_cheap = length <= CHEAP.saturating_mul(u32::try_from(events).unwrap_or(u32::MAX));
         let is_fed = self.fed_from_elsewhere.get() >= self.all_turns.get() / ONE_IN;
-        self.begin_window(mark);
-        if !is_fed
-            || !mark.is_cheap(began)
-            || self.not_before.get().is_some_and(|moment| now < moment)
-            || !stander.aside().begin()
-        {
+        let may = self.not_before.get().is_none_or(|moment| moment <= now);
+        if !(is_cheap && is_fed && may) {
+            self.begin_window(stander, now, false);
             return false;
         }
-        self.stand(stander, mark.rate(began));
-        stander.aside().end();
-        self.begin_window(Mark::now(stander));
-        true
+        let Some(before) = window.all else {
+            // One more such window, to be compared with.
+            self.begin_window(stander, now, true);
+            return false;
+        };
+        let stood = stander.aside().begin();
+        if stood {
+            self.stand(stander, Mark::now(stander).rate(before));
+            stander.aside().end();
+        }
+        self.begin_window(stander, stander.now(), stood);
+        stood
     }
 
-    fn begin_window(&self, mark: Mark) {
-        self.window.set(Some(mark));
+    fn begin_window(&self, stander: &impl Stander, at: Instant, compared: bool) {
+        self.window.set(Some(Window {
+            at,
+            done: stander.done(),
+            all: compared.then(|| Mark::now(stander)),
+        }));
         self.all_turns.set(0);
         self.fed_from_elsewhere.set(0);
     }
@@ -345,12 +353,12 @@ mod tests {
             self.now.get()
         }
 
-        fn done(&self) -> Done {
-            let (by_all, by_this) = self.done.get();
-            Done {
-                by_all: by_all as u64,
-                by_this: by_this as u64,
-            }
+        fn done(&self) -> u64 {
+            self.done.get().1 as u64
+        }
+
+        fn done_by_all(&self) -> u64 {
+            self.done.get().0 as u64
         }
 
         fn give_away(&self) {

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use libprocess_semaphore::{FutexParker, Parked, Parker as _};
 
-use super::aside::{Aside, Done, Pace, Stander};
+use super::aside::{Aside, Pace, Stander};
 use super::counters::Counters;
 use super::runnables::Others;
 use super::waiter::SeatWaiter;
@@ -246,11 +246,12 @@ impl Stander for Worker {
         crate::facade::now()
     }
 
-    fn done(&self) -> Done {
-        Done {
-            by_all: self.scheduler.work_done(),
-            by_this: self.counters.work_done(),
-        }
+    fn done(&self) -> u64 {
+        self.counters.work_done()
+    }
+
+    fn done_by_all(&self) -> u64 {
+        self.scheduler.work_done()
     }
 
     fn give_away(&self) {
