@@ -211,3 +211,57 @@ fn processes_that_follow_each_other_in_a_slot_have_different_pids() {
     }
     assert_eq!(runtime.stats().ended, 2_000);
 }
+
+/// A process that ends itself sends nothing to itself, which nobody shall notice: it counts as waiting, and is served with the process as its sender.
+#[test]
+fn ending_oneself_is_a_terminate_like_any_other() {
+    #[derive(Default)]
+    struct Own {
+        waiting: usize,
+        asked_by: Option<libprocess::Upid>,
+    }
+    impl Process for Own {
+        fn consume_message(&mut self, _event: libprocess::MessageEvent, cx: &mut Context<Self>) {
+            assert_eq!(cx.event_count(libprocess::EventKind::Terminate), 0);
+            cx.terminate();
+            self.waiting = cx.event_count(libprocess::EventKind::Terminate);
+        }
+        fn consume_terminate(
+            &mut self,
+            event: libprocess::TerminateEvent,
+            _cx: &mut Context<Self>,
+        ) {
+            self.asked_by = Some(event.from);
+        }
+    }
+
+    let runtime = runtime(1);
+    let own = runtime.spawn_owned(Own::default());
+    let pid = own.pid();
+    post(pid, "go", "");
+    // Not `join`, which would ask it to end too.
+    assert!(wait(pid).has_ended());
+    let own = own.join().unwrap();
+    assert_eq!((own.waiting, own.asked_by), (1, Some(pid.upid())));
+    let statistics = runtime.stats();
+    assert_eq!(
+        (statistics.events.terminate, statistics.dead_letters),
+        (1, 0)
+    );
+    assert_eq!((statistics.spawned, statistics.ended), (1, 1));
+}
+
+/// Who sees that nobody is alive sees the names free.
+#[test]
+fn a_name_is_free_before_its_process_is_counted_out() {
+    let runtime = runtime(1);
+    for _ in 0..2_000 * common::scale() {
+        let named = runtime
+            .spawn_named("named", common::Idle)
+            .expect("the name is free");
+        runtime.terminate(named);
+        while runtime.stats().alive > 0 {
+            std::hint::spin_loop();
+        }
+    }
+}

@@ -223,9 +223,10 @@ impl Arena {
         own: &FreeList,
         slot: &Slot,
         nameless: bool,
+        count_out: &mut dyn FnMut(),
     ) -> Result<Option<Box<super::slot::Ties>>, Farewell> {
         // SAFETY: by the contract.
-        let (ties, vacated) = unsafe { slot.vacate(self.limit, nameless) }?;
+        let (ties, vacated) = unsafe { slot.vacate(self.limit, nameless, count_out) }?;
         if vacated == Vacated::Free {
             own.push(slot);
         }
@@ -239,7 +240,7 @@ impl Arena {
     /// The caller claimed the slot, did not open it, and does not use it any more.
     pub(crate) unsafe fn unclaim(&self, own: &FreeList, slot: &Slot) {
         // SAFETY: by the contract: there is no token. Nobody can link what was never opened.
-        let _no_ties = unsafe { self.vacate(own, slot, true) };
+        let _no_ties = unsafe { self.vacate(own, slot, true, &mut || ()) };
     }
 
     /// Gives the free slots of a runtime that ends to whoever needs some. O(slots).

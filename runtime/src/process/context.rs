@@ -184,7 +184,10 @@ impl<P: Process> Context<P> {
     /// How many events of a kind wait in the mailbox, without the one that is being served. O(pending events).
     pub fn event_count(&mut self, kind: EventKind) -> usize {
         // SAFETY: the context exists while its process is served, that is while its thread has the token.
-        unsafe { self.slot.count_pending(self.pid.generation(), kind) }
+        let pending = unsafe { self.slot.count_pending(self.pid.generation(), kind) };
+        // One that the process has asked of itself waits too, though it was not sent.
+        let own = kind == EventKind::Terminate && self.slot.is_marked(self.pid.generation());
+        pending.max(usize::from(own))
     }
 }
 

@@ -73,14 +73,14 @@ pub(super) unsafe fn end<P: Process>(
     if reason != ExitReason::Terminated {
         counters.add(statistics::PANICKED, 1);
     }
-    // Before the pid names nobody, so that who finds it so, or wakes from a wait, sees the process counted out. The
-    // runtime joins this thread before it is freed, and before it gives its slots to others.
-    manager.population().leave();
-    let mut nameless = false;
+    let (mut nameless, mut is_last) = (false, false);
     let mut id: Option<Arc<str>> = None;
     let ties = loop {
+        // Before the pid names nobody, so that who finds it so, or wakes from a wait, sees the process counted out. The
+        // runtime joins this thread before it is freed, and before it gives its slots to others.
+        let mut count_out = || is_last = manager.population().count_out();
         // SAFETY: we held the token when we closed the mailbox, and leave with the first success.
-        match unsafe { arena().vacate(manager.free_slots(), slot, nameless) } {
+        match unsafe { arena().vacate(manager.free_slots(), slot, nameless, &mut count_out) } {
             Ok(ties) => break ties,
             Err(Farewell { name, linkers }) => {
                 nameless = true;
@@ -97,6 +97,9 @@ pub(super) unsafe fn end<P: Process>(
             }
         }
     };
+    if is_last {
+        manager.population().tell_empty();
+    }
     if crate::clock::any_paused() {
         super::times::end(manager, pid);
     }

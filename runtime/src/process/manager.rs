@@ -19,14 +19,14 @@ use super::arena::{FreeList, arena};
 use super::dead_letters::DeadLetters;
 use super::filter::{Filter, Filters};
 use super::optional::OptionalWork;
-use super::statistics::{ENDED, FIRST_EVENT, PANICKED, UNHANDLED};
+use super::statistics::{ENDED, FIRST_EVENT, PANICKED, SPAWNED, UNHANDLED};
 use super::telemetry::Recorder;
 use super::{EventCounts, RawPid, Statistics, Upid};
 use crate::clock::{Activity, Clock};
 use crate::facade::lock_std;
 use crate::future::{Future, Promise};
 use crate::scheduler::pool::Pool;
-use crate::scheduler::{Scheduler, counters};
+use crate::scheduler::{Scheduler, Worker, counters};
 
 pub(crate) struct ProcessManager {
     id: u64,
@@ -201,7 +201,6 @@ impl ProcessManager {
 
     pub(crate) fn statistics(&self) -> Statistics {
         let counts = self.scheduler.counters();
-        // Behind the ends: one that comes in between is missing in the sum, and never there twice.
         let alive = self.population.count();
         Statistics {
             events: EventCounts {
@@ -215,7 +214,7 @@ impl ProcessManager {
             dead_letters: self.dead_letters.count(),
             refused: self.dead_letters.full(),
             last_dead_letters: self.dead_letters.last(),
-            spawned: alive + counts[ENDED],
+            spawned: counts[SPAWNED] + self.population.spawned_outside.load(Ordering::Relaxed),
             ended: counts[ENDED],
             panicked: counts[PANICKED],
             alive,
@@ -275,6 +274,8 @@ pub(super) fn with_runtime_of(pid: RawPid, f: impl FnOnce(&ProcessManager)) {
 #[derive(Default)]
 pub(super) struct Population {
     word: AtomicU64,
+    /// How many were spawned by threads that are none of the runtime's workers, which have counters of their own.
+    spawned_outside: AtomicU64,
     empty: Promise<()>,
 }
 
@@ -292,15 +293,34 @@ impl Population {
         false
     }
 
+    /// Counts the spawn of one that is in.
+    pub(super) fn count_spawn(&self, scheduler: &Scheduler) {
+        Worker::with_current(|worker| match worker {
+            Some(worker) if std::ptr::eq(&raw const **worker.scheduler(), scheduler) => {
+                worker.counters().add(SPAWNED, 1);
+            }
+            // Relaxed: a statistic.
+            _ => {
+                self.spawned_outside.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+
     /// Counts a process out.
     pub(super) fn leave(&self) {
-        // AcqRel: a release sequence of all leavings, so that the closer, woken by the last, has all of them behind it.
-        if self.word.fetch_sub(1, Ordering::AcqRel) == CLOSING | 1 {
+        if self.count_out() {
             self.tell_empty();
         }
     }
 
-    fn tell_empty(&self) {
+    /// As `leave`, under a lock: true if the caller must `tell_empty` when it has let go of that.
+    #[must_use]
+    pub(super) fn count_out(&self) -> bool {
+        // AcqRel: a release sequence of all leavings, so that the closer, woken by the last, has all of them behind it.
+        self.word.fetch_sub(1, Ordering::AcqRel) == CLOSING | 1
+    }
+
+    pub(super) fn tell_empty(&self) {
         self.empty.set(());
     }
 

@@ -161,7 +161,7 @@ impl World {
         let mut nameless = false;
         loop {
             // SAFETY: as above; left with the first success.
-            match unsafe { self.arena.vacate(&self.own, slot, nameless) } {
+            match unsafe { self.arena.vacate(&self.own, slot, nameless, &mut || ()) } {
                 Ok(_ties) => return,
                 Err(farewell) => tell(farewell.linkers.len()),
             }

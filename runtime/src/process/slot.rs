@@ -409,6 +409,12 @@ impl Slot {
         }
     }
 
+    /// Whether `terminate` was called for the tenant of this generation, by itself or others.
+    pub(crate) fn is_marked(&self, generation: u32) -> bool {
+        // Relaxed: nothing is looked at on its word.
+        self.token.terminate.load(Ordering::Relaxed) == generation
+    }
+
     /// The tenant ends itself: the mark without an event.
     ///
     /// # Safety

@@ -173,6 +173,7 @@ pub(crate) fn spawn<P: Process>(
             process,
         });
     }
+    manager.population().count_spawn(manager.scheduler());
     let extra = Extra {
         handlers: Handlers::new(),
         links: None,

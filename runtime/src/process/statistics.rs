@@ -6,7 +6,9 @@ pub(super) const FIRST_EVENT: usize = counters::FIRST_FREE;
 pub(super) const UNHANDLED: usize = FIRST_EVENT + EventKind::ALL.len();
 pub(super) const ENDED: usize = UNHANDLED + 1;
 pub(super) const PANICKED: usize = ENDED + 1;
-pub(super) const LAST: usize = PANICKED;
+/// By a worker of the runtime.
+pub(super) const SPAWNED: usize = PANICKED + 1;
+pub(super) const LAST: usize = SPAWNED;
 const _: () = assert!(LAST < counters::COUNT);
 
 /// Events served, by kind.

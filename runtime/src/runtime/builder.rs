@@ -23,6 +23,9 @@ const MAX_WORKERS: usize = 1024;
 /// How many processes, and names of events, telemetry tells apart by default.
 const TELEMETRY_ENTRIES: usize = 1_024;
 
+/// The shortest time after which a handler counts as stuck: who looks wakes once in it.
+const SHORTEST_STUCK: Duration = Duration::from_millis(1);
+
 /// Sets up a [`Runtime`].
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build`"]
@@ -220,7 +223,8 @@ impl RuntimeBuilder {
     }
 
     /// Has handlers reported that run for longer than this: in the log, in [`Statistics::stuck`](crate::Statistics::stuck), and to
-    /// [`on_stuck`](Self::on_stuck). By default after what `LIBPROCESS_STUCK_AFTER` says (`500ms`, `5secs`), else never; zero: never.
+    /// [`on_stuck`](Self::on_stuck). By default after what `LIBPROCESS_STUCK_AFTER` says (`500ms`, `5secs`), else never; zero: never; less than a
+    /// millisecond: a millisecond.
     ///
     /// A handler that goes on is reported again after twice the time, four times, and so on. One that is blocked (in `wait`, `get` or `block_in_place`) is
     /// reported too, and that it is blocked. The time is that of the machine, also while the runtime's clock is paused.
@@ -317,7 +321,7 @@ impl RuntimeBuilder {
             .report_stuck_after
             .or_else(|| environment::duration(environment::STUCK_AFTER))
             .filter(|time| !time.is_zero())
-            .map(|time| Watch::new(time, on_stuck));
+            .map(|time| Watch::new(time.max(SHORTEST_STUCK), on_stuck));
         let watch_name = format!("{}-watch", self.name);
         let scheduler = Arc::new(Scheduler::new(Configuration {
             name: self.name,

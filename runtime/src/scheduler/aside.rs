@@ -21,11 +21,11 @@
 //! in the window before, it stays aside; else it comes back, and waits twice as long as last time, up to a second, before it tries again.
 //!
 //! *The stay.* In slices of up to a millisecond it looks whether the others go on as well. When the stay is over it comes back, as what is done may
-//! have changed, and the first window tells: the next stay is twice as long, up to 100 ms. So what is lost by looking is about one part in two hundred.
+//! have changed, and the first window tells: the next stay is twice as long, up to 50 ms. So what is lost by looking is about one part in a hundred.
 //!
 //! # What can go wrong
 //!
-//! * *All stand aside.* One at most less than there are may, by a compare-and-swap of their number.
+//! * *All stand aside.* One at most less than there are may, by a compare-and-swap of their number; and only one at a time is on trial.
 //! * *The others sleep when the work is put.* Who stands aside puts its work as any thread does: and wakes a sleeper, if nobody searches. To the
 //!   others it counts as awake, and so nobody waits for it to search, or tries to wake it.
 //! * *The last worker goes into a long handler.* What waits for it waits for a slice longer: then nothing was done, and the worker comes back.
@@ -38,7 +38,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use crate::facade::atomic::{AtomicUsize, Ordering};
+use crate::facade::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// A window is at least so long, and so is a trial. In random schedules any time is long enough, so that whoever takes turns stands aside.
 const WINDOW: Duration = Duration::from_micros(if cfg!(libprocess_shuttle) { 0 } else { 300 });
@@ -54,7 +54,7 @@ const GAIN: f64 = 1.1;
 const LOSS: f64 = 0.7;
 const LONGEST_SLICE: Duration = Duration::from_millis(1);
 const FIRST_STAY: Duration = Duration::from_millis(2);
-const LONGEST_STAY: Duration = Duration::from_millis(100);
+const LONGEST_STAY: Duration = Duration::from_millis(50);
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Turns between two looks at the time. Few in random schedules, and more than there are in loom's, to which each look is a hundred steps.
@@ -63,13 +63,18 @@ const FEWEST_TURNS: u32 = if cfg!(libprocess_shuttle) {
 } else if cfg!(libprocess_loom) {
     1 << 30
 } else {
-    16
+    1
 };
-const MOST_TURNS: u32 = 4096;
+const MOST_TURNS: u32 = if cfg!(libprocess_loom) { 1 << 30 } else { 256 };
+/// As how many turns one counts that was long, as it used up a budget of events: so that looks do not become rare where events are dear.
+const LONG_TURN: u32 = 64;
+const LONGEST_LOAD: usize = 16;
 
 /// How many stand aside, of all workers.
 pub(super) struct Aside {
     standing: AtomicUsize,
+    /// Whether one of them is on trial: one at a time, so that none is given credit for another's.
+    trying: AtomicBool,
     most: usize,
 }
 
@@ -77,6 +82,7 @@ impl Aside {
     pub(super) fn new(workers: usize) -> Self {
         Self {
             standing: AtomicUsize::new(0),
+            trying: AtomicBool::new(false),
             most: workers.saturating_sub(1),
         }
     }
@@ -86,14 +92,32 @@ impl Aside {
         self.most > 0
     }
 
-    /// One more stands aside, if enough others do not. To be followed by `end`.
+    /// One more stands aside on trial, if enough others do not. To be followed by `tried`, and by `end`.
     fn begin(&self) -> bool {
-        // Relaxed: the number alone counts.
-        self.standing
+        // Relaxed, all of them: numbers and a flag that nothing is published with.
+        if self.trying.swap(true, Ordering::Relaxed) {
+            return false;
+        }
+        let begun = self
+            .standing
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |standing| {
                 (standing < self.most).then_some(standing + 1)
             })
-            .is_ok()
+            .is_ok();
+        if !begun {
+            self.tried();
+        }
+        begun
+    }
+
+    fn tried(&self) {
+        self.trying.store(false, Ordering::Relaxed);
+    }
+
+    /// The longest time between two looks of one that stands aside. The more there are, as each looks at the counters of all.
+    fn longest_slice(&self) -> Duration {
+        let load = self.standing.load(Ordering::Relaxed) / LONGEST_LOAD;
+        LONGEST_SLICE * u32::try_from(load.max(1)).unwrap_or(u32::MAX)
     }
 
     fn end(&self) {
@@ -189,23 +213,34 @@ impl Pace {
     /// A turn begins. True: `look` is due.
     #[inline]
     pub(super) fn turn(&self) -> bool {
+        self.all_turns.set(self.all_turns.get().wrapping_add(1));
         let left = self.turns_left.get() - 1;
         self.turns_left.set(left);
         left == 0
+    }
+
+    /// The turn was a long one.
+    #[inline]
+    pub(super) fn was_long(&self) {
+        self.turns_left
+            .set(self.turns_left.get().saturating_sub(LONG_TURN).max(1));
     }
 
     /// Ends the window, if it was long enough: then the worker looks after another one, and stands aside if that is worth a trial. True if it did.
     #[cold]
     #[inline(never)]
     pub(super) fn look(&self, stander: &impl Stander) -> bool {
-        let turns = self.turns.get();
-        self.turns_left.set(turns);
         if !stander.aside().is_possible() {
             self.fed_from_elsewhere.set(0);
             self.turns_left.set(u32::MAX);
             return false;
         }
-        self.all_turns.set(self.all_turns.get() + turns);
+        let stood = self.look_at_window(stander);
+        self.turns_left.set(self.turns.get());
+        stood
+    }
+
+    fn look_at_window(&self, stander: &impl Stander) -> bool {
         let now = stander.now();
         let Some(window) = self.window.get() else {
             self.begin_window(stander, now, false);
@@ -214,10 +249,13 @@ impl Pace {
         let length = now.saturating_duration_since(window.at);
         if length < WINDOW {
             // Few looks where turns are short.
-            self.turns.set((turns * 2).min(MOST_TURNS));
+            self.turns.set((self.turns.get() * 2).min(MOST_TURNS));
             return false;
         }
-        self.turns.set((turns / 2).max(FEWEST_TURNS));
+        // And many where they are long.
+        let windows = (length.as_nanos() / WINDOW.as_nanos().max(1)).max(2);
+        let turns = self.turns.get() / u32::try_from(windows).unwrap_or(u32::MAX);
+        self.turns.set(turns.max(FEWEST_TURNS));
         stander.look_after_others();
         let events = stander.done().wrapping_sub(window.done);
         let is_cheap = length <= CHEAP.saturating_mul(u32::try_from(events).unwrap_or(u32::MAX));
@@ -265,11 +303,15 @@ impl Pace {
             let rate = mark.rate(before);
             match best {
                 None if rate < together * GAIN => {
+                    stander.aside().tried();
                     self.not_before.set(Some(mark.at + self.pause.get()));
                     self.pause.set((self.pause.get() * 2).min(LONGEST_PAUSE));
                     return;
                 }
-                None => self.pause.set(FIRST_PAUSE),
+                None => {
+                    stander.aside().tried();
+                    self.pause.set(FIRST_PAUSE);
+                }
                 Some(best) if rate < best * LOSS => {
                     self.stay.set(FIRST_STAY);
                     return;
@@ -282,7 +324,7 @@ impl Pace {
             }
             best = Some(best.unwrap_or(0.0).max(rate));
             before = mark;
-            slice = (slice * 2).min(LONGEST_SLICE);
+            slice = (slice * 2).min(stander.aside().longest_slice());
         }
     }
 }
@@ -413,6 +455,36 @@ mod tests {
     }
 
     #[test]
+    fn one_turn_in_three_that_is_fed_from_elsewhere_is_enough() {
+        let stands = |part: u32| {
+            let (world, pace) = (World::new(6.0, 3.0, 20.0), Pace::new());
+            (0..10_000).any(|turn: u32| {
+                let stood = pace.turn() && pace.look(&world);
+                pace.fed(turn.is_multiple_of(part));
+                world.pass(Duration::from_micros(10), 6.0, 3.0);
+                stood
+            })
+        };
+        assert!(stands(2) && stands(3) && !stands(5));
+    }
+
+    #[test]
+    fn looks_become_frequent_where_turns_become_long() {
+        let (world, pace) = (World::new(6.0, 3.0, 20.0), Pace::new());
+        world.work(&pace, 20 * MILLISECOND, false);
+        let looks = (0..6).filter(|_| {
+            let due = pace.turn();
+            if due {
+                pace.look(&world);
+            }
+            pace.was_long();
+            world.pass(256 * MILLISECOND, 6.0, 3.0);
+            due
+        });
+        assert!(looks.count() >= 2);
+    }
+
+    #[test]
     fn a_change_while_it_stands_aside_brings_it_back_within_a_slice() {
         let (world, pace) = (World::new(6.0, 3.0, 20.0), Pace::new());
         pace.stay.set(LONGEST_STAY);
@@ -427,7 +499,11 @@ mod tests {
     #[test]
     fn one_at_least_goes_on() {
         let aside = Aside::new(3);
-        assert!(aside.begin() && aside.begin() && !aside.begin());
+        assert!(aside.begin() && !aside.begin(), "one trial at a time");
+        aside.tried();
+        assert!(aside.begin());
+        aside.tried();
+        assert!(!aside.begin());
         aside.end();
         assert!(aside.begin());
         assert!(!Aside::new(1).is_possible() && !Aside::new(1).begin());

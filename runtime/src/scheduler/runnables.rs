@@ -100,10 +100,10 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
     pub(super) fn look_after(
         &self,
         others: &mut Others,
-        local: &mut Q::Local,
+        (own, local): (usize, &mut Q::Local),
         counters: &Counters,
     ) {
-        let worker = others.next(self.workers);
+        let worker = others.next(self.workers, own);
         let now = self.queue.awaited(worker);
         let before = std::mem::replace(&mut others.seen[worker], now);
         if now.is_some()
@@ -260,10 +260,13 @@ pub(super) struct Others {
 }
 
 impl Others {
-    /// One after the other.
-    fn next(&mut self, workers: usize) -> usize {
+    /// One after the other, but for the one that looks.
+    fn next(&mut self, workers: usize, own: usize) -> usize {
         self.seen.resize(workers, None);
         self.last = (self.last + 1) % workers;
+        if self.last == own {
+            self.last = (self.last + 1) % workers;
+        }
         self.last
     }
 }

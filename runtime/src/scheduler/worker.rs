@@ -146,6 +146,7 @@ impl Worker {
     /// cost several times as much on two workers as on one.
     #[inline]
     pub(crate) fn enqueue_yielded(&self, runnable: Runnable, stray: bool) {
+        self.pace.was_long();
         // SAFETY: as in `enqueue`.
         match unsafe { (*self.seat.get()).as_mut() } {
             Some(_) if stray => self.scheduler.runnables.put_stray(runnable, &self.counters),
@@ -161,7 +162,8 @@ impl Worker {
     /// Runs what becomes runnable until the seat is lost or the scheduler shuts down.
     pub(super) fn work(&self) -> Stopped {
         loop {
-            if self.pace.turn() {
+            // With a seat only: without one this thread is a spare already, and must hear when it is given one.
+            if self.pace.turn() && self.has_seat() {
                 self.pace.look(self);
             }
             // SAFETY: as in `take_seat`: neither the run queue nor the semaphore calls back.
@@ -271,9 +273,11 @@ impl Stander for Worker {
         // SAFETY: as in `take_seat`: the run queue does not call back.
         if let Some(seat) = unsafe { (*self.seat.get()).as_mut() } {
             let others = &mut self.others.borrow_mut();
-            self.scheduler
-                .runnables
-                .look_after(others, seat.local(), &self.counters);
+            self.scheduler.runnables.look_after(
+                others,
+                (seat.index, &mut seat.local),
+                &self.counters,
+            );
         }
     }
 }

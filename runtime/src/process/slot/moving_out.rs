@@ -27,7 +27,8 @@ impl Slot {
     /// Moves the tenant out: from here on the pid names nobody. Gives the rest of its ties. The mailbox is closed.
     ///
     /// Refused while there is a name to be freed (asked for until `nameless`) or a linker to be told: that comes first, so that whoever finds the
-    /// pid to name nobody knows that it is done. Most processes have neither, and are moved out in one step.
+    /// pid to name nobody knows that it is done. Most processes have neither, and are moved out in one step. `count_out` is called under the lock, when
+    /// nothing is left to be told and the pid names somebody still.
     ///
     /// # Safety
     ///
@@ -36,6 +37,7 @@ impl Slot {
         &self,
         limit: u32,
         nameless: bool,
+        count_out: &mut dyn FnMut(),
     ) -> Result<(Option<Box<Ties>>, Vacated), Farewell> {
         let mut ties = lock(&self.token.ties);
         if let Some(ties) = ties.as_mut()
@@ -47,6 +49,7 @@ impl Slot {
                 linkers: std::mem::take(&mut ties.linkers),
             });
         }
+        count_out();
         let taken = ties.take();
         // SAFETY: under the `ties` lock; the token is gone.
         self.tenant.with_mut(|tenant| unsafe {
