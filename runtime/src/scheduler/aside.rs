@@ -210,11 +210,11 @@ impl Pace {
             .set(self.fed_from_elsewhere.get() + u32::from(from_elsewhere));
     }
 
-    /// A turn begins. True: `look` is due.
+    /// A turn begins. True: `look` is due, until it is done.
     #[inline]
     pub(super) fn turn(&self) -> bool {
         self.all_turns.set(self.all_turns.get().wrapping_add(1));
-        let left = self.turns_left.get() - 1;
+        let left = self.turns_left.get().saturating_sub(1);
         self.turns_left.set(left);
         left == 0
     }
@@ -494,6 +494,16 @@ mod tests {
         let slept = world.slept.get();
         assert!(slept <= moment + 2 * LONGEST_SLICE, "{slept:?}");
         assert_eq!(pace.stay.get(), FIRST_STAY);
+    }
+
+    #[test]
+    fn a_look_is_due_until_it_is_done() {
+        let (world, pace) = (World::new(6.0, 3.0, 20.0), Pace::new());
+        while !pace.turn() {}
+        assert!(pace.turn() && pace.turn());
+        pace.look(&world);
+        pace.look(&world);
+        assert!(!pace.turn());
     }
 
     #[test]

@@ -163,7 +163,7 @@ impl Worker {
     pub(super) fn work(&self) -> Stopped {
         loop {
             // With a seat only: without one this thread is a spare already, and must hear when it is given one.
-            if self.pace.turn() && self.has_seat() {
+            if self.has_seat() && self.pace.turn() {
                 self.pace.look(self);
             }
             // SAFETY: as in `take_seat`: neither the run queue nor the semaphore calls back.
