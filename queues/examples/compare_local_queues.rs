@@ -110,8 +110,12 @@ impl Local for St3 {
     }
 
     fn push(&mut self, item: usize) {
-        // Never more than `WAITING`.
-        assert!(self.0.push(item).is_ok());
+        // Full only while a thief that was interrupted has places in hand.
+        let mut item = item;
+        while let Err(back) = self.0.push(item) {
+            item = back;
+            thread::yield_now();
+        }
     }
 
     fn pop(&mut self) -> Option<usize> {
