@@ -296,9 +296,7 @@ impl Population {
     /// Counts the spawn of one that is in.
     pub(super) fn count_spawn(&self, scheduler: &Scheduler) {
         Worker::with_current(|worker| match worker {
-            Some(worker) if std::ptr::eq(&raw const **worker.scheduler(), scheduler) => {
-                worker.counters().add(SPAWNED, 1);
-            }
+            Some(worker) if worker.is_of(scheduler) => worker.counters().add(SPAWNED, 1),
             // Relaxed: a statistic.
             _ => {
                 self.spawned_outside.fetch_add(1, Ordering::Relaxed);

@@ -117,9 +117,7 @@ pub(super) fn schedule(slot: &Slot, worker: Option<&Worker>) {
         )
     };
     match worker {
-        Some(worker) if std::ptr::eq(&raw const **worker.scheduler(), scheduler) => {
-            worker.enqueue_new(runnable);
-        }
+        Some(worker) if worker.is_of(scheduler) => worker.enqueue_new(runnable),
         // SAFETY: as above.
         _ => unsafe { Scheduler::enqueue_from_outside(scheduler, runnable) },
     }

@@ -68,7 +68,8 @@ const FEWEST_TURNS: u32 = if cfg!(libprocess_shuttle) {
 const MOST_TURNS: u32 = if cfg!(libprocess_loom) { 1 << 30 } else { 256 };
 /// As how many turns one counts that was long, as it used up a budget of events: so that looks do not become rare where events are dear.
 const LONG_TURN: u32 = 64;
-const LONGEST_LOAD: usize = 16;
+/// For every so many that stand aside, each looks that much more rarely.
+const MANY: usize = 16;
 
 /// How many stand aside, of all workers.
 pub(super) struct Aside {
@@ -116,8 +117,8 @@ impl Aside {
 
     /// The longest time between two looks of one that stands aside. The more there are, as each looks at the counters of all.
     fn longest_slice(&self) -> Duration {
-        let load = self.standing.load(Ordering::Relaxed) / LONGEST_LOAD;
-        LONGEST_SLICE * u32::try_from(load.max(1)).unwrap_or(u32::MAX)
+        let times = self.standing.load(Ordering::Relaxed) / MANY;
+        LONGEST_SLICE * u32::try_from(times.max(1)).unwrap_or(u32::MAX)
     }
 
     fn end(&self) {

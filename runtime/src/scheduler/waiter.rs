@@ -100,9 +100,7 @@ impl SeatWaiter {
             Runnable::new(NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()).cast())
         };
         Worker::with_current(|worker| match worker {
-            Some(worker) if Arc::ptr_eq(worker.scheduler(), &self.scheduler) => {
-                worker.enqueue_new(token);
-            }
+            Some(worker) if worker.is_of(Arc::as_ptr(&self.scheduler)) => worker.enqueue_new(token),
             // SAFETY: the scheduler is kept alive by this waiter.
             _ => unsafe { Scheduler::enqueue_from_outside(Arc::as_ptr(&self.scheduler), token) },
         });

@@ -82,9 +82,10 @@ impl Worker {
         CURRENT.with(Cell::get).addr()
     }
 
+    /// Whether this is one of that scheduler's workers.
     #[inline]
-    pub(crate) fn scheduler(&self) -> &Arc<Scheduler> {
-        &self.scheduler
+    pub(crate) fn is_of(&self, scheduler: *const Scheduler) -> bool {
+        std::ptr::eq(Arc::as_ptr(&self.scheduler), scheduler)
     }
 
     /// What runs now was last fed by the worker with this address (`address`), which may be none.
