@@ -254,6 +254,20 @@ pub trait RunQueue<T: Send>: Send + Sync + Sized {
         self.kept(worker)
     }
 
+    /// How many turns all workers together have had, with wrap-around: each [`dequeue`](Self::dequeue) is one. Zero where nobody counts.
+    ///
+    /// ```
+    /// use libprocess_queues::run::{RunQueue, WorkStealingRunQueue};
+    ///
+    /// let queue = WorkStealingRunQueue::<u8>::new(2);
+    /// queue.dequeue(&mut queue.local(0));
+    /// queue.dequeue(&mut queue.local(1));
+    /// assert_eq!(queue.turns(), 2);
+    /// ```
+    fn turns(&self) -> u32 {
+        0
+    }
+
     /// Takes for another worker what waits for the one with this number: what that one keeps, else half of the rest, of which the oldest is
     /// given. Nothing if both are the same.
     ///
@@ -306,6 +320,20 @@ pub trait RunQueue<T: Send>: Send + Sync + Sized {
     /// ```
     fn has_shared(&self) -> bool {
         !self.is_empty()
+    }
+
+    /// How many items that [`enqueue`](Self::enqueue) put in wait for whoever comes first, and belong to no worker yet: a snapshot.
+    ///
+    /// ```
+    /// use libprocess_queues::run::{RunQueue, WorkStealingRunQueue};
+    ///
+    /// let queue = WorkStealingRunQueue::new(1);
+    /// queue.enqueue_local(&mut queue.local(0), "next");
+    /// queue.enqueue("for all");
+    /// assert_eq!(queue.injected(), 1);
+    /// ```
+    fn injected(&self) -> usize {
+        self.len()
     }
 
     /// How many items are in the queue: a snapshot, which may have changed already.

@@ -33,6 +33,17 @@
 //! will not fall asleep soon, wakes a sleeper if it is still set. So a worker that goes into a long handler after it kept something needs call nobody again.
 //!
 //! A runtime in which nothing happens has no watcher, and sleeps.
+//!
+//! # What comes from outside
+//!
+//! A thread that is no worker, and feeds a worker at work faster than that one can sleep, would wake a second worker for every few items: two calls of
+//! the kernel for work of less than a microsecond, and where there are as many workers as cores, three busy threads. So what comes from outside while somebody is
+//! awake wakes nobody, if there is a watcher: one at work comes to it after its turn, and asks for it before it sleeps. At each look the watcher
+//! reckons, from the turns that were taken, how many may wait until the last of them waits longer than a wake-up is worth: the *patience* of those
+//! outside. What is more than that it takes itself, and whoever finds more than that when putting something in wakes a sleeper. The stretches are
+//! short while things come from outside; once none came for some stretches there is no patience, and the next one that puts in wakes the watcher.
+//!
+//! The last one awake looks on for some microseconds before it sleeps, as a searcher: a thread that posts, or waits for an answer and posts again, finds it awake.
 
 use crate::facade::atomic::{AtomicU8, AtomicU32, Ordering, fence};
 use crate::facade::weakened;
@@ -40,6 +51,11 @@ use crate::facade::weakened;
 const NOBODY: u8 = 0;
 const CALLED: u8 = 1;
 const WATCHED: u8 = 2;
+
+/// Who puts in from outside asks so often how much waits there: the question costs a line that those at work write.
+const POSTS_A_LOOK: u32 = 16;
+/// How many may wait until the watcher has reckoned for the first time.
+pub(super) const FIRST_PATIENCE: u32 = 16;
 
 #[derive(Clone, Copy)]
 struct Word(u32);
@@ -63,6 +79,16 @@ pub(super) struct Idle {
     word: AtomicU32,
     watch: AtomicU8,
     workers: u32,
+    outside: Outside,
+}
+
+/// What those outside write, on lines of its own.
+#[repr(align(128))]
+struct Outside {
+    /// How often something came while there was a watcher; lossy, as nobody needs all of them.
+    posts: AtomicU32,
+    /// How many may wait. Zero: whoever puts in wakes the watcher.
+    patience: AtomicU32,
 }
 
 impl Idle {
@@ -73,6 +99,10 @@ impl Idle {
             word: AtomicU32::new(workers * ONE_AWAKE),
             watch: AtomicU8::new(NOBODY),
             workers,
+            outside: Outside {
+                posts: AtomicU32::new(0),
+                patience: AtomicU32::new(0),
+            },
         }
     }
 
@@ -98,6 +128,72 @@ impl Idle {
             return false;
         }
         self.claim(word)
+    }
+
+    /// To be called after work came from outside, where workers can watch over one another; `backlog` tells how much of that waits. True: the caller must
+    /// signal the semaphore, once.
+    #[inline]
+    pub(super) fn claim_for_outsider(&self, backlog: impl FnOnce() -> usize) -> bool {
+        if self.workers == 1 {
+            return self.claim_only();
+        }
+        self.between("idle-put");
+        // Relaxed: ordered by the fence.
+        let word = Word(self.word.load(Ordering::Relaxed));
+        if word.searching() > 0 || word.awake() == self.workers {
+            return false;
+        }
+        if word.awake() == 0 {
+            return self.claim(word);
+        }
+        self.is_overdue(backlog) && self.claim(word)
+    }
+
+    /// Whether what came from outside shall not wait for one that is awake.
+    fn is_overdue(&self, backlog: impl FnOnce() -> usize) -> bool {
+        // Relaxed: as in `kept`.
+        match self.watch.load(Ordering::Relaxed) {
+            NOBODY => {
+                let called = self.watch.compare_exchange(
+                    NOBODY,
+                    CALLED,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                );
+                return called.is_ok();
+            }
+            // Whoever called it has woken one that will have looked for work before it watches.
+            CALLED => return false,
+            _ => {}
+        }
+        // Relaxed: a look that is missed is made up for by the next one, or by the watcher.
+        let patience = self.outside.patience.load(Ordering::Relaxed);
+        if patience == 0 {
+            return true;
+        }
+        let posts = self.outside.posts.load(Ordering::Relaxed).wrapping_add(1);
+        self.outside.posts.store(posts, Ordering::Relaxed);
+        posts.is_multiple_of(patience.min(POSTS_A_LOOK)) && backlog() > patience as usize
+    }
+
+    /// How often something came from outside while there was patience.
+    pub(super) fn posts(&self) -> u32 {
+        // Relaxed: compared with a later look.
+        self.outside.posts.load(Ordering::Relaxed)
+    }
+
+    /// The watcher tells how many that came from outside may wait. Zero: it does not look often enough for any.
+    pub(super) fn set_patience(&self, patience: u32) {
+        // Relaxed: who misses the change waits for the watcher's next look.
+        if self.outside.patience.load(Ordering::Relaxed) != patience {
+            self.outside.patience.store(patience, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the caller, which is awake, is so alone.
+    pub(super) fn is_alone(&self) -> bool {
+        // Relaxed: a guess, by which the caller looks on for a while or not.
+        Word(self.word.load(Ordering::Relaxed)).awake() == 1
     }
 
     /// As `claim_sleeper`, from the worker itself: where there is one worker, that one is awake.

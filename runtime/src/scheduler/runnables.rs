@@ -12,7 +12,7 @@ use libprocess_queues::run::{Placed, RunQueue};
 use libprocess_semaphore::{FutexParker, Semaphore, Wakeup};
 
 use super::counters::{Counters, PARKS, STEALS, WAKE_UPS};
-use super::idle::Idle;
+use super::idle::{FIRST_PATIENCE, Idle};
 use crate::facade::{now, weakened};
 
 /// How often a worker asks the others before it sleeps. A round costs one look at each; the semaphore looks on for a while after that.
@@ -26,6 +26,15 @@ const ROUNDS: u32 = if cfg!(any(libprocess_loom, libprocess_shuttle)) {
 /// goes on taking turns is looked at less and less often.
 const FIRST_STRETCH: Duration = Duration::from_micros(20);
 const LONGEST_STRETCH: Duration = Duration::from_millis(1);
+/// Its longest while things come from outside, which nobody is woken for then.
+const ATTENTIVE_STRETCH: Duration = Duration::from_micros(160);
+/// How long something from outside may wait for those at work, as reckoned, before another worker is woken for it. A few times what
+/// waking one costs.
+const WORTH_WAKING: Duration = Duration::from_micros(20);
+
+/// How long the last one awake looks on before it sleeps: about what a sleep and the call that ends it cost, so that it never costs more than twice
+/// what knowing the future would ("Competitive Randomized Algorithms for Nonuniform Problems", Karlin and others, 1990).
+const LOOK_ON: Duration = Duration::from_micros(10);
 
 pub(crate) struct Runnables<T, Q, S> {
     queue: Q,
@@ -34,6 +43,8 @@ pub(crate) struct Runnables<T, Q, S> {
     workers: usize,
     /// Whether a sleeper watches what others keep.
     watched: bool,
+    /// How long the last one awake looks on.
+    look_on: Duration,
     items: PhantomData<fn(T) -> T>,
 }
 
@@ -45,6 +56,20 @@ enum Slept<T> {
     Decommissioned,
 }
 
+/// The clock is read once in so many looks.
+const LOOKS_A_GLANCE: u32 = 16;
+
+/// Nothing where there is one core, on which nobody can put anything in meanwhile; and in models, in which no time passes.
+fn look_on() -> Duration {
+    if cfg!(any(libprocess_loom, libprocess_shuttle))
+        || std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1)
+    {
+        Duration::ZERO
+    } else {
+        LOOK_ON
+    }
+}
+
 impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
     pub(crate) fn new(workers: usize, semaphore: S) -> Self {
         Self {
@@ -54,6 +79,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             workers,
             // To loom, in which no time passes, the watcher's looks would be without end.
             watched: Q::KEEPS && workers > 1 && !cfg!(libprocess_loom),
+            look_on: look_on(),
             items: PhantomData,
         }
     }
@@ -66,7 +92,11 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
     #[inline]
     pub(crate) fn put(&self, item: T) -> bool {
         self.queue.enqueue(item);
-        let wake = self.idle.claim_sleeper();
+        let wake = if Q::KEEPS {
+            self.idle.claim_for_outsider(|| self.queue.injected())
+        } else {
+            self.idle.claim_sleeper()
+        };
         if wake && !weakened("put-wakes") {
             self.semaphore.signal();
         }
@@ -173,6 +203,9 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
                 }
                 return Some(item);
             }
+            if searching && self.look_on() {
+                continue;
+            }
             self.idle.fall_asleep(searching);
             // It may be this very worker that wakes.
             if !weakened("sleep-looks-again")
@@ -182,7 +215,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
                 self.wake(counters);
             }
             counters.add(PARKS, 1);
-            match self.sleep(parker) {
+            match self.sleep(local, parker) {
                 Slept::Signalled => searching = true,
                 Slept::Took(item) => {
                     counters.add(STEALS, 1);
@@ -214,8 +247,27 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
         None
     }
 
-    fn sleep(&self, parker: &Arc<FutexParker>) -> Slept<T> {
-        let mut watch = (self.watched && self.idle.take_watch()).then(|| Watch::new(self.workers));
+    /// Looks on for a while, in the last one awake. True: there is something.
+    fn look_on(&self) -> bool {
+        if self.look_on.is_zero() || !self.idle.is_alone() {
+            return false;
+        }
+        let began = now();
+        loop {
+            for _ in 0..LOOKS_A_GLANCE {
+                if self.queue.has_shared() {
+                    return true;
+                }
+                std::hint::spin_loop();
+            }
+            if now() - began >= self.look_on || !self.idle.is_alone() {
+                return false;
+            }
+        }
+    }
+
+    fn sleep(&self, local: &mut Q::Local, parker: &Arc<FutexParker>) -> Slept<T> {
+        let mut watch = (self.watched && self.idle.take_watch()).then(|| self.begin_watch());
         loop {
             let deadline = watch.as_ref().map(|watch| now() + watch.stretch);
             match self.semaphore.wait_with(parker, deadline) {
@@ -232,16 +284,25 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
                 Err(error) => unreachable!("{error}"),
             }
             let Some(looks) = &mut watch else { continue };
-            if let Some(item) = looks.look(&self.queue) {
+            if let Some(item) = looks.look(&self.queue, local, &self.idle) {
                 self.idle.pass_watch();
                 return Slept::Took(item);
             }
             if self.idle.all_asleep() {
                 self.idle.leave_watch();
-                if self.idle.all_asleep() || !self.idle.take_watch() {
-                    watch = None;
-                }
+                watch =
+                    (!self.idle.all_asleep() && self.idle.take_watch()).then(|| self.begin_watch());
             }
+        }
+    }
+
+    fn begin_watch(&self) -> Watch {
+        self.idle.set_patience(FIRST_PATIENCE);
+        Watch {
+            seen: vec![None; self.workers],
+            posts: self.idle.posts(),
+            turns: self.queue.turns(),
+            stretch: FIRST_STRETCH,
         }
     }
 
@@ -275,20 +336,37 @@ impl Others {
 struct Watch {
     /// By worker: how many turns the one had had that kept something.
     seen: Vec<Option<u32>>,
+    posts: u32,
+    turns: u32,
+    /// How long the sleep before the next look is.
     stretch: Duration,
 }
 
 impl Watch {
-    fn new(workers: usize) -> Self {
-        Self {
-            seen: vec![None; workers],
-            stretch: FIRST_STRETCH,
-        }
-    }
+    /// Takes what has been kept since the last look by a worker that has not taken a turn, and what came from outside and waits for too long.
+    fn look<T: Send, Q: RunQueue<T>>(
+        &mut self,
+        queue: &Q,
+        local: &mut Q::Local,
+        idle: &Idle,
+    ) -> Option<T> {
+        let patience = self.reckon(queue.turns());
+        let posts = idle.posts();
+        let longest = if std::mem::replace(&mut self.posts, posts) == posts {
+            LONGEST_STRETCH
+        } else {
+            ATTENTIVE_STRETCH
+        };
+        self.stretch = (self.stretch * 2).min(longest);
+        let attentive = self.stretch <= ATTENTIVE_STRETCH;
+        idle.set_patience(if attentive { patience.max(1) } else { 0 });
 
-    /// Takes what has been kept since the last look by a worker that has not taken a turn.
-    fn look<T: Send, Q: RunQueue<T>>(&mut self, queue: &Q) -> Option<T> {
-        self.stretch = (self.stretch * 2).min(LONGEST_STRETCH);
+        if queue.injected() > patience as usize
+            && !weakened("watcher-takes-injected")
+            && let Some(item) = queue.steal(local)
+        {
+            return Some(item);
+        }
         for (worker, seen) in self.seen.iter_mut().enumerate() {
             let now = queue.kept(worker);
             let before = std::mem::replace(seen, now);
@@ -300,5 +378,12 @@ impl Watch {
             }
         }
         None
+    }
+
+    /// How many may wait in the injector: as many as those at work get done in a short while, by the turns since the last look.
+    fn reckon(&mut self, turns: u32) -> u32 {
+        let taken = turns.wrapping_sub(std::mem::replace(&mut self.turns, turns));
+        let share = WORTH_WAKING.as_nanos() as f64 / self.stretch.as_nanos() as f64;
+        (f64::from(taken) * share) as u32
     }
 }

@@ -418,6 +418,14 @@ fn weakened_a_watcher_that_is_woken_does_not_pass_the_watch_on() {
     });
 }
 
+#[cfg(feature = "work-stealing-run-queue")]
+#[test]
+fn weakened_a_watcher_leaves_what_came_from_outside() {
+    must_fail("watcher-takes-injected", ASLEEP, || {
+        PASSED_ON.play();
+    });
+}
+
 #[test]
 fn weakened_each_waker_makes_a_token() {
     must_fail("resume-once", &["two seats", "a token is left"], || {

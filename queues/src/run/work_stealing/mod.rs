@@ -291,6 +291,12 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
         (part.next.is_full() || part.ring.len() > 0).then(|| part.turns.load(Ordering::Relaxed))
     }
 
+    fn turns(&self) -> u32 {
+        // Relaxed: as in `kept`.
+        let of_part = |part: &Arc<Part<T>>| part.turns.load(Ordering::Relaxed);
+        self.parts.iter().map(of_part).fold(0, u32::wrapping_add)
+    }
+
     fn relieve(&self, local: &mut WorkStealingLocal<T>, worker: usize) -> Option<T> {
         let part = &self.parts[worker];
         if Arc::ptr_eq(part, &local.part) {
@@ -303,6 +309,10 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
 
     fn has_shared(&self) -> bool {
         !self.injector.is_empty() || self.parts.iter().any(|part| part.ring.len() > 0)
+    }
+
+    fn injected(&self) -> usize {
+        self.injector.len()
     }
 
     fn len(&self) -> usize {
