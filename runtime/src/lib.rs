@@ -49,7 +49,11 @@ mod executor;
 mod facade;
 mod functions;
 mod future;
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub mod net;
 mod process;
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+mod reactor;
 mod runtime;
 mod scheduler;
 pub mod sync;
@@ -76,6 +80,8 @@ pub use process::{
     SpawnOptions, Statistics, TerminateEvent, TrySendError, Upid, WaitStatus, WithContext, defer,
     defer_with, delay, delay_with, repeat_in,
 };
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub use reactor::{ReactorKind, ReactorUnavailable};
 pub use runtime::{BuildError, Runtime, RuntimeBuilder};
 
 #[doc(hidden)]

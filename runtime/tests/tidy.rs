@@ -12,11 +12,11 @@ const REACH: usize = 14;
 const FLOORS: [&[&str]; 7] = [
     &["facade"],
     &["future"],
-    &["clock"],
+    &["clock", "reactor"],
     &["scheduler"],
     &["process"],
     &["runtime", "functions", "back_pressure"],
-    &["executor", "sync", "time_series", "testing"],
+    &["executor", "net", "sync", "time_series", "testing"],
 ];
 
 fn workspace() -> PathBuf {

@@ -124,6 +124,7 @@ impl KernelSemaphore {
 
 impl Semaphore for KernelSemaphore {
     const NAME: &'static str = "kernel";
+    const SLEEPS_IN_PARKER: bool = false;
 
     fn with_capacity(_capacity: usize) -> Self {
         KernelSemaphore::new()

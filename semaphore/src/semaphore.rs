@@ -42,6 +42,16 @@ pub trait Semaphore: Send + Sync + Sized + 'static {
     /// ```
     const NAME: &'static str;
 
+    /// Whether [`wait_with`](Self::wait_with) sleeps in the parker it is given, so that the parker may end the wait for a reason of its own.
+    ///
+    /// ```
+    /// use libprocess_semaphore::{KernelSemaphore, LifoFixedSizeSemaphore, Semaphore};
+    ///
+    /// assert!(LifoFixedSizeSemaphore::SLEEPS_IN_PARKER);
+    /// assert!(!KernelSemaphore::SLEEPS_IN_PARKER);
+    /// ```
+    const SLEEPS_IN_PARKER: bool;
+
     /// Makes a semaphore with no signals kept, on which at most `capacity` threads may wait at one
     /// time. A kind without such a limit ignores the figure.
     ///

@@ -223,6 +223,8 @@ impl ProcessManager {
             steals: counts[counters::STEALS],
             wake_ups: counts[counters::WAKE_UPS],
             stood_aside: counts[counters::STOOD_ASIDE],
+            #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+            reactor: self.scheduler.ports().kind(),
             blocked: counts[counters::BLOCKED],
             stuck: self.recorder.stuck(),
             threads: self.scheduler.thread_count(),

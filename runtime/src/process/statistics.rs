@@ -75,6 +75,9 @@ pub struct Statistics {
     pub wake_ups: u64,
     /// Times a worker stood aside, because the others might do more without it: where events are cheap and go back and forth between workers.
     pub stood_aside: u64,
+    /// What does the I/O, once there was a first socket.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub reactor: Option<crate::reactor::ReactorKind>,
     /// Times a handler blocked in `wait`, `get` or `block_in_place` and another thread took over.
     pub blocked: u64,
     /// Handlers that were reported to run for longer than they may, each once: see

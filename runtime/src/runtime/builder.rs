@@ -37,6 +37,8 @@ pub struct RuntimeBuilder {
     max_blocked_threads: usize,
     max_async_threads: usize,
     pin: bool,
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    reactor: Option<crate::reactor::ReactorKind>,
     on_worker_start: Option<OnWorkerStart>,
     telemetry: Option<bool>,
     telemetry_entries: usize,
@@ -99,6 +101,10 @@ pub enum BuildError {
         "the workers cannot be pinned: the operating system does not tell which cores there are"
     )]
     NoCores,
+    /// The reactor that was asked for cannot be had.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    #[error(transparent)]
+    Reactor(#[from] crate::reactor::ReactorUnavailable),
     /// The operating system refused a thread.
     #[error("a worker thread could not be started")]
     Thread(#[from] std::io::Error),
@@ -114,6 +120,8 @@ impl RuntimeBuilder {
             max_blocked_threads: 256,
             max_async_threads: 256,
             pin: false,
+            #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+            reactor: None,
             on_worker_start: None,
             telemetry: None,
             telemetry_entries: TELEMETRY_ENTRIES,
@@ -169,6 +177,21 @@ impl RuntimeBuilder {
     /// otherwise, use [`on_worker_start`](Self::on_worker_start).
     pub fn pin_workers(mut self, pin: bool) -> Self {
         self.pin = pin;
+        self
+    }
+
+    /// Which reactor does the I/O. By default `LIBPROCESS_REACTOR` says, `io_uring` or `epoll`; else it is io_uring where the kernel allows that,
+    /// and epoll where not. Where it is asked for, here or there, and cannot be had, [`build`](Self::build) says so.
+    ///
+    /// ```
+    /// use libprocess::{ReactorKind, Runtime};
+    ///
+    /// let runtime = Runtime::builder().reactor(ReactorKind::Epoll).build()?;
+    /// # Ok::<(), libprocess::BuildError>(())
+    /// ```
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub fn reactor(mut self, kind: crate::reactor::ReactorKind) -> Self {
+        self.reactor = Some(kind);
         self
     }
 
@@ -314,6 +337,13 @@ impl RuntimeBuilder {
         } else {
             Vec::new()
         };
+        #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+        let ports = {
+            let asked = self
+                .reactor
+                .or_else(|| environment::reactor(environment::REACTOR));
+            crate::reactor::Ports::new(Scheduler::drivers(workers), asked)?
+        };
         let pool = Pool::new(format!("{}-async", self.name), self.max_async_threads);
         let clock = Clock::new(format!("{}-clock", self.name));
         let on_stuck = self.on_stuck.map(|Called(f)| f);
@@ -329,6 +359,8 @@ impl RuntimeBuilder {
             semaphore_slots: slots,
             max_blocked_threads: self.max_blocked_threads,
             cores,
+            #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+            ports,
         }));
         let manager = ProcessManager::new(
             scheduler,

@@ -16,6 +16,16 @@ pub(super) const TELEMETRY: &str = "LIBPROCESS_TELEMETRY";
 /// The variable that says for how long a handler may run before it is reported.
 pub(super) const STUCK_AFTER: &str = "LIBPROCESS_STUCK_AFTER";
 
+/// The variable that says which reactor does the I/O.
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(super) const REACTOR: &str = "LIBPROCESS_REACTOR";
+
+/// What a variable says, if it names a reactor.
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(super) fn reactor(variable: &str) -> Option<crate::reactor::ReactorKind> {
+    value(variable, "io_uring or epoll", |text| text.parse().ok())
+}
+
 /// What a variable says, if it is a number of the range. Anything else is reported and ignored.
 pub(super) fn number<T>(variable: &str, range: RangeInclusive<T>) -> Option<T>
 where

@@ -20,7 +20,9 @@
 
 mod aside;
 pub(crate) mod counters;
+mod holder;
 mod idle;
+mod io;
 #[cfg(all(test, any(libprocess_loom, libprocess_shuttle)))]
 mod model_script;
 #[cfg(all(test, libprocess_loom))]
@@ -86,6 +88,8 @@ pub(crate) struct Configuration {
     pub(crate) max_blocked_threads: usize,
     /// The cores that seats are pinned to, in turn; empty: none.
     pub(crate) cores: Vec<core_affinity::CoreId>,
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub(crate) ports: Arc<crate::reactor::Ports>,
 }
 
 pub(crate) struct Scheduler {
@@ -97,6 +101,9 @@ pub(crate) struct Scheduler {
     visits_ended: AtomicU64,
     /// Tokens that were given up outside of the scheduler's threads.
     given_up_outside: AtomicU64,
+    /// Where the next operation of a thread that is no worker goes.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    next_port: AtomicU64,
     configuration: Configuration,
     threads: Mutex<Threads>,
 }
@@ -132,6 +139,8 @@ impl Scheduler {
             visits_begun: AtomicU64::new(0),
             visits_ended: AtomicU64::new(0),
             given_up_outside: AtomicU64::new(0),
+            #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+            next_port: AtomicU64::new(0),
             configuration,
             threads: Mutex::new(Threads {
                 alive: 0,
@@ -149,6 +158,52 @@ impl Scheduler {
 
     pub(crate) fn workers(&self) -> usize {
         self.configuration.workers
+    }
+
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub(crate) fn ports(&self) -> &Arc<crate::reactor::Ports> {
+        &self.configuration.ports
+    }
+
+    /// The seat in whose port the caller begins operations: the calling worker's, or any if the caller is none.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub(crate) fn seat_for_io(&self) -> usize {
+        self.own_seat().unwrap_or_else(|| {
+            // Relaxed: only to spread them.
+            self.next_port.fetch_add(1, Ordering::Relaxed) as usize % self.workers()
+        })
+    }
+
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub(crate) fn begin_io(&self, seat: usize, operation: crate::reactor::Operation) {
+        let own = self.own_seat() == Some(seat);
+        self.ports().begin(seat, own, operation);
+        self.runnables.wake_for_io();
+    }
+
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub(crate) fn cancel_io(&self, seat: usize, id: crate::reactor::OperationId) {
+        self.ports().cancel(seat, self.own_seat() == Some(seat), id);
+        self.runnables.wake_for_io();
+    }
+
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    fn own_seat(&self) -> Option<usize> {
+        Worker::with_current(|worker| {
+            worker
+                .filter(|worker| worker.is_of(self))
+                .and_then(Worker::seat_index)
+        })
+    }
+
+    /// How many drivers a scheduler has: one for each worker, or one for all where sleepers cannot sleep in theirs.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub(crate) fn drivers(workers: usize) -> usize {
+        if <Semaphore as libprocess_semaphore::Semaphore>::SLEEPS_IN_PARKER {
+            workers
+        } else {
+            1
+        }
     }
 
     /// Starts a thread for each seat. `on_start` runs on every thread, now and later, before it works, with the number of its seat.
@@ -407,6 +462,8 @@ impl Scheduler {
             spare.dismiss();
         }
         handles.into_iter().for_each(join);
+        #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+        self.configuration.ports.end();
     }
 }
 

@@ -17,7 +17,8 @@ use loom::thread;
 
 use super::counters::Counters;
 use super::idle::Idle;
-use super::runnables::Runnables;
+use super::io::SeatIo;
+use super::runnables::{Runnables, Taken};
 use crate::facade::with_weakening;
 
 /// Every schedule with so many preemptions, and those with more that `LIBPROCESS_LOOM_MORE_PREEMPTIONS` asks for.
@@ -63,14 +64,18 @@ impl<S: Semaphore> World<S> {
 
     /// A worker that runs what it gets until it is decommissioned.
     fn work(self: Arc<Self>, index: usize, all: usize) {
+        self.work_over(&Arc::new(FutexParker::new()), index, all);
+    }
+
+    fn work_over(&self, io: &impl SeatIo, index: usize, all: usize) {
         let mut local = self.runnables.local(index);
-        let (parker, counters) = (Arc::new(FutexParker::new()), Counters::default());
-        while self
-            .runnables
-            .take(&mut local, &parker, &counters)
-            .is_some()
-        {
-            self.ran(all);
+        let counters = Counters::default();
+        loop {
+            match self.runnables.take(&mut local, io, &counters) {
+                Taken::Item(_) => self.ran(all),
+                Taken::Io => {}
+                Taken::Decommissioned => return,
+            }
         }
     }
 
@@ -106,6 +111,50 @@ fn an_outsider_is_heard<S: Semaphore>() {
     }
 }
 
+/// A driver that all workers share, where nothing ever happens.
+struct Quiet(Arc<FutexParker>);
+
+impl SeatIo for Quiet {
+    type Parker = FutexParker;
+
+    fn parker(&self) -> &Arc<FutexParker> {
+        &self.0
+    }
+
+    fn is_active(&self) -> bool {
+        true
+    }
+}
+
+/// Two workers on their way to sleep, one in the driver and one in the kernel's semaphore, and a foreign thread that puts something in.
+fn an_outsider_is_heard_by_the_holder() {
+    let world = World::<KernelSemaphore>::new();
+    let driver = Arc::new(FutexParker::new());
+    let workers = [0, 1].map(|index| {
+        let (world, io) = (Arc::clone(&world), Quiet(Arc::clone(&driver)));
+        thread::spawn(move || world.work_over(&io, index, 1))
+    });
+    let _woke = world.runnables.put(7);
+    for worker in workers {
+        worker.join().unwrap();
+    }
+}
+
+#[test]
+fn a_holder_of_the_driver_is_woken() {
+    explore(2, an_outsider_is_heard_by_the_holder);
+}
+
+#[test]
+fn weakened_a_holder_is_not_unparked() {
+    must_fail(
+        "holder-unparked",
+        "deadlock",
+        2,
+        an_outsider_is_heard_by_the_holder,
+    );
+}
+
 /// A worker puts something where others find it, and then sits in its handler until somebody else has run it; the other is on its way to sleep.
 fn a_busy_worker_is_helped<S: Semaphore>() {
     let world = World::<S>::new();
@@ -120,11 +169,7 @@ fn a_busy_worker_is_helped<S: Semaphore>() {
         world.runnables.put_local(&mut local, 2, &counters);
         // The handler: it wants the one that was displaced.
         world.wait_until(1);
-        while world
-            .runnables
-            .take(&mut local, &parker, &counters)
-            .is_some()
-        {
+        while let Taken::Item(_) = world.runnables.take(&mut local, &parker, &counters) {
             world.ran(2);
         }
     }

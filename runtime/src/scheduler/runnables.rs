@@ -5,14 +5,15 @@
 //! searches, not one for each runnable. [`Idle`] tells the protocol.
 
 use std::marker::PhantomData;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libprocess_queues::run::{Placed, RunQueue};
-use libprocess_semaphore::{FutexParker, Semaphore, Wakeup};
+use libprocess_semaphore::{Parked, Parker, Semaphore, Wakeup};
 
 use super::counters::{Counters, PARKS, STEALS, WAKE_UPS};
+use super::holder::Holder;
 use super::idle::{FIRST_PATIENCE, Idle};
+use super::io::SeatIo;
 use crate::facade::{now, weakened};
 
 /// How often a worker asks the others before it sleeps. A round costs one look at each; the semaphore looks on for a while after that.
@@ -32,6 +33,9 @@ const ATTENTIVE_STRETCH: Duration = Duration::from_micros(160);
 /// waking one costs.
 const WORTH_WAKING: Duration = Duration::from_micros(20);
 
+/// A watcher that finds all asleep looks so often again, in stretches of up to twice the longest.
+const LINGERING_LOOKS: u32 = 16;
+
 /// How long the last one awake looks on before it sleeps: about what a sleep and the call that ends it cost, so that it never costs more than twice
 /// what knowing the future would ("Competitive Randomized Algorithms for Nonuniform Problems", Karlin and others, 1990).
 const LOOK_ON: Duration = Duration::from_micros(10);
@@ -39,18 +43,30 @@ const LOOK_ON: Duration = Duration::from_micros(10);
 pub(crate) struct Runnables<T, Q, S> {
     queue: Q,
     semaphore: S,
+    /// Of the driver, where the semaphore's sleepers cannot sleep in theirs.
+    holder: Holder,
     idle: Idle,
     workers: usize,
-    /// Whether a sleeper watches what others keep.
+    /// Whether a sleeper watches what others keep, and their I/O.
     watched: bool,
     /// How long the last one awake looks on.
     look_on: Duration,
     items: PhantomData<fn(T) -> T>,
 }
 
+/// What a worker has to do next.
+pub(crate) enum Taken<T> {
+    Item(T),
+    /// To look at its I/O, and to deliver what was found.
+    Io,
+    Decommissioned,
+}
+
 /// Why a sleep ended.
 enum Slept<T> {
     Signalled,
+    /// There may be something to deliver.
+    Io,
     /// As the watcher it took what another worker kept for too long.
     Took(T),
     Decommissioned,
@@ -75,10 +91,11 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
         Self {
             queue: Q::new(workers),
             semaphore,
+            holder: Holder::new(),
             idle: Idle::new(workers),
             workers,
             // To loom, in which no time passes, the watcher's looks would be without end.
-            watched: Q::KEEPS && workers > 1 && !cfg!(libprocess_loom),
+            watched: workers > 1 && !cfg!(libprocess_loom),
             look_on: look_on(),
             items: PhantomData,
         }
@@ -98,7 +115,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             self.idle.claim_sleeper()
         };
         if wake && !weakened("put-wakes") {
-            self.semaphore.signal();
+            self.signal();
         }
         wake
     }
@@ -165,31 +182,43 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
     #[cold]
     fn wake(&self, counters: &Counters) {
         counters.add(WAKE_UPS, 1);
-        self.semaphore.signal();
+        self.signal();
     }
 
-    /// Takes out, and sleeps while there is nothing. `None`: decommissioned.
+    /// Something was asked of a driver that nobody may be asleep in.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub(super) fn wake_for_io(&self) {
+        if !S::SLEEPS_IN_PARKER && !self.holder.is_held() && self.idle.claim_sleeper() {
+            self.semaphore.signal();
+        }
+    }
+
+    fn signal(&self) {
+        if S::SLEEPS_IN_PARKER || !self.holder.signal() {
+            self.semaphore.signal();
+        }
+    }
+
+    /// Takes out, and sleeps while there is nothing to do.
     #[inline]
     pub(crate) fn take(
         &self,
         local: &mut Q::Local,
-        parker: &Arc<FutexParker>,
+        io: &impl SeatIo,
         counters: &Counters,
-    ) -> Option<T> {
+    ) -> Taken<T> {
         match self.queue.dequeue(local) {
-            Some(item) => Some(item),
-            None => self.search(local, parker, counters),
+            Some(item) => Taken::Item(item),
+            None => self.search(local, io, counters),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn search(
-        &self,
-        local: &mut Q::Local,
-        parker: &Arc<FutexParker>,
-        counters: &Counters,
-    ) -> Option<T> {
+    fn search(&self, local: &mut Q::Local, io: &impl SeatIo, counters: &Counters) -> Taken<T> {
+        if io.is_ready() {
+            return Taken::Io;
+        }
         let mut searching = self.idle.begin_search();
         loop {
             if searching && let Some(item) = self.look_around(local) {
@@ -201,9 +230,9 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
                 {
                     self.wake(counters);
                 }
-                return Some(item);
+                return Taken::Item(item);
             }
-            if searching && self.look_on() {
+            if searching && self.look_on(io) {
                 continue;
             }
             self.idle.fall_asleep(searching);
@@ -215,17 +244,25 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
                 self.wake(counters);
             }
             counters.add(PARKS, 1);
-            match self.sleep(local, parker) {
+            match self.sleep(local, io) {
                 Slept::Signalled => searching = true,
+                Slept::Io => {
+                    self.idle.wake_self();
+                    // It may be in for a long handler, and then others shall look after its I/O.
+                    if self.lacks_watcher() && self.idle.claim_other() || self.idle.kept() {
+                        self.wake(counters);
+                    }
+                    return Taken::Io;
+                }
                 Slept::Took(item) => {
                     counters.add(STEALS, 1);
                     self.idle.wake_self();
                     if self.lacks_watcher() && self.idle.claim_other() {
                         self.wake(counters);
                     }
-                    return Some(item);
+                    return Taken::Item(item);
                 }
-                Slept::Decommissioned => return None,
+                Slept::Decommissioned => return Taken::Decommissioned,
             }
         }
     }
@@ -248,8 +285,10 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
     }
 
     /// Looks on for a while, in the last one awake. True: there is something.
-    fn look_on(&self) -> bool {
-        if self.look_on.is_zero() || !self.idle.is_alone() {
+    ///
+    /// Not where there is I/O: what is to be submitted goes to the kernel with the sleep.
+    fn look_on(&self, io: &impl SeatIo) -> bool {
+        if self.look_on.is_zero() || io.is_active() || !self.idle.is_alone() {
             return false;
         }
         let began = now();
@@ -266,33 +305,62 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
         }
     }
 
-    fn sleep(&self, local: &mut Q::Local, parker: &Arc<FutexParker>) -> Slept<T> {
+    fn sleep(&self, local: &mut Q::Local, io: &impl SeatIo) -> Slept<T> {
         let mut watch = (self.watched && self.idle.take_watch()).then(|| self.begin_watch());
         loop {
             let deadline = watch.as_ref().map(|watch| now() + watch.stretch);
-            match self.semaphore.wait_with(parker, deadline) {
-                Ok(Wakeup::Signalled) => {
+            match self.wait(io, deadline) {
+                Wakeup::Signalled => {
                     if watch.is_some() && !weakened("watch-passed-on") {
                         self.idle.pass_watch();
                     }
                     self.idle.woken();
                     return Slept::Signalled;
                 }
-                Ok(Wakeup::Decommissioned) => return Slept::Decommissioned,
-                Ok(Wakeup::Deadline | Wakeup::Interrupted) => {}
-                // Only threads with a seat wait, and the semaphore was made with a slot for each seat.
-                Err(error) => unreachable!("{error}"),
+                Wakeup::Decommissioned => return Slept::Decommissioned,
+                Wakeup::Interrupted => {
+                    if watch.is_some() {
+                        self.idle.pass_watch();
+                    }
+                    return Slept::Io;
+                }
+                Wakeup::Deadline => {}
             }
             let Some(looks) = &mut watch else { continue };
             if let Some(item) = looks.look(&self.queue, local, &self.idle) {
                 self.idle.pass_watch();
                 return Slept::Took(item);
             }
-            if self.idle.all_asleep() {
+            if io.tend() {
+                self.idle.pass_watch();
+                return Slept::Io;
+            }
+            // Where there is I/O it stays for a while: the next one that wakes for some need not call for a watcher then.
+            if self.idle.all_asleep() && !(io.is_active() && looks.lingers()) {
                 self.idle.leave_watch();
                 watch =
                     (!self.idle.all_asleep() && self.idle.take_watch()).then(|| self.begin_watch());
             }
+        }
+    }
+
+    fn wait(&self, io: &impl SeatIo, deadline: Option<Instant>) -> Wakeup {
+        if !S::SLEEPS_IN_PARKER
+            && io.is_active()
+            && let Some(held) = self.holder.hold(io.parker())
+        {
+            let parked = io.parker().park(deadline);
+            return match (held.let_go(), parked) {
+                (true, _) => Wakeup::Signalled,
+                (false, Parked::Deadline) => Wakeup::Deadline,
+                // Looked at as if it were I/O, which is harmless.
+                (false, Parked::Woken | Parked::Interrupted) => Wakeup::Interrupted,
+            };
+        }
+        match self.semaphore.wait_with(io.parker(), deadline) {
+            Ok(wakeup) => wakeup,
+            // Only threads with a seat wait, and the semaphore was made with a slot for each seat.
+            Err(error) => unreachable!("{error}"),
         }
     }
 
@@ -303,11 +371,13 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             posts: self.idle.posts(),
             turns: self.queue.turns(),
             stretch: FIRST_STRETCH,
+            lingering: 0,
         }
     }
 
     /// Wakes all workers for good.
     pub(crate) fn decommission(&self) {
+        self.holder.close();
         self.semaphore.decommission();
     }
 }
@@ -340,9 +410,18 @@ struct Watch {
     turns: u32,
     /// How long the sleep before the next look is.
     stretch: Duration,
+    /// Looks since somebody was awake.
+    lingering: u32,
 }
 
 impl Watch {
+    /// All are asleep. Whether the watcher shall look again.
+    fn lingers(&mut self) -> bool {
+        self.lingering += 1;
+        self.stretch = self.stretch.max(LONGEST_STRETCH) * 2;
+        self.lingering < LINGERING_LOOKS
+    }
+
     /// Takes what has been kept since the last look by a worker that has not taken a turn, and what came from outside and waits for too long.
     fn look<T: Send, Q: RunQueue<T>>(
         &mut self,
@@ -358,10 +437,14 @@ impl Watch {
             ATTENTIVE_STRETCH
         };
         self.stretch = (self.stretch * 2).min(longest);
+        if !idle.all_asleep() {
+            self.lingering = 0;
+        }
         let attentive = self.stretch <= ATTENTIVE_STRETCH;
         idle.set_patience(if attentive { patience.max(1) } else { 0 });
 
-        if queue.injected() > patience as usize
+        if Q::KEEPS
+            && queue.injected() > patience as usize
             && !weakened("watcher-takes-injected")
             && let Some(item) = queue.steal(local)
         {

@@ -10,7 +10,7 @@ use libprocess_semaphore::{FutexParker, Parked, Parker as _};
 
 use super::aside::{Aside, Pace, Stander};
 use super::counters::Counters;
-use super::runnables::Others;
+use super::runnables::{Others, Taken};
 use super::waiter::SeatWaiter;
 use super::waits;
 use super::{Runnable, Scheduler, Seat};
@@ -27,6 +27,8 @@ pub(crate) struct Worker {
     seat: UnsafeCell<Option<Seat>>,
     waiter: Arc<SeatWaiter>,
     parker: Arc<FutexParker>,
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    io: super::io::WorkerIo,
     counters: Arc<Counters>,
     pace: Pace,
     others: RefCell<Others>,
@@ -44,6 +46,8 @@ impl Worker {
     pub(super) fn new(scheduler: Arc<Scheduler>, counters: Arc<Counters>) -> Self {
         Self {
             waiter: SeatWaiter::new(Arc::clone(&scheduler)),
+            #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+            io: super::io::WorkerIo::new(Arc::clone(&scheduler.configuration.ports)),
             scheduler,
             seat: UnsafeCell::new(None),
             parker: Arc::new(FutexParker::new()),
@@ -167,16 +171,26 @@ impl Worker {
             if self.has_seat() && self.pace.turn() {
                 self.pace.look(self);
             }
-            // SAFETY: as in `take_seat`: neither the run queue nor the semaphore calls back.
+            self.look_at_io_in_turn();
+            // SAFETY: as in `take_seat`: neither the run queue nor the semaphore nor the port calls back.
             let Some(seat) = (unsafe { (*self.seat.get()).as_mut() }) else {
                 return Stopped::SeatLost;
             };
+            #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+            let io = &self.io.of_seat(seat.index);
+            #[cfg(any(libprocess_loom, libprocess_shuttle))]
+            let io = &self.parker;
             let taken = self
                 .scheduler
                 .runnables
-                .take(seat.local(), &self.parker, &self.counters);
-            let Some(runnable) = taken else {
-                return Stopped::Decommissioned;
+                .take(seat.local(), io, &self.counters);
+            let runnable = match taken {
+                Taken::Item(runnable) => runnable,
+                Taken::Io => {
+                    self.look_at_io(false);
+                    continue;
+                }
+                Taken::Decommissioned => return Stopped::Decommissioned,
             };
             self.counters.add(super::counters::RESUMES, 1);
             // Whoever runs catches what foreign code panics with. A panic that comes through is a defect of
@@ -185,6 +199,56 @@ impl Worker {
                 tracing::error!("a worker caught a panic of the runtime itself: this is a defect");
             }
         }
+    }
+}
+
+#[cfg(any(libprocess_loom, libprocess_shuttle))]
+impl Worker {
+    fn look_at_io_in_turn(&self) {}
+
+    fn look_at_io(&self, _thorough: bool) {}
+
+    fn tend_io(&self) {}
+}
+
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+impl Worker {
+    #[inline]
+    fn look_at_io_in_turn(&self) {
+        if self.io.is_due() {
+            self.look_at_io(true);
+        }
+    }
+
+    /// Collects what the kernel has done, and delivers it. It may run anything, so no part of the seat is borrowed.
+    fn look_at_io(&self, thorough: bool) {
+        if let Some(seat) = self.seat_index() {
+            self.io.look(seat, thorough);
+            self.deliver_io();
+        }
+    }
+
+    /// Looks after the I/O of those who do not.
+    fn tend_io(&self) {
+        if let Some(seat) = self.seat_index() {
+            self.io.tend(seat);
+            self.deliver_io();
+        }
+    }
+
+    fn deliver_io(&self) {
+        if self.io.has_completions() {
+            // Until they are delivered it is not quiet.
+            self.counters.add(super::counters::WON, 1);
+            self.io.deliver();
+            self.counters.give_up_token();
+        }
+    }
+
+    /// The number of the seat that this thread has.
+    pub(crate) fn seat_index(&self) -> Option<usize> {
+        // SAFETY: as in `take_seat`.
+        unsafe { (*self.seat.get()).as_ref() }.map(|seat| seat.index)
     }
 }
 
@@ -271,6 +335,7 @@ impl Stander for Worker {
     }
 
     fn look_after_others(&self) {
+        self.tend_io();
         // SAFETY: as in `take_seat`: the run queue does not call back.
         if let Some(seat) = unsafe { (*self.seat.get()).as_mut() } {
             let others = &mut self.others.borrow_mut();

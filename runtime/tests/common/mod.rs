@@ -162,3 +162,29 @@ impl Drop for Counted {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+/// A server in that runtime that sends back what it receives.
+pub fn echo_server(runtime: &Runtime) -> std::net::SocketAddr {
+    use libprocess::net::TcpListener;
+
+    let listening = runtime.spawn_async(async {
+        let listener = TcpListener::bind("127.0.0.1:0".parse().expect("an address"));
+        let listener = listener.expect("a listener");
+        let address = listener.local_address().expect("an address");
+        let serving = libprocess::spawn_async(async move {
+            while let Ok(stream) = listener.accept().await {
+                let echoing = libprocess::spawn_async(async move {
+                    while let Ok(bytes) = stream.receive().await {
+                        if bytes.is_empty() || stream.send(bytes).await.is_err() {
+                            break;
+                        }
+                    }
+                });
+                echoing.detach();
+            }
+        });
+        serving.detach();
+        address
+    });
+    listening.get_timeout(HANG).expect("a server")
+}

@@ -279,6 +279,7 @@ enum Joining<'a> {
 
 impl Semaphore for LifoFixedSizeSemaphore {
     const NAME: &'static str = "last-in-first-out-fixed-size";
+    const SLEEPS_IN_PARKER: bool = true;
 
     fn with_capacity(capacity: usize) -> Self {
         assert!(

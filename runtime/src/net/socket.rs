@@ -1,0 +1,103 @@
+//! What listeners and streams share: a socket, and the scheduler whose ports its operations go to.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType};
+
+use crate::process::manager::ProcessManager;
+use crate::reactor::{Action, Handler, Operation, OperationId, Socket};
+use crate::runtime::with_current;
+use crate::scheduler::Scheduler;
+
+/// Where operations go: the ports of a runtime.
+#[derive(Clone)]
+pub(super) struct Home {
+    scheduler: Arc<Scheduler>,
+    clock: crate::Clock,
+}
+
+impl Home {
+    /// The runtime of the calling worker, else the default one.
+    pub(super) fn current() -> Self {
+        with_current(Self::of)
+    }
+
+    pub(super) fn of(manager: &ProcessManager) -> Self {
+        Self {
+            scheduler: Arc::clone(manager.scheduler()),
+            clock: manager.clock().clone(),
+        }
+    }
+
+    pub(super) fn clock(&self) -> &crate::Clock {
+        &self.clock
+    }
+
+    /// Where the next operation of the calling thread goes. To be handed to `begin`.
+    pub(super) fn place(&self) -> Begun {
+        Begun {
+            id: OperationId::new(),
+            seat: self.scheduler.seat_for_io(),
+        }
+    }
+
+    pub(super) fn begin(
+        &self,
+        place: Begun,
+        socket: &Arc<Socket>,
+        action: Action,
+        handler: Arc<dyn Handler>,
+    ) {
+        let operation = Operation {
+            id: place.id,
+            socket: Arc::clone(socket),
+            action,
+            handler,
+        };
+        self.scheduler.begin_io(place.seat, operation);
+    }
+
+    pub(super) fn cancel(&self, begun: Begun) {
+        self.scheduler.cancel_io(begun.seat, begun.id);
+    }
+
+    pub(super) fn forget(&self, socket: &Socket) {
+        self.scheduler.ports().forget(socket.id());
+    }
+}
+
+/// An operation under way, and where.
+#[derive(Clone, Copy)]
+pub(super) struct Begun {
+    id: OperationId,
+    seat: usize,
+}
+
+/// A new socket for addresses like this one.
+pub(super) fn socket_for(address: SocketAddr) -> io::Result<Arc<Socket>> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let descriptor =
+        rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    Ok(Socket::new(descriptor))
+}
+
+pub(super) fn to_address(address: SocketAddrAny) -> io::Result<SocketAddr> {
+    SocketAddr::try_from(address).map_err(io::Error::from)
+}
+
+pub(super) fn any_address(address: SocketAddr) -> SocketAddrAny {
+    match address {
+        SocketAddr::V4(address) => address.into(),
+        SocketAddr::V6(address) => address.into(),
+    }
+}
+
+/// What a future fails with.
+pub(super) fn failure(what: &str, error: &io::Error) -> String {
+    format!("{what}: {error}")
+}

@@ -1,0 +1,412 @@
+//! The driver over io_uring: the kernel does the work, and says when it is done.
+//!
+//! * `COOP_TASKRUN` and `TASKRUN_FLAG`, not `SINGLE_ISSUER` and `DEFER_TASKRUN`: see the [module above](super) for why.
+//! * Connections come by one multishot accept for each listener; bytes by one multishot receive for each socket, into buffers that the ring is provided with.
+//!   What arrived is copied out at once, so a buffer is back in the kernel's hands before the next call; when all were in use the kernel says `ENOBUFS`, and
+//!   the receive is armed again.
+//! * What the kernel lacks is done without: a receive into a buffer of its own where there are no provided buffers (before 5.19) or no multishot (before 6.0), an
+//!   accept for each connection (before 5.19). Waits with a time-out need `EXT_ARG` (5.11): without it, epoll takes over.
+//! * A request that nobody cancelled, and that the kernel did (as the thread that submitted it has ended), is submitted again.
+//! * The waker is an eventfd under a multishot poll, which takes no call to arm again.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::{io, mem};
+
+use bytes::Bytes;
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
+use io_uring::{IoUring, cqueue, opcode, squeue};
+use rustc_hash::FxHashMap;
+
+use self::buffers::ProvidedBuffers;
+use super::{Action, Completion, Driver, Operation, OperationId, Outcome, SocketId, Waker};
+
+mod buffers;
+
+/// Submissions before the kernel is called. More than that wait in a list.
+const ENTRIES: u32 = 256;
+/// Completions before the kernel has to keep them itself.
+const COMPLETIONS: u32 = 4 * ENTRIES;
+/// The size of a receive's own buffer, where the kernel has no provided ones.
+const OWN_BUFFER: usize = 16 * 1024;
+/// What the end of a ring waits for at most.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Of the waker's poll, and of what nobody waits for.
+const WAKER: u64 = 0;
+const NOBODY: u64 = 1;
+
+pub(super) struct IoUringDriver {
+    /// Before what the kernel may still use: a field is dropped in its turn.
+    ring: IoUring,
+    operations: FxHashMap<u64, Entry>,
+    buffers: Option<ProvidedBuffers>,
+    /// What found the submission queue full.
+    backlog: VecDeque<squeue::Entry>,
+    /// Completions that were found outside of `turn`.
+    done: Vec<Completion>,
+    multishot_accept: bool,
+    multishot_receive: bool,
+    waker: Arc<Waker>,
+}
+
+struct Entry {
+    operation: Operation,
+    /// What the kernel reads into.
+    buffer: Vec<u8>,
+    cancelled: bool,
+}
+
+impl IoUringDriver {
+    /// # Errors
+    ///
+    /// Why there can be no ring.
+    pub(super) fn new(waker: Arc<Waker>) -> Result<Self, String> {
+        let ring = build().map_err(|error| match error.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => {
+                format!("the kernel or a sandbox refuses io_uring ({error})")
+            }
+            Some(libc::ENOSYS) => format!("the kernel has no io_uring ({error})"),
+            Some(libc::ENOMEM) => {
+                format!("the limit of locked memory is too low for a ring ({error})")
+            }
+            _ => format!("a ring cannot be made ({error})"),
+        })?;
+        if !ring.params().is_feature_ext_arg() || !ring.params().is_feature_nodrop() {
+            return Err("the kernel's io_uring is too old: 5.11 is needed".to_owned());
+        }
+        let mut probe = io_uring::Probe::new();
+        let probed = ring.submitter().register_probe(&mut probe);
+        let needed = [
+            opcode::Accept::CODE,
+            opcode::Recv::CODE,
+            opcode::Send::CODE,
+            opcode::Connect::CODE,
+            opcode::AsyncCancel::CODE,
+            opcode::PollAdd::CODE,
+        ];
+        if probed.is_err() || !needed.iter().all(|&code| probe.is_supported(code)) {
+            return Err("the kernel's io_uring lacks an operation of sockets".to_owned());
+        }
+        let buffers = ProvidedBuffers::register(&ring.submitter()).ok();
+        let mut driver = Self {
+            ring,
+            operations: FxHashMap::default(),
+            // Multishot accept came with provided buffer rings; whether receive may be multishot is told by the first one.
+            multishot_accept: buffers.is_some(),
+            multishot_receive: buffers.is_some(),
+            buffers,
+            backlog: VecDeque::new(),
+            done: Vec::new(),
+            waker,
+        };
+        driver.watch_waker();
+        driver.submit();
+        Ok(driver)
+    }
+
+    fn watch_waker(&mut self) {
+        let poll = opcode::PollAdd::new(Fd(self.waker.0.as_raw_fd()), libc::POLLIN as u32)
+            .multi(true)
+            .build();
+        self.push(poll.user_data(WAKER));
+    }
+
+    fn push(&mut self, entry: squeue::Entry) {
+        if !self.backlog.is_empty() {
+            return self.backlog.push_back(entry);
+        }
+        // SAFETY: what an entry points to is kept in `operations` until its last completion, or is the waker's or the ring's own.
+        let pushed = unsafe { self.ring.submission().push(&entry) };
+        if pushed.is_err() {
+            self.submit();
+            // SAFETY: as above.
+            let pushed = unsafe { self.ring.submission().push(&entry) };
+            if pushed.is_err() {
+                self.backlog.push_back(entry);
+            }
+        }
+    }
+
+    fn push_backlog(&mut self) {
+        while let Some(entry) = self.backlog.pop_front() {
+            // SAFETY: as in `push`.
+            if unsafe { self.ring.submission().push(&entry) }.is_err() {
+                self.backlog.push_front(entry);
+                return;
+            }
+        }
+    }
+
+    /// Tells the kernel what it was not told yet; the rest waits for the next call.
+    fn submit(&mut self) {
+        if let Err(error) = self.ring.submit() {
+            report(&error);
+        }
+        self.push_backlog();
+    }
+
+    /// Submits an operation, for the first time or again.
+    fn arm(&mut self, id: u64) {
+        let Some(entry) = self.operations.get_mut(&id) else {
+            return;
+        };
+        let descriptor = Fd(entry.operation.socket.descriptor().as_raw_fd());
+        let submission = match &entry.operation.action {
+            Action::Accept if self.multishot_accept => opcode::AcceptMulti::new(descriptor)
+                .flags(libc::SOCK_CLOEXEC)
+                .build(),
+            Action::Accept => {
+                opcode::Accept::new(descriptor, std::ptr::null_mut(), std::ptr::null_mut())
+                    .flags(libc::SOCK_CLOEXEC)
+                    .build()
+            }
+            Action::Receive => match &self.buffers {
+                Some(_) if self.multishot_receive => {
+                    opcode::RecvMulti::new(descriptor, buffers::GROUP).build()
+                }
+                _ => {
+                    entry.buffer.reserve_exact(OWN_BUFFER);
+                    let buffer = entry.buffer.as_mut_ptr();
+                    opcode::Recv::new(descriptor, buffer, OWN_BUFFER as u32).build()
+                }
+            },
+            Action::Send(data) => {
+                let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
+                opcode::Send::new(descriptor, data.as_ptr(), length)
+                    .flags(libc::MSG_NOSIGNAL)
+                    .build()
+            }
+            Action::Connect(address) => {
+                let length = address.addr_len();
+                opcode::Connect::new(descriptor, address.as_ptr().cast(), length).build()
+            }
+        };
+        self.push(submission.user_data(id));
+    }
+
+    fn complete(&mut self, completion: &cqueue::Entry, completions: &mut Vec<Completion>) {
+        let (id, result, flags) = (
+            completion.user_data(),
+            completion.result(),
+            completion.flags(),
+        );
+        let more = cqueue::more(flags);
+        if id == WAKER && !more {
+            return self.watch_waker();
+        }
+        if id < OperationId::FIRST {
+            return;
+        }
+        // The buffer goes back, whoever it was for.
+        let received = cqueue::buffer_select(flags).and_then(|buffer| {
+            let length = usize::try_from(result).unwrap_or(0);
+            self.buffers.as_mut().map(|all| all.take(buffer, length))
+        });
+        let Some(entry) = self.operations.get_mut(&id) else {
+            debug_assert!(false, "a completion of nothing");
+            return;
+        };
+        if result < 0 && !more && !entry.cancelled {
+            let receives = matches!(entry.operation.action, Action::Receive);
+            match -result {
+                // All buffers were in use; those that came before are back. Or a thread has ended.
+                libc::ENOBUFS if receives => return self.arm(id),
+                libc::ECANCELED | libc::EINTR => return self.arm(id),
+                libc::EINVAL if receives && self.multishot_receive => {
+                    self.multishot_receive = false;
+                    return self.arm(id);
+                }
+                libc::EINVAL
+                    if matches!(entry.operation.action, Action::Accept)
+                        && self.multishot_accept =>
+                {
+                    self.multishot_accept = false;
+                    return self.arm(id);
+                }
+                _ => {}
+            }
+        }
+        let outcome = if result < 0 {
+            Err(io::Error::from_raw_os_error(-result))
+        } else {
+            Ok(match &entry.operation.action {
+                Action::Accept => {
+                    // SAFETY: the kernel has just opened it, and told nobody else.
+                    Outcome::Accepted(unsafe { OwnedFd::from_raw_fd(result) })
+                }
+                Action::Receive => Outcome::Received(received.unwrap_or_else(|| {
+                    // SAFETY: the kernel has written so many bytes of the buffer's capacity.
+                    unsafe { entry.buffer.set_len(result as usize) };
+                    let bytes = Bytes::copy_from_slice(&entry.buffer);
+                    entry.buffer.clear();
+                    bytes
+                })),
+                Action::Send(_) => Outcome::Sent(result as usize),
+                Action::Connect(_) => Outcome::Connected,
+            })
+        };
+        let kind = entry.operation.action.kind();
+        let handler = if more {
+            Arc::clone(&entry.operation.handler)
+        } else {
+            match self.operations.remove(&id) {
+                Some(entry) => entry.operation.handler,
+                None => return,
+            }
+        };
+        completions.push(Completion {
+            kind,
+            handler,
+            result: outcome,
+            more,
+        });
+    }
+
+    fn reap(&mut self, completions: &mut Vec<Completion>) {
+        loop {
+            let next = self.ring.completion().next();
+            let Some(completion) = next else { break };
+            self.complete(&completion, completions);
+        }
+        if let Some(buffers) = &mut self.buffers {
+            buffers.give_back();
+        }
+    }
+
+    fn wait(&mut self, deadline: Option<Instant>) {
+        let timeout = deadline.map(|deadline| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            Timespec::from(left)
+        });
+        let arguments = SubmitArgs::new();
+        let arguments = match &timeout {
+            Some(timeout) => arguments.timespec(timeout),
+            None => arguments,
+        };
+        match self.ring.submitter().submit_with_args(1, &arguments) {
+            Ok(_) => {}
+            Err(error) if error.raw_os_error() == Some(libc::ETIME) => {}
+            Err(error) => report(&error),
+        }
+        self.push_backlog();
+    }
+
+    fn has_submissions(&mut self) -> bool {
+        !self.ring.submission().is_empty() || !self.backlog.is_empty()
+    }
+}
+
+fn build() -> io::Result<IoUring> {
+    let mut builder = IoUring::builder();
+    builder.setup_cqsize(COMPLETIONS).dontfork();
+    let mut cooperative = builder.clone();
+    cooperative.setup_coop_taskrun().setup_taskrun_flag();
+    match cooperative.build(ENTRIES) {
+        // Before 5.19.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => builder.build(ENTRIES),
+        built => built,
+    }
+}
+
+/// Interruptions, and a kernel that is short of memory or has too many completions to give: the next call goes on.
+fn report(error: &io::Error) {
+    let passing = [libc::EINTR, libc::EAGAIN, libc::EBUSY];
+    if !error
+        .raw_os_error()
+        .is_some_and(|code| passing.contains(&code))
+    {
+        tracing::error!(%error, "io_uring does not take submissions");
+    }
+}
+
+impl Driver for IoUringDriver {
+    fn begin(&mut self, operation: Operation) {
+        let id = operation.id.0;
+        let entry = Entry {
+            operation,
+            buffer: Vec::new(),
+            cancelled: false,
+        };
+        self.operations.insert(id, entry);
+        self.arm(id);
+    }
+
+    fn cancel(&mut self, id: OperationId) {
+        if let Some(entry) = self.operations.get_mut(&id.0)
+            && !mem::replace(&mut entry.cancelled, true)
+        {
+            self.push(opcode::AsyncCancel::new(id.0).build().user_data(NOBODY));
+        }
+    }
+
+    fn forget(&mut self, _socket: SocketId) {}
+
+    fn turn(&mut self, thorough: bool, completions: &mut Vec<Completion>) {
+        completions.append(&mut self.done);
+        let (taskrun, overflow) = {
+            let submission = self.ring.submission();
+            (submission.taskrun(), submission.cq_overflow())
+        };
+        if taskrun || overflow || (thorough && self.has_submissions()) {
+            self.submit();
+        }
+        self.reap(completions);
+    }
+
+    fn is_ready(&self) -> bool {
+        // SAFETY: the driver is used by one thread at a time, and nobody else looks at the queue meanwhile.
+        let mut queue = unsafe { self.ring.completion_shared() };
+        queue.sync();
+        !self.done.is_empty() || !queue.is_empty()
+    }
+
+    fn park(&mut self, deadline: Option<Instant>) {
+        let mut done = mem::take(&mut self.done);
+        self.reap(&mut done);
+        self.done = done;
+        if self.done.is_empty() {
+            self.wait(deadline);
+            let mut done = mem::take(&mut self.done);
+            self.reap(&mut done);
+            self.done = done;
+        } else if self.has_submissions() {
+            self.submit();
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.operations.is_empty() && self.done.is_empty()
+    }
+
+    fn end(&mut self, completions: &mut Vec<Completion>) {
+        for entry in self.operations.values_mut() {
+            entry.cancelled = true;
+        }
+        let ids: Vec<_> = self.operations.keys().copied().collect();
+        for id in ids {
+            self.push(opcode::AsyncCancel::new(id).build().user_data(NOBODY));
+        }
+        let deadline = Instant::now() + PATIENCE;
+        completions.append(&mut self.done);
+        self.reap(completions);
+        while !self.operations.is_empty() && Instant::now() < deadline {
+            self.wait(Some(deadline));
+            self.reap(completions);
+        }
+        let _all = self
+            .ring
+            .submitter()
+            .register_sync_cancel(None, CancelBuilder::any());
+        if !self.operations.is_empty() {
+            tracing::error!(
+                operations = self.operations.len(),
+                "io_uring does not give operations back: their memory is leaked"
+            );
+            mem::forget(mem::take(&mut self.operations));
+            mem::forget(self.buffers.take());
+        }
+    }
+}

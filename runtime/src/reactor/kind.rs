@@ -1,0 +1,137 @@
+//! Which driver: what was asked for, and what the kernel allows.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use super::{Driver, Waker, epoll};
+
+/// How the kernel's I/O reaches a runtime.
+///
+/// ```
+/// let runtime = libprocess::Runtime::builder().build()?;
+/// // Not decided before there is a first socket.
+/// assert_eq!(runtime.stats().reactor, None);
+/// # Ok::<(), libprocess::BuildError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ReactorKind {
+    /// A ring of submissions and completions for each worker.
+    IoUring,
+    /// An epoll descriptor for each worker.
+    Epoll,
+}
+
+impl std::fmt::Display for ReactorKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::IoUring => "io_uring",
+            Self::Epoll => "epoll",
+        })
+    }
+}
+
+impl std::str::FromStr for ReactorKind {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "io_uring" => Ok(Self::IoUring),
+            "epoll" => Ok(Self::Epoll),
+            _ => Err(()),
+        }
+    }
+}
+
+/// The reactor that was asked for cannot be had.
+///
+/// ```
+/// use libprocess::{BuildError, ReactorKind, Runtime};
+///
+/// match Runtime::builder().reactor(ReactorKind::IoUring).build() {
+///     Ok(_runtime) => {}
+///     Err(BuildError::Reactor(unavailable)) => assert!(unavailable.to_string().contains("io_uring")),
+///     Err(error) => panic!("{error}"),
+/// }
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error("the {kind} reactor cannot be had: {reason}")]
+pub struct ReactorUnavailable {
+    kind: ReactorKind,
+    reason: String,
+}
+
+/// What was asked for, and what became of it.
+#[derive(Default)]
+pub(crate) struct Choice {
+    asked: Option<ReactorKind>,
+    made: OnceLock<ReactorKind>,
+}
+
+impl Choice {
+    /// # Errors
+    ///
+    /// What was asked for cannot be had.
+    pub(crate) fn new(asked: Option<ReactorKind>) -> Result<Self, ReactorUnavailable> {
+        if asked == Some(ReactorKind::IoUring) {
+            io_uring_driver(&mut None).map_err(|reason| ReactorUnavailable {
+                kind: ReactorKind::IoUring,
+                reason,
+            })?;
+        }
+        Ok(Self {
+            asked,
+            made: OnceLock::new(),
+        })
+    }
+
+    /// What the first driver was, if there is one.
+    pub(crate) fn made(&self) -> Option<ReactorKind> {
+        self.made.get().copied()
+    }
+
+    /// Makes a driver, as those before it.
+    pub(super) fn driver(&self) -> io::Result<(Box<dyn Driver>, Arc<Waker>)> {
+        if self.made().or(self.asked) != Some(ReactorKind::Epoll) {
+            let mut waker = None;
+            match io_uring_driver(&mut waker) {
+                Ok(driver) => {
+                    self.note(ReactorKind::IoUring, "");
+                    // The function puts it there before it returns a driver.
+                    let waker = waker.ok_or(io::ErrorKind::Other)?;
+                    return Ok((driver, waker));
+                }
+                Err(reason) if self.asked.is_some() => return Err(io::Error::other(reason)),
+                Err(reason) => self.note(ReactorKind::Epoll, &reason),
+            }
+        }
+        self.note(ReactorKind::Epoll, "it was asked for");
+        let waker = Arc::new(Waker::new()?);
+        Ok((Box::new(epoll::Epoll::new(Arc::clone(&waker))?), waker))
+    }
+
+    fn note(&self, kind: ReactorKind, why: &str) {
+        if self.made.set(kind).is_ok() {
+            if why.is_empty() {
+                tracing::info!(reactor = %kind, "I/O is done with {kind}");
+            } else {
+                tracing::info!(reactor = %kind, "I/O is done with {kind}: {why}");
+            }
+        }
+    }
+}
+
+#[cfg(feature = "io-uring")]
+fn io_uring_driver(waker: &mut Option<Arc<Waker>>) -> Result<Box<dyn Driver>, String> {
+    let made = Waker::new()
+        .map(Arc::new)
+        .map_err(|error| error.to_string())?;
+    let driver = super::io_uring::IoUringDriver::new(Arc::clone(&made))?;
+    *waker = Some(made);
+    Ok(Box::new(driver))
+}
+
+#[cfg(not(feature = "io-uring"))]
+fn io_uring_driver(_waker: &mut Option<Arc<Waker>>) -> Result<Box<dyn Driver>, String> {
+    Err("this program was built without the feature `io-uring`".to_owned())
+}

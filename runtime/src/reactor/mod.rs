@@ -1,0 +1,217 @@
+//! The reactor: how the kernel's I/O reaches the processes.
+//!
+//! # What it is
+//!
+//! Each seat of the scheduler has a [`Port`]: a [`Driver`] (an io_uring, or an epoll), the requests of other threads to it, and the place in which the
+//! worker that has the seat sleeps. A worker hands operations to the driver of its own seat and takes completions out between processes, without a call of the
+//! kernel where the ring allows it; and when it has nothing to do it sleeps in the driver, so that one sleep covers I/O and wake-ups.
+//!
+//! # Whose operation it is
+//!
+//! ```text
+//!            begin                     the kernel is done
+//!  HANDLER ─────────► DRIVER, KERNEL ─────────────────────► COMPLETION ──► HANDLER (`complete`)
+//!                         ▲   │ more: a multishot goes on
+//!                         └───┘
+//! ```
+//!
+//! From `begin` to its last completion an operation belongs to the driver, and with it all that the kernel reads or writes: the buffer, the address, the descriptor. `cancel` is a
+//! request; the last completion comes all the same, and may bring what the kernel had done before. So nothing is freed under the kernel's hands, and
+//! what it did is never lost: bytes that came too late for their reader are kept for the next one, an accepted connection likewise.
+//! A driver that ends cancels what is left and waits for it; what the kernel does not give back in time is leaked, not freed.
+//!
+//! # I/O while a worker is busy
+//!
+//! Under `IORING_SETUP_SINGLE_ISSUER` and `DEFER_TASKRUN`, the fastest setting, a ring's completions are made by its one thread when it enters the kernel to wait, and
+//! no other thread can. A worker in a long handler would freeze all connections of its ring, and one that waits for that very I/O would never go on. So rings are made
+//! with `COOP_TASKRUN` alone:
+//!
+//! * Completions are made by the thread that submitted, whenever it passes through the kernel. In a handler that computes, that is the timer's next tick,
+//!   some milliseconds; a thread that sleeps in a futex is woken for it and sleeps on. The ring's memory is then as readable to any thread as to the owner.
+//! * A worker that blocks gives its seat away, and the port goes with the seat: whoever has the seat now goes on with the same ring. Requests that a thread has
+//!   submitted are cancelled by the kernel if that thread ends; nobody asked for that, so the driver submits them again.
+//! * A worker in a long handler has not looked at its port for a while. The watcher, and workers at work, look at such ports in its place, and submit what it has
+//!   left there (`Ports::tend`). A lock around the driver keeps them apart; its owner finds it free but for these moments.
+//!
+//! The same holds for epoll, which any thread may ask.
+//!
+//! # The sleep
+//!
+//! See [`port`].
+
+mod epoll;
+#[cfg(feature = "io-uring")]
+mod io_uring;
+mod kind;
+mod port;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use bytes::Bytes;
+use rustix::net::SocketAddrAny;
+
+pub use kind::{ReactorKind, ReactorUnavailable};
+
+use kind::Choice;
+pub(crate) use port::{Port, Ports};
+
+/// Tells the sockets of this OS process apart, also after one was closed and another got its number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct SocketId(u64);
+
+/// A descriptor and who it is to the drivers. Closed with its last reference: each operation under way has one.
+pub(crate) struct Socket {
+    id: SocketId,
+    descriptor: OwnedFd,
+}
+
+impl Socket {
+    pub(crate) fn new(descriptor: OwnedFd) -> Arc<Self> {
+        static IDS: AtomicU64 = AtomicU64::new(0);
+        Arc::new(Self {
+            // Relaxed: only uniqueness matters.
+            id: SocketId(IDS.fetch_add(1, Ordering::Relaxed)),
+            descriptor,
+        })
+    }
+
+    pub(crate) fn id(&self) -> SocketId {
+        self.id
+    }
+
+    pub(crate) fn descriptor(&self) -> &OwnedFd {
+        &self.descriptor
+    }
+}
+
+/// Tells the operations of this OS process apart.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct OperationId(u64);
+
+impl OperationId {
+    /// Those below mean something to the drivers themselves.
+    const FIRST: u64 = 16;
+
+    pub(crate) fn new() -> Self {
+        static IDS: AtomicU64 = AtomicU64::new(OperationId::FIRST);
+        // Relaxed: only uniqueness matters.
+        Self(IDS.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// What is to be done. At most one that reads and one that writes at a time for each socket.
+pub(crate) enum Action {
+    /// Connections, until it is cancelled where the driver can (each with `more`), else one.
+    Accept,
+    /// What is there, until it is cancelled where the driver can (each with `more`), else one piece; empty at the end of the stream.
+    Receive,
+    /// Some of the data, from its beginning.
+    Send(Bytes),
+    Connect(Box<SocketAddrAny>),
+}
+
+/// What an action is, without what it needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Accept,
+    Receive,
+    Send,
+    Connect,
+}
+
+impl Action {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Accept => Kind::Accept,
+            Self::Receive => Kind::Receive,
+            Self::Send(_) => Kind::Send,
+            Self::Connect(_) => Kind::Connect,
+        }
+    }
+}
+
+/// An action with all that it needs, and who is told.
+pub(crate) struct Operation {
+    pub(crate) id: OperationId,
+    pub(crate) socket: Arc<Socket>,
+    pub(crate) action: Action,
+    pub(crate) handler: Arc<dyn Handler>,
+}
+
+/// What was done.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Accepted(OwnedFd),
+    Received(Bytes),
+    Sent(usize),
+    Connected,
+}
+
+/// Who is told what became of an operation. Called without any lock held, by whichever thread found the completion.
+pub(crate) trait Handler: Send + Sync {
+    /// `more`: the operation goes on, and this is not its last completion.
+    fn complete(self: Arc<Self>, kind: Kind, result: io::Result<Outcome>, more: bool);
+}
+
+pub(crate) struct Completion {
+    kind: Kind,
+    handler: Arc<dyn Handler>,
+    result: io::Result<Outcome>,
+    more: bool,
+}
+
+impl Completion {
+    pub(crate) fn deliver(self) {
+        self.handler.complete(self.kind, self.result, self.more);
+    }
+}
+
+/// Where operations go, and completions come from: io_uring, epoll, or a simulated network.
+///
+/// One thread at a time uses it: the owner of its port, or who looks after that one.
+trait Driver: Send {
+    /// Takes an operation on. What the kernel needs to know it is told with the next `turn` or `park`.
+    fn begin(&mut self, operation: Operation);
+
+    /// Asks for the end of an operation, which may have ended already.
+    fn cancel(&mut self, id: OperationId);
+
+    /// The socket is about to be closed, and has no operation.
+    fn forget(&mut self, socket: SocketId);
+
+    /// Collects completions. With `thorough` the kernel is told what it was not told yet, and asked for news, if that takes a call; without, only
+    /// what can be had for less than waiting for it in the next `park`.
+    fn turn(&mut self, thorough: bool, completions: &mut Vec<Completion>);
+
+    /// Whether `turn` would find something, as far as memory tells.
+    fn is_ready(&self) -> bool;
+
+    /// Tells the kernel what it was not told yet, and sleeps until there is a completion, until the waker was used, or until the deadline. May return early.
+    fn park(&mut self, deadline: Option<Instant>);
+
+    /// Whether there is no operation.
+    fn is_idle(&self) -> bool;
+
+    /// Ends all operations, and waits until the kernel is done with them.
+    fn end(&mut self, completions: &mut Vec<Completion>);
+}
+
+/// Ends the `park` of a driver, from any thread: a descriptor that the driver watches.
+pub(crate) struct Waker(OwnedFd);
+
+impl Waker {
+    fn new() -> io::Result<Self> {
+        use rustix::event::{EventfdFlags, eventfd};
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        Ok(Self(eventfd(0, flags)?))
+    }
+
+    fn wake(&self) {
+        // Nobody reads it: the drivers watch for changes, of which each write is one. It takes 2⁶⁴ of them to fill it.
+        let _written = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+}

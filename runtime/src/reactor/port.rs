@@ -1,0 +1,373 @@
+//! A seat's side of the reactor: its driver, what other threads ask of it, and where the seat's worker sleeps.
+//!
+//! # The sleep
+//!
+//! | `word` | meaning | `unpark` makes it |
+//! |---|---|---|
+//! | `EMPTY` | nobody sleeps | `NOTIFIED` |
+//! | `IN_FUTEX` | the worker sleeps in the futex, as it has no I/O | `NOTIFIED`, and unparks the futex |
+//! | `IN_DRIVER` | the worker sleeps in the driver, or is about to | `NOTIFIED`, and uses the waker |
+//! | `NOTIFIED` | the next sleep ends at once | `NOTIFIED` |
+//!
+//! `EMPTY` to `IN_…` is a compare-and-swap, so no notification is overwritten. One that comes between that and the sleep itself writes to the waker, which the driver
+//! has watched since it was made: the sleep ends at once. A waker used too late ends the next sleep for nothing.
+//!
+//! # The locks
+//!
+//! The driver's lock is held by the owner of the seat while it uses the driver, *also while it sleeps there*, and for moments by those that look after a port
+//! whose owner is busy; they only try it. Whoever cannot have it, and every other thread, leaves its request in the inbox and interrupts the owner, which
+//! takes the inbox first of all each time it has the lock. So requests of one thread stay in order, whichever way they take: who has the lock empties the inbox
+//! before its own request.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
+use std::time::Instant;
+
+use libprocess_semaphore::{FutexParker, Parked, Parker};
+
+use super::{
+    Choice, Completion, Driver, Operation, OperationId, ReactorKind, ReactorUnavailable, SocketId,
+    Waker,
+};
+use crate::facade::lock_std;
+
+const EMPTY: u32 = 0;
+const IN_FUTEX: u32 = 1;
+const IN_DRIVER: u32 = 2;
+const NOTIFIED: u32 = 3;
+
+enum Request {
+    Begin(Operation),
+    Cancel(OperationId),
+    Forget(SocketId),
+}
+
+/// What is said of an operation that no driver took on.
+fn refused(operation: Operation, error: io::Error) -> Completion {
+    Completion {
+        kind: operation.action.kind(),
+        handler: operation.handler,
+        result: Err(error),
+        more: false,
+    }
+}
+
+/// All ports of a scheduler, by seat.
+pub(crate) struct Ports {
+    ports: Box<[Arc<Port>]>,
+    choice: Arc<Choice>,
+}
+
+impl Ports {
+    /// # Errors
+    ///
+    /// The kind that is asked for cannot be had.
+    pub(crate) fn new(
+        seats: usize,
+        asked: Option<ReactorKind>,
+    ) -> Result<Arc<Self>, ReactorUnavailable> {
+        let choice = Arc::new(Choice::new(asked)?);
+        let ports = (0..seats)
+            .map(|_| Arc::new(Port::new(Arc::clone(&choice))))
+            .collect();
+        Ok(Arc::new(Self { ports, choice }))
+    }
+
+    pub(crate) fn kind(&self) -> Option<ReactorKind> {
+        self.choice.made()
+    }
+
+    pub(crate) fn of_seat(&self, seat: usize) -> &Arc<Port> {
+        &self.ports[seat % self.ports.len()]
+    }
+
+    /// Takes an operation on, in the port of this seat. `own`: the caller is that seat's worker. Tells where it can be cancelled.
+    pub(crate) fn begin(&self, seat: usize, own: bool, operation: Operation) {
+        self.of_seat(seat).ask(own, Request::Begin(operation));
+    }
+
+    pub(crate) fn cancel(&self, seat: usize, own: bool, id: OperationId) {
+        self.of_seat(seat).ask(own, Request::Cancel(id));
+    }
+
+    /// A socket without operations is about to be closed.
+    pub(crate) fn forget(&self, socket: SocketId) {
+        for port in &self.ports {
+            if port.needs_forgetting() {
+                port.ask(false, Request::Forget(socket));
+            }
+        }
+    }
+
+    /// Looks after the ports whose owners have not looked at them since the last time this was called with the same `seen`.
+    pub(crate) fn tend(&self, own: usize, seen: &mut Vec<u32>, completions: &mut Vec<Completion>) {
+        seen.resize(self.ports.len(), 0);
+        for (seat, (port, seen)) in self.ports.iter().zip(seen).enumerate() {
+            // Relaxed: compared with a later look.
+            let looks = port.looks.load(Ordering::Relaxed);
+            if std::mem::replace(seen, looks) == looks && seat != own % self.ports.len() {
+                port.turn(true, completions);
+            }
+        }
+    }
+
+    /// Ends all operations, once nobody works any more.
+    pub(crate) fn end(&self) {
+        for port in &self.ports {
+            port.end();
+        }
+    }
+}
+
+pub(crate) struct Port {
+    word: AtomicU32,
+    /// The sleep shall end as if for I/O.
+    interrupted: AtomicBool,
+    futex: FutexParker,
+    /// How often the owner has looked.
+    looks: AtomicU32,
+    /// Whether there is a driver, or will be one.
+    active: AtomicBool,
+    ended: AtomicBool,
+    waker: OnceLock<Arc<Waker>>,
+    driver: Mutex<Option<Box<dyn Driver>>>,
+    inbox: Mutex<Vec<Request>>,
+    /// Completions of operations that no driver took on, where they could not be delivered.
+    late: Mutex<Vec<Completion>>,
+    choice: Arc<Choice>,
+}
+
+impl Port {
+    fn new(choice: Arc<Choice>) -> Self {
+        Self {
+            word: AtomicU32::new(EMPTY),
+            interrupted: AtomicBool::new(false),
+            futex: FutexParker::new(),
+            looks: AtomicU32::new(0),
+            active: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            waker: OnceLock::new(),
+            driver: Mutex::new(None),
+            inbox: Mutex::new(Vec::new()),
+            late: Mutex::new(Vec::new()),
+            choice,
+        }
+    }
+
+    /// Whether the port has ever been used.
+    #[inline]
+    pub(crate) fn is_active(&self) -> bool {
+        // Relaxed: who set it interrupts the owner afterwards.
+        self.active.load(Ordering::Relaxed)
+    }
+
+    /// Collects completions, in the owner or for it; see [`Driver::turn`]. If the driver is in use, nothing.
+    pub(crate) fn turn(&self, thorough: bool, completions: &mut Vec<Completion>) {
+        if !self.is_active() {
+            return;
+        }
+        if let Some(mut driver) = self.try_driver() {
+            completions.append(&mut lock_std(&self.late));
+            self.take_requests(&mut driver, completions);
+            if let Some(driver) = driver.as_mut() {
+                driver.turn(thorough, completions);
+            }
+        }
+    }
+
+    /// As `turn`, in the owner.
+    pub(crate) fn own_turn(&self, thorough: bool, completions: &mut Vec<Completion>) {
+        // Relaxed: only the owner writes it; a later look is compared with this one.
+        let looks = self.looks.load(Ordering::Relaxed).wrapping_add(1);
+        self.looks.store(looks, Ordering::Relaxed);
+        self.turn(thorough, completions);
+    }
+
+    /// Whether the owner would find something, as far as memory tells.
+    pub(crate) fn is_ready(&self) -> bool {
+        if !self.is_active() {
+            return false;
+        }
+        // One after the other: the driver's lock comes before that of the inbox where both are held.
+        let driver_is = self
+            .try_driver()
+            .is_some_and(|driver| driver.as_ref().is_some_and(|driver| driver.is_ready()));
+        driver_is || !lock_std(&self.inbox).is_empty() || !lock_std(&self.late).is_empty()
+    }
+
+    fn try_driver(&self) -> Option<MutexGuard<'_, Option<Box<dyn Driver>>>> {
+        match self.driver.try_lock() {
+            Ok(driver) => Some(driver),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn needs_forgetting(&self) -> bool {
+        self.is_active() && self.choice.made() == Some(ReactorKind::Epoll)
+    }
+
+    fn ask(&self, own: bool, request: Request) {
+        // Release: pairs with nothing that orders more: who reads it looks at the inbox under its lock.
+        self.active.store(true, Ordering::Release);
+        if own && let Some(mut driver) = self.try_driver() {
+            let mut late = lock_std(&self.late);
+            self.take_requests(&mut driver, &mut late);
+            self.apply(&mut driver, request, &mut late);
+            return;
+        }
+        let mut inbox = lock_std(&self.inbox);
+        // Relaxed: under the lock of the inbox, as where it is set.
+        if self.ended.load(Ordering::Relaxed) {
+            drop(inbox);
+            if let Request::Begin(operation) = request {
+                refused(operation, io::Error::other("the runtime has ended")).deliver();
+            }
+            return;
+        }
+        inbox.push(request);
+        drop(inbox);
+        self.interrupt();
+    }
+
+    fn take_requests(
+        &self,
+        driver: &mut Option<Box<dyn Driver>>,
+        completions: &mut Vec<Completion>,
+    ) {
+        let requests = std::mem::take(&mut *lock_std(&self.inbox));
+        for request in requests {
+            self.apply(driver, request, completions);
+        }
+    }
+
+    fn apply(
+        &self,
+        driver: &mut Option<Box<dyn Driver>>,
+        request: Request,
+        completions: &mut Vec<Completion>,
+    ) {
+        match request {
+            Request::Begin(operation) => match self.ensure(driver) {
+                Ok(driver) => driver.begin(operation),
+                Err(error) => completions.push(refused(operation, error)),
+            },
+            Request::Cancel(id) => {
+                if let Some(driver) = driver {
+                    driver.cancel(id);
+                }
+            }
+            Request::Forget(socket) => {
+                if let Some(driver) = driver {
+                    driver.forget(socket);
+                }
+            }
+        }
+    }
+
+    fn ensure<'a>(
+        &self,
+        driver: &'a mut Option<Box<dyn Driver>>,
+    ) -> io::Result<&'a mut Box<dyn Driver>> {
+        if driver.is_none() {
+            let (made, waker) = self.choice.driver()?;
+            let _first = self.waker.set(waker);
+            *driver = Some(made);
+        }
+        driver.as_mut().ok_or_else(|| io::Error::other("no driver"))
+    }
+
+    /// Ends the owner's sleep, or its next one, as if for I/O.
+    fn interrupt(&self) {
+        // Relaxed: published by `unpark`.
+        self.interrupted.store(true, Ordering::Relaxed);
+        self.unpark();
+    }
+
+    fn end(&self) {
+        let mut completions = Vec::new();
+        let mut driver = lock_std(&self.driver);
+        completions.append(&mut lock_std(&self.late));
+        {
+            let _inbox = lock_std(&self.inbox);
+            // Relaxed: under the lock of the inbox.
+            self.ended.store(true, Ordering::Relaxed);
+        }
+        self.take_requests(&mut driver, &mut completions);
+        if let Some(mut driver) = driver.take() {
+            driver.end(&mut completions);
+        }
+        drop(driver);
+        completions.into_iter().for_each(Completion::deliver);
+    }
+
+    /// Whether the place to sleep in was entered, rather than that there was a notification.
+    fn enter(&self, place: u32) -> bool {
+        // Relaxed: it publishes nothing.
+        self.word
+            .compare_exchange(EMPTY, place, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Sleeps in the driver, if there is anything to sleep for.
+    fn park_in_driver(&self, deadline: Option<Instant>) -> Option<Parked> {
+        if !self.is_active() {
+            return None;
+        }
+        let mut driver = lock_std(&self.driver);
+        // Before the word is changed: whoever comes later interrupts.
+        self.take_requests(&mut driver, &mut lock_std(&self.late));
+        let has_late = !lock_std(&self.late).is_empty();
+        if has_late || driver.as_ref().is_some_and(|driver| driver.is_ready()) {
+            return Some(Parked::Interrupted);
+        }
+        let driver = driver.as_mut().filter(|driver| !driver.is_idle())?;
+        if self.enter(IN_DRIVER) {
+            driver.park(deadline);
+        }
+        Some(if driver.is_ready() {
+            Parked::Interrupted
+        } else if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            Parked::Deadline
+        } else {
+            Parked::Woken
+        })
+    }
+
+    fn park_in_futex(&self, deadline: Option<Instant>) -> Parked {
+        if self.enter(IN_FUTEX) {
+            self.futex.park(deadline)
+        } else {
+            Parked::Woken
+        }
+    }
+}
+
+impl Parker for Port {
+    fn park(&self, deadline: Option<Instant>) -> Parked {
+        let parked = self
+            .park_in_driver(deadline)
+            .unwrap_or_else(|| self.park_in_futex(deadline));
+        // Acquire: pairs with the Release in `unpark`. Whatever it was, nobody sleeps any more.
+        let notified = self.word.swap(EMPTY, Ordering::Acquire) == NOTIFIED;
+        // Relaxed: as in `interrupt`.
+        if self.interrupted.swap(false, Ordering::Relaxed) {
+            return Parked::Interrupted;
+        }
+        if notified { Parked::Woken } else { parked }
+    }
+
+    fn unpark(&self) {
+        // Release: pairs with the Acquire in `park`. Acquire: the waker was set before the word was changed to `IN_DRIVER`.
+        match self.word.swap(NOTIFIED, Ordering::AcqRel) {
+            IN_FUTEX => self.futex.unpark(),
+            IN_DRIVER => {
+                if let Some(waker) = self.waker.get() {
+                    waker.wake();
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! How a worker's sleep and its I/O meet: what the scheduler asks of the place that a worker sleeps in.
+
+use std::sync::Arc;
+
+use libprocess_semaphore::{FutexParker, Parker};
+
+/// Where a worker sleeps, and what else ends its sleep.
+pub(crate) trait SeatIo {
+    type Parker: Parker + 'static;
+
+    fn parker(&self) -> &Arc<Self::Parker>;
+
+    /// Whether there is I/O at all.
+    fn is_active(&self) -> bool {
+        false
+    }
+
+    /// Whether there is something to deliver, as far as memory tells.
+    fn is_ready(&self) -> bool {
+        false
+    }
+
+    /// Looks after the I/O of workers that have not looked themselves since the last time. True: there is something to deliver.
+    fn tend(&self) -> bool {
+        false
+    }
+}
+
+/// Without I/O.
+impl SeatIo for Arc<FutexParker> {
+    type Parker = FutexParker;
+
+    fn parker(&self) -> &Arc<FutexParker> {
+        self
+    }
+}
+
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(super) use over_ports::WorkerIo;
+
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+mod over_ports {
+    use std::cell::{Cell, RefCell};
+    use std::sync::Arc;
+
+    use super::SeatIo;
+    use crate::reactor::{Completion, Port, Ports};
+
+    /// One worker's side of the ports.
+    pub(in crate::scheduler) struct WorkerIo {
+        ports: Arc<Ports>,
+        /// Turns until the worker looks at its port.
+        left: Cell<u32>,
+        /// What it saw of the others' ports.
+        seen: RefCell<Vec<u32>>,
+        /// To be delivered.
+        completions: RefCell<Vec<Completion>>,
+    }
+
+    /// A worker at work looks at its port once in so many turns: a look is a lock that nobody else wants, and two loads; submitting is a call of the kernel.
+    const TURNS: u32 = 32;
+
+    impl WorkerIo {
+        pub(in crate::scheduler) fn new(ports: Arc<Ports>) -> Self {
+            Self {
+                ports,
+                left: Cell::new(TURNS),
+                seen: RefCell::default(),
+                completions: RefCell::default(),
+            }
+        }
+
+        /// Whether the worker shall look at its port before the next turn.
+        #[inline]
+        pub(in crate::scheduler) fn is_due(&self) -> bool {
+            let left = self.left.get() - 1;
+            self.left.set(if left == 0 { TURNS } else { left });
+            left == 0
+        }
+
+        /// Collects what the seat's port has.
+        pub(in crate::scheduler) fn look(&self, seat: usize, thorough: bool) {
+            let port = self.ports.of_seat(seat);
+            if port.is_active() {
+                port.own_turn(thorough, &mut self.completions.borrow_mut());
+            }
+        }
+
+        /// Delivers what was collected. It may run anything. True if there was something.
+        pub(in crate::scheduler) fn deliver(&self) -> bool {
+            let mut completions = std::mem::take(&mut *self.completions.borrow_mut());
+            let any = !completions.is_empty();
+            completions.drain(..).for_each(Completion::deliver);
+            // The memory is kept for the next ones, unless some came while these were delivered.
+            let mut left = self.completions.borrow_mut();
+            if left.is_empty() {
+                *left = completions;
+            }
+            any
+        }
+
+        pub(in crate::scheduler) fn has_completions(&self) -> bool {
+            !self.completions.borrow().is_empty()
+        }
+
+        pub(in crate::scheduler) fn tend(&self, seat: usize) {
+            let mut completions = self.completions.borrow_mut();
+            self.ports
+                .tend(seat, &mut self.seen.borrow_mut(), &mut completions);
+        }
+    }
+
+    /// A worker with this seat.
+    pub(in crate::scheduler) struct OfSeat<'a>(
+        pub(in crate::scheduler) &'a WorkerIo,
+        pub(in crate::scheduler) usize,
+    );
+
+    impl WorkerIo {
+        pub(in crate::scheduler) fn of_seat(&self, seat: usize) -> OfSeat<'_> {
+            OfSeat(self, seat)
+        }
+    }
+
+    impl SeatIo for OfSeat<'_> {
+        type Parker = Port;
+
+        fn parker(&self) -> &Arc<Port> {
+            self.0.ports.of_seat(self.1)
+        }
+
+        fn is_active(&self) -> bool {
+            self.parker().is_active()
+        }
+
+        fn is_ready(&self) -> bool {
+            self.parker().is_ready()
+        }
+
+        fn tend(&self) -> bool {
+            self.0.tend(self.1);
+            self.0.has_completions()
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! Sockets, on both reactors: what a user of them would notice.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream as StdStream};
+use std::time::{Duration, Instant};
+
+use libprocess::net::{TcpListener, TcpStream};
+use libprocess::{Future, FutureError, ReactorKind, Runtime};
+
+/// Long enough for a machine that does other things; a test that gets there has failed.
+const LONG: Duration = Duration::from_secs(20);
+
+fn any() -> SocketAddr {
+    "127.0.0.1:0".parse().expect("an address")
+}
+
+/// `None`: the kind was not built in. What was built in must be had: these tests are about it.
+fn runtime(kind: ReactorKind, workers: usize) -> Option<Runtime> {
+    match Runtime::builder().workers(workers).reactor(kind).build() {
+        Ok(runtime) => Some(runtime),
+        Err(error) if !cfg!(feature = "io-uring") => {
+            assert!(error.to_string().contains("io-uring"), "{error}");
+            None
+        }
+        Err(error) => panic!("{kind}: {error}"),
+    }
+}
+
+/// Runs `f` in a process of a runtime of each kind and size, so that its sockets are of that runtime.
+fn on_each<F, Out>(f: F)
+where
+    F: Fn() -> Out + Copy + Send + 'static,
+    Out: std::future::Future<Output = ()> + Send + 'static,
+{
+    for kind in [ReactorKind::IoUring, ReactorKind::Epoll] {
+        for workers in [1, 3] {
+            let Some(runtime) = runtime(kind, workers) else {
+                continue;
+            };
+            // Inside of the runtime, for the sake of the sockets that `f` makes.
+            let done = runtime.spawn_async(async move { f().await });
+            done.get_timeout(LONG)
+                .unwrap_or_else(|error| panic!("{kind}, {workers} workers: {error}"));
+            assert_eq!(runtime.stats().reactor, Some(kind));
+        }
+    }
+}
+
+async fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind(any()).expect("a listener");
+    let connecting = TcpStream::connect(listener.local_address().expect("an address"));
+    let server = listener.accept().await.expect("a connection");
+    (connecting.await.expect("a connection"), server)
+}
+
+async fn receive_all(stream: &TcpStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    loop {
+        let bytes = stream.receive().await.expect("bytes");
+        if bytes.is_empty() {
+            return all;
+        }
+        all.extend_from_slice(&bytes);
+    }
+}
+
+#[test]
+fn bytes_go_both_ways() {
+    on_each(|| async {
+        let (client, server) = pair().await;
+        client.send("ping").await.expect("sent");
+        assert_eq!(server.receive().await.expect("bytes"), "ping");
+        server.send("pong").await.expect("sent");
+        assert_eq!(client.receive().await.expect("bytes"), "pong");
+    });
+}
+
+#[test]
+fn much_arrives_whole_and_in_order() {
+    on_each(|| async {
+        let (client, server) = pair().await;
+        let sent: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+        for piece in sent.chunks(70_001) {
+            client.send(piece.to_vec()).detach();
+        }
+        client.shutdown().detach();
+        assert!(receive_all(&server).await == sent, "other bytes came");
+    });
+}
+
+#[test]
+fn after_a_shutdown_the_other_direction_goes_on() {
+    on_each(|| async {
+        let (client, server) = pair().await;
+        client.shutdown().await.expect("shut down");
+        assert_eq!(server.receive().await.expect("the end"), "");
+        server.send("still").await.expect("sent");
+        assert_eq!(client.receive().await.expect("bytes"), "still");
+        let error = client.send("more").await.expect_err("it was shut down");
+        assert!(error.to_string().contains("shut down"), "{error}");
+    });
+}
+
+#[test]
+fn a_reset_by_the_peer_is_told() {
+    on_each(|| async {
+        let listener = TcpListener::bind(any()).expect("a listener");
+        let peer = StdStream::connect(listener.local_address().expect("an address"))
+            .expect("a connection");
+        let stream = listener.accept().await.expect("a connection");
+        let received = stream.receive();
+        rustix::net::sockopt::set_socket_linger(&peer, Some(Duration::ZERO)).expect("an option");
+        drop(peer);
+        let error = received.await.expect_err("a reset");
+        assert!(error.to_string().contains("reset"), "{error}");
+        let error = stream.receive().await.expect_err("still");
+        assert!(error.to_string().contains("reset"), "{error}");
+    });
+}
+
+#[test]
+fn nobody_listens() {
+    on_each(|| async {
+        let listener = TcpListener::bind(any()).expect("a listener");
+        let address = listener.local_address().expect("an address");
+        drop(listener);
+        // The last operation of the listener may still be on its way.
+        loop {
+            match TcpStream::connect(address).await {
+                Ok(_) => {}
+                Err(error) => {
+                    let text = error.to_string();
+                    assert!(text.contains("refused"), "{text}");
+                    assert!(text.contains(&address.to_string()), "{text}");
+                    return;
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_discarded_receive_loses_no_bytes() {
+    on_each(|| async {
+        let (client, server) = pair().await;
+        for round in 0..200_u32 {
+            let first = server.receive();
+            if round % 3 == 0 {
+                client.send(round.to_le_bytes().to_vec()).detach();
+            }
+            first.discard();
+            if round % 3 != 0 {
+                client.send(round.to_le_bytes().to_vec()).detach();
+            }
+            let mut got = match first.await {
+                Ok(bytes) => bytes.to_vec(),
+                Err(error) => {
+                    assert_eq!(error, FutureError::Discarded);
+                    Vec::new()
+                }
+            };
+            while got.len() < 4 {
+                got.extend_from_slice(&server.receive().await.expect("bytes"));
+            }
+            assert_eq!(got, round.to_le_bytes());
+        }
+    });
+}
+
+#[test]
+fn a_dropped_accept_loses_no_connection() {
+    on_each(|| async {
+        let listener = TcpListener::bind(any()).expect("a listener");
+        let address = listener.local_address().expect("an address");
+        for _ in 0..50 {
+            drop(listener.accept());
+            let client = TcpStream::connect(address).await.expect("a connection");
+            let server = listener.accept().await.expect("a connection");
+            assert_eq!(
+                server.peer_address().expect("an address"),
+                client.local_address().expect("an address")
+            );
+        }
+    });
+}
+
+#[test]
+fn who_reads_slowly_slows_the_writer() {
+    on_each(|| async {
+        let (client, server) = pair().await;
+        // Something to have the receive under way, where it stays so.
+        client.send("x").await.expect("sent");
+        assert_eq!(server.receive().await.expect("bytes"), "x");
+        let piece = vec![7_u8; 1 << 20];
+        let mut sent = 0_usize;
+        let stuck: Future<()> = loop {
+            let sending = client.send(piece.clone());
+            match sending.wait(Some(Duration::from_millis(300))) {
+                Ok(()) => sent += piece.len(),
+                Err(_) => break sending,
+            }
+            assert!(sent < 64 << 20, "nothing holds the writer back");
+        };
+        let mut received = 0;
+        while received < sent + piece.len() {
+            received += server.receive().await.expect("bytes").len();
+        }
+        stuck.await.expect("sent, once there was room");
+    });
+}
+
+#[test]
+fn descriptors_are_given_back() {
+    fn open() -> usize {
+        std::fs::read_dir("/proc/self/fd")
+            .expect("the process's descriptors")
+            .count()
+    }
+    const ROUNDS: usize = if cfg!(debug_assertions) { 600 } else { 10_000 };
+    // Other tests of this binary open some too, but not so many at a time.
+    on_each(|| async {
+        let listener = TcpListener::bind(any()).expect("a listener");
+        let address = listener.local_address().expect("an address");
+        let before = open();
+        for round in 0..ROUNDS {
+            let connecting = TcpStream::connect(address);
+            let server = listener.accept().await.expect("a connection");
+            let client = connecting.await.expect("a connection");
+            if round % 2 == 0 {
+                client.send("hello").await.expect("sent");
+                assert_eq!(server.receive().await.expect("bytes"), "hello");
+            }
+            // One side with a receive under way.
+            let receiving = server.receive();
+            drop(client);
+            drop(server);
+            drop(receiving);
+        }
+        let deadline = Instant::now() + LONG;
+        while open() > before + ROUNDS / 4 {
+            assert!(
+                Instant::now() < deadline,
+                "{} are open, {before} were",
+                open()
+            );
+            std::thread::yield_now();
+        }
+    });
+}
+
+#[test]
+fn a_runtime_ends_with_operations_under_way() {
+    for kind in [ReactorKind::Epoll, ReactorKind::IoUring] {
+        let Some(runtime) = runtime(kind, 2) else {
+            continue;
+        };
+        let kept = runtime
+            .spawn_async(async {
+                let (client, server) = pair().await;
+                let listener = TcpListener::bind(any()).expect("a listener");
+                (
+                    listener.accept(),
+                    client.receive(),
+                    client,
+                    server,
+                    listener,
+                )
+            })
+            .get_timeout(LONG)
+            .expect("sockets");
+        drop(runtime);
+        let (accepting, receiving, client, ..) = kept;
+        let ended = [
+            accepting.get_timeout(LONG).map(drop),
+            receiving.get_timeout(LONG).map(drop),
+            client.send("more").get_timeout(LONG),
+        ];
+        for outcome in ended {
+            let error = outcome.expect_err("the runtime has ended");
+            assert_ne!(error, FutureError::TimedOut);
+        }
+    }
+}
+
+/// All workers but one sit in handlers, then in blocking closures: connections from before and from then are served all the same.
+#[test]
+fn busy_workers_do_not_keep_their_connections_waiting() {
+    const SITTING: Duration = Duration::from_millis(1_000);
+    // The promise is 50 ms, on a machine that has time; no less than half of the sitting would be a failure.
+    const PATIENCE: Duration = Duration::from_millis(400);
+    for kind in [ReactorKind::IoUring, ReactorKind::Epoll] {
+        for blocking in [false, true] {
+            let Some(runtime) = runtime(kind, 3) else {
+                continue;
+            };
+            let address = common::echo_server(&runtime);
+            let mut before: Vec<_> = (0..16)
+                .map(|_| StdStream::connect(address).expect("a connection"))
+                .collect();
+            let echo = |stream: &mut StdStream| {
+                let began = Instant::now();
+                stream.write_all(b"hello").expect("written");
+                let mut answer = [0; 5];
+                stream.set_read_timeout(Some(LONG)).expect("an option");
+                stream.read_exact(&mut answer).expect("an answer");
+                began.elapsed()
+            };
+            before.iter_mut().for_each(|stream| {
+                echo(stream);
+            });
+            let sitting: Vec<_> = (0..2)
+                .map(|_| {
+                    runtime.spawn_async(async move {
+                        let until = Instant::now() + SITTING;
+                        if blocking {
+                            libprocess::block_in_place(|| std::thread::sleep(SITTING));
+                        } else {
+                            while Instant::now() < until {
+                                std::hint::spin_loop();
+                            }
+                        }
+                    })
+                })
+                .collect();
+            let mut slowest = Duration::ZERO;
+            for stream in &mut before {
+                slowest = slowest.max(echo(stream));
+            }
+            for _ in 0..16 {
+                let mut stream = StdStream::connect(address).expect("a connection");
+                slowest = slowest.max(echo(&mut stream));
+            }
+            assert!(
+                slowest < PATIENCE,
+                "{kind}, blocking {blocking}: an answer took {slowest:?}"
+            );
+            for sitting in sitting {
+                sitting.get_timeout(LONG).expect("it sat");
+            }
+        }
+    }
+}
