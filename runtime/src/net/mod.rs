@@ -42,6 +42,7 @@
 //!
 //! A future fails with the operating system's text for what went wrong, behind what was to be done: `receive: Connection reset by peer (os error 104)`.
 
+mod connection;
 mod listener;
 mod socket;
 mod stream;

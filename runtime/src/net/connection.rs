@@ -1,0 +1,380 @@
+//! A connected stream: what has arrived and who waits for it, what is to go out.
+//!
+//! # Inbound
+//!
+//! While somebody waits, a receive is under way; where the driver can, it stays so (a multishot), and what comes while nobody waits is kept for the next reader. If
+//! that is more than [`KEPT`], the receive is cancelled, so that a reader who is slow slows its peer; it is begun again when the last of what was kept has been taken.
+//!
+//! # Outbound
+//!
+//! One send is under way at a time, the others wait behind it: so bytes go out in the order in which `send` was called. A short send goes on with the rest.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, Weak};
+
+use bytes::{Buf, Bytes};
+use rustix::net::Shutdown;
+
+use super::socket::{Begun, Home, any_address, failure};
+use super::waiting::Waiting;
+use crate::facade::lock_std;
+use crate::future::{Future, Promise};
+use crate::reactor::{Action, Handler, Kind, Outcome, Socket};
+
+/// What is kept for readers to come, in bytes, before the peer has to wait.
+const KEPT: usize = 256 * 1024;
+
+pub(super) struct Connection {
+    home: Home,
+    pub(super) socket: Arc<Socket>,
+    inbound: Mutex<Inbound>,
+    outbound: Mutex<Outbound>,
+}
+
+struct Inbound {
+    kept: VecDeque<Bytes>,
+    bytes: usize,
+    waiting: Waiting<Bytes>,
+    receive: Receive,
+    /// Why nothing comes any more; `None` in it: the end of the stream.
+    ended: Option<Option<Arc<str>>>,
+}
+
+#[derive(Clone, Copy)]
+enum Receive {
+    /// None is under way.
+    No,
+    /// One is, or is about to be.
+    UnderWay(Begun),
+    /// The stream was dropped: none is begun any more.
+    Closed,
+}
+
+struct Outbound {
+    /// The first one is under way, if `sending`.
+    queue: VecDeque<Outgoing>,
+    sending: bool,
+    failed: Option<Arc<str>>,
+    connecting: Option<Promise<()>>,
+}
+
+pub(super) enum Outgoing {
+    Data(Bytes, Promise<()>),
+    Shutdown(Promise<()>),
+}
+
+impl Outgoing {
+    fn promise(self) -> Promise<()> {
+        match self {
+            Self::Data(_, promise) | Self::Shutdown(promise) => promise,
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.home.forget(&self.socket);
+    }
+}
+
+impl Connection {
+    pub(super) fn new(home: Home, socket: Arc<Socket>) -> Arc<Self> {
+        Arc::new(Self {
+            home,
+            socket,
+            inbound: Mutex::new(Inbound {
+                kept: VecDeque::new(),
+                bytes: 0,
+                waiting: Waiting::new(),
+                receive: Receive::No,
+                ended: None,
+            }),
+            outbound: Mutex::new(Outbound {
+                queue: VecDeque::new(),
+                sending: false,
+                failed: None,
+                connecting: None,
+            }),
+        })
+    }
+
+    /// The stream was dropped: nobody reads any more.
+    pub(super) fn close(&self) {
+        let (receive, waiting) = {
+            let mut inbound = lock_std(&self.inbound);
+            inbound.ended.get_or_insert(None);
+            let receive = std::mem::replace(&mut inbound.receive, Receive::Closed);
+            (receive, inbound.waiting.take_all())
+        };
+        if let Receive::UnderWay(begun) = receive {
+            self.home.cancel(begun);
+        }
+        // Abandoned, as their socket is.
+        drop(waiting);
+    }
+
+    /// Ready once it is connected.
+    pub(super) fn connect(self: &Arc<Self>, address: SocketAddr) -> Future<()> {
+        let (promise, connected) = Promise::pair();
+        lock_std(&self.outbound).connecting = Some(promise);
+        let action = Action::Connect(Box::new(any_address(address)));
+        let begun = self.home.place();
+        self.home
+            .begin(begun, &self.socket, action, Arc::clone(self) as _);
+        let of_discard = Arc::downgrade(self);
+        connected.on_cancelled(move || {
+            if let Some(shared) = of_discard.upgrade()
+                && let Some(promise) = shared.take_connecting()
+            {
+                shared.home.cancel(begun);
+                promise.discard();
+            }
+        });
+        connected
+    }
+
+    fn take_connecting(&self) -> Option<Promise<()>> {
+        lock_std(&self.outbound).connecting.take()
+    }
+
+    pub(super) fn receive(self: &Arc<Self>) -> Future<Bytes> {
+        let (received, number, begin) = {
+            let mut inbound = lock_std(&self.inbound);
+            if let Some(bytes) = inbound.take_kept() {
+                return Future::ready(bytes);
+            }
+            match &inbound.ended {
+                Some(None) => return Future::ready(Bytes::new()),
+                Some(Some(reason)) => return Future::failed(Arc::clone(reason)),
+                None => {}
+            }
+            let (promise, received) = Promise::pair();
+            let number = inbound.waiting.push(promise);
+            (received, number, self.is_to_begin(&mut inbound))
+        };
+        let of_discard = Arc::downgrade(self);
+        received.on_cancelled(move || {
+            let shared = Weak::upgrade(&of_discard);
+            let promise = shared.and_then(|shared| lock_std(&shared.inbound).waiting.take(number));
+            if let Some(promise) = promise {
+                promise.discard();
+            }
+        });
+        if let Some(place) = begin {
+            self.begin_receive(place);
+        }
+        received
+    }
+
+    /// Where the caller shall begin a receive, once it has let go of the lock, if it shall.
+    fn is_to_begin(&self, inbound: &mut Inbound) -> Option<Begun> {
+        if inbound.ended.is_some() || !matches!(inbound.receive, Receive::No) {
+            return None;
+        }
+        let place = self.home.place();
+        inbound.receive = Receive::UnderWay(place);
+        Some(place)
+    }
+
+    fn begin_receive(self: &Arc<Self>, place: Begun) {
+        self.home
+            .begin(place, &self.socket, Action::Receive, Arc::clone(self) as _);
+        let closed = matches!(lock_std(&self.inbound).receive, Receive::Closed);
+        if closed {
+            // Meanwhile, and who closed it may have come before the operation.
+            self.home.cancel(place);
+        }
+    }
+
+    fn received(self: &Arc<Self>, result: io::Result<Bytes>, more: bool) {
+        let mut told = VecDeque::new();
+        let mut cancel = None;
+        let begin = {
+            let mut inbound = lock_std(&self.inbound);
+            if let Receive::UnderWay(begun) = inbound.receive {
+                if !more {
+                    inbound.receive = Receive::No;
+                } else if inbound.bytes > KEPT {
+                    cancel = Some(begun);
+                }
+            }
+            match result {
+                Ok(bytes) if bytes.is_empty() => inbound.end(None, &mut told),
+                Ok(bytes) => {
+                    if let Some(promise) = inbound.waiting.pop() {
+                        told.push_back((promise, Ok(bytes)));
+                    } else if inbound.ended.is_none() {
+                        inbound.bytes += bytes.len();
+                        inbound.kept.push_back(bytes);
+                    }
+                }
+                Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => {}
+                Err(error) => {
+                    let reason = Arc::from(failure("receive", &error));
+                    inbound.end(Some(reason), &mut told);
+                }
+            }
+            if inbound.waiting.is_empty() {
+                None
+            } else {
+                self.is_to_begin(&mut inbound)
+            }
+        };
+        if let Some(begun) = cancel {
+            self.home.cancel(begun);
+        }
+        for (promise, outcome) in told {
+            match outcome {
+                Ok(bytes) => promise.set(bytes),
+                Err(reason) => promise.fail(reason),
+            };
+        }
+        if let Some(place) = begin {
+            self.begin_receive(place);
+        }
+    }
+
+    pub(super) fn put(self: &Arc<Self>, outgoing: Outgoing) {
+        let mut outbound = lock_std(&self.outbound);
+        if let Some(reason) = outbound.failed.clone() {
+            drop(outbound);
+            outgoing.promise().fail(reason);
+            return;
+        }
+        outbound.queue.push_back(outgoing);
+        if outbound.sending {
+            return;
+        }
+        outbound.sending = true;
+        drop(outbound);
+        self.send_next();
+    }
+
+    /// Begins the first of the queue. The caller has set `sending`, or is what did so.
+    fn send_next(self: &Arc<Self>) {
+        loop {
+            let mut outbound = lock_std(&self.outbound);
+            let empty = match outbound.queue.front() {
+                None => {
+                    outbound.sending = false;
+                    return;
+                }
+                Some(Outgoing::Data(data, _)) if !data.is_empty() => {
+                    let data = data.clone();
+                    drop(outbound);
+                    let action = Action::Send(data);
+                    let place = self.home.place();
+                    self.home
+                        .begin(place, &self.socket, action, Arc::clone(self) as _);
+                    return;
+                }
+                Some(Outgoing::Data(..)) => outbound.queue.pop_front(),
+                Some(Outgoing::Shutdown(_)) => {
+                    let shut = rustix::net::shutdown(self.socket.descriptor(), Shutdown::Write);
+                    let outgoing = outbound.queue.pop_front();
+                    if let Err(error) = shut {
+                        drop(outbound);
+                        if let Some(outgoing) = outgoing {
+                            outgoing.promise().fail(failure("shutdown", &error.into()));
+                        }
+                        continue;
+                    }
+                    outbound.failed = Some(Arc::from("send: this side was shut down"));
+                    outgoing
+                }
+            };
+            drop(outbound);
+            if let Some(outgoing) = empty {
+                outgoing.promise().set(());
+            }
+        }
+    }
+
+    fn sent(self: &Arc<Self>, result: io::Result<usize>) {
+        let mut outbound = lock_std(&self.outbound);
+        match result {
+            Ok(sent) => {
+                let done = match outbound.queue.front_mut() {
+                    Some(Outgoing::Data(data, _)) => {
+                        data.advance(sent.min(data.len()));
+                        data.is_empty()
+                    }
+                    _ => false,
+                };
+                let outgoing = if done {
+                    outbound.queue.pop_front()
+                } else {
+                    None
+                };
+                drop(outbound);
+                if let Some(outgoing) = outgoing {
+                    outgoing.promise().set(());
+                }
+                self.send_next();
+            }
+            Err(error) => {
+                let reason: Arc<str> = Arc::from(failure("send", &error));
+                outbound.failed = Some(Arc::clone(&reason));
+                outbound.sending = false;
+                let queue = std::mem::take(&mut outbound.queue);
+                drop(outbound);
+                for outgoing in queue {
+                    outgoing.promise().fail(Arc::clone(&reason));
+                }
+            }
+        }
+    }
+}
+
+impl Inbound {
+    fn take_kept(&mut self) -> Option<Bytes> {
+        let bytes = self.kept.pop_front()?;
+        self.bytes -= bytes.len();
+        Some(bytes)
+    }
+
+    #[expect(clippy::type_complexity, reason = "one private use")]
+    fn end(
+        &mut self,
+        reason: Option<Arc<str>>,
+        told: &mut VecDeque<(Promise<Bytes>, Result<Bytes, Arc<str>>)>,
+    ) {
+        self.ended.get_or_insert(reason.clone());
+        for (_, promise) in self.waiting.take_all() {
+            let outcome = reason.clone().map_or_else(|| Ok(Bytes::new()), Err);
+            told.push_back((promise, outcome));
+        }
+    }
+}
+
+impl Handler for Connection {
+    fn complete(self: Arc<Self>, kind: Kind, result: io::Result<Outcome>, more: bool) {
+        match kind {
+            Kind::Connect => {
+                if let Some(promise) = self.take_connecting() {
+                    match result {
+                        Ok(_) => promise.set(()),
+                        Err(error) => promise.fail(error.to_string()),
+                    };
+                }
+            }
+            Kind::Receive => {
+                let bytes = result.map(|outcome| match outcome {
+                    Outcome::Received(bytes) => bytes,
+                    _ => Bytes::new(),
+                });
+                self.received(bytes, more);
+            }
+            Kind::Send => {
+                let sent = result.map(|outcome| match outcome {
+                    Outcome::Sent(sent) => sent,
+                    _ => 0,
+                });
+                self.sent(sent);
+            }
+            Kind::Accept => {}
+        }
+    }
+}
