@@ -12,13 +12,20 @@ use libprocess::{Future, FutureError, ReactorKind, Runtime};
 /// Long enough for a machine that does other things; a test that gets there has failed.
 const LONG: Duration = Duration::from_secs(20);
 
+/// How many seeds of faults each test of `on_each` is run with; `scripts/verify` has more.
+const FAULTS: u64 = 3;
+
 fn any() -> SocketAddr {
     "127.0.0.1:0".parse().expect("an address")
 }
 
 /// `None`: the kind was not built in. What was built in must be had: these tests are about it.
-fn runtime(kind: ReactorKind, workers: usize) -> Option<Runtime> {
-    match Runtime::builder().workers(workers).reactor(kind).build() {
+fn runtime(kind: ReactorKind, workers: usize, faults: Option<u64>) -> Option<Runtime> {
+    let mut builder = Runtime::builder().workers(workers).reactor(kind);
+    if let Some(seed) = faults {
+        builder = builder.io_faults(seed);
+    }
+    match builder.build() {
         Ok(runtime) => Some(runtime),
         Err(error) if !cfg!(feature = "io-uring") => {
             assert!(error.to_string().contains("io-uring"), "{error}");
@@ -34,16 +41,21 @@ where
     F: Fn() -> Out + Copy + Send + 'static,
     Out: std::future::Future<Output = ()> + Send + 'static,
 {
-    for kind in [ReactorKind::IoUring, ReactorKind::Epoll] {
-        for workers in [1, 3] {
-            let Some(runtime) = runtime(kind, workers) else {
-                continue;
-            };
-            // Inside of the runtime, for the sake of the sockets that `f` makes.
-            let done = runtime.spawn_async(async move { f().await });
-            done.get_timeout(LONG)
-                .unwrap_or_else(|error| panic!("{kind}, {workers} workers: {error}"));
-            assert_eq!(runtime.stats().reactor, Some(kind));
+    // Without faults, and with those of some seeds.
+    let seeds = (0..FAULTS * common::scale() as u64).map(Some);
+    for faults in std::iter::once(None).chain(seeds) {
+        for kind in [ReactorKind::IoUring, ReactorKind::Epoll] {
+            for workers in [1, 3] {
+                let Some(runtime) = runtime(kind, workers, faults) else {
+                    continue;
+                };
+                // Inside of the runtime, for the sake of the sockets that `f` makes.
+                let done = runtime.spawn_async(async move { f().await });
+                done.get_timeout(LONG).unwrap_or_else(|error| {
+                    panic!("{kind}, {workers} workers, faults {faults:?}: {error}")
+                });
+                assert_eq!(runtime.stats().reactor, Some(kind));
+            }
         }
     }
 }
@@ -53,6 +65,18 @@ async fn pair() -> (TcpStream, TcpStream) {
     let connecting = TcpStream::connect(listener.local_address().expect("an address"));
     let server = listener.accept().await.expect("a connection");
     (connecting.await.expect("a connection"), server)
+}
+
+/// So many bytes, in however many pieces.
+async fn receive_exactly(stream: &TcpStream, length: usize) -> Vec<u8> {
+    let mut all = Vec::new();
+    while all.len() < length {
+        let bytes = stream.receive().await.expect("bytes");
+        assert!(!bytes.is_empty(), "the stream ended behind {all:?}");
+        all.extend_from_slice(&bytes);
+    }
+    assert_eq!(all.len(), length, "more came than was sent");
+    all
 }
 
 async fn receive_all(stream: &TcpStream) -> Vec<u8> {
@@ -71,9 +95,9 @@ fn bytes_go_both_ways() {
     on_each(|| async {
         let (client, server) = pair().await;
         client.send("ping").await.expect("sent");
-        assert_eq!(server.receive().await.expect("bytes"), "ping");
+        assert_eq!(receive_exactly(&server, 4).await, b"ping");
         server.send("pong").await.expect("sent");
-        assert_eq!(client.receive().await.expect("bytes"), "pong");
+        assert_eq!(receive_exactly(&client, 4).await, b"pong");
     });
 }
 
@@ -97,7 +121,7 @@ fn after_a_shutdown_the_other_direction_goes_on() {
         client.shutdown().await.expect("shut down");
         assert_eq!(server.receive().await.expect("the end"), "");
         server.send("still").await.expect("sent");
-        assert_eq!(client.receive().await.expect("bytes"), "still");
+        assert_eq!(receive_exactly(&client, 5).await, b"still");
         let error = client.send("more").await.expect_err("it was shut down");
         assert!(error.to_string().contains("shut down"), "{error}");
     });
@@ -169,6 +193,22 @@ fn a_discarded_receive_loses_no_bytes() {
     });
 }
 
+/// Both come in one batch, and the callback of the first waits for the second.
+#[test]
+fn a_callback_may_wait_for_another_completion() {
+    on_each(|| async {
+        let (one, one_peer) = pair().await;
+        let (two, two_peer) = pair().await;
+        for _ in 0..20 {
+            let second = two.receive();
+            let first = one.receive().then(move |_| second.get().expect("bytes"));
+            one_peer.send("1").detach();
+            two_peer.send("2").detach();
+            assert_eq!(first.await.expect("bytes"), "2");
+        }
+    });
+}
+
 #[test]
 fn a_dropped_accept_loses_no_connection() {
     on_each(|| async {
@@ -192,7 +232,7 @@ fn who_reads_slowly_slows_the_writer() {
         let (client, server) = pair().await;
         // Something to have the receive under way, where it stays so.
         client.send("x").await.expect("sent");
-        assert_eq!(server.receive().await.expect("bytes"), "x");
+        assert_eq!(receive_exactly(&server, 1).await, b"x");
         let piece = vec![7_u8; 1 << 20];
         let mut sent = 0_usize;
         let stuck: Future<()> = loop {
@@ -218,7 +258,7 @@ fn descriptors_are_given_back() {
             .expect("the process's descriptors")
             .count()
     }
-    const ROUNDS: usize = if cfg!(debug_assertions) { 600 } else { 10_000 };
+    const ROUNDS: usize = if cfg!(debug_assertions) { 250 } else { 2_500 };
     // Other tests of this binary open some too, but not so many at a time.
     on_each(|| async {
         let listener = TcpListener::bind(any()).expect("a listener");
@@ -230,7 +270,7 @@ fn descriptors_are_given_back() {
             let client = connecting.await.expect("a connection");
             if round % 2 == 0 {
                 client.send("hello").await.expect("sent");
-                assert_eq!(server.receive().await.expect("bytes"), "hello");
+                assert_eq!(receive_exactly(&server, 5).await, b"hello");
             }
             // One side with a receive under way.
             let receiving = server.receive();
@@ -253,7 +293,7 @@ fn descriptors_are_given_back() {
 #[test]
 fn a_runtime_ends_with_operations_under_way() {
     for kind in [ReactorKind::Epoll, ReactorKind::IoUring] {
-        let Some(runtime) = runtime(kind, 2) else {
+        let Some(runtime) = runtime(kind, 2, None) else {
             continue;
         };
         let kept = runtime
@@ -292,7 +332,7 @@ fn busy_workers_do_not_keep_their_connections_waiting() {
     const PATIENCE: Duration = Duration::from_millis(400);
     for kind in [ReactorKind::IoUring, ReactorKind::Epoll] {
         for blocking in [false, true] {
-            let Some(runtime) = runtime(kind, 3) else {
+            let Some(runtime) = runtime(kind, 3, None) else {
                 continue;
             };
             let address = common::echo_server(&runtime);

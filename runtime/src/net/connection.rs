@@ -73,12 +73,6 @@ impl Outgoing {
     }
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.home.forget(&self.socket);
-    }
-}
-
 impl Connection {
     pub(super) fn new(home: Home, socket: Arc<Socket>) -> Arc<Self> {
         Arc::new(Self {

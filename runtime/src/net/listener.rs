@@ -163,12 +163,6 @@ impl Drop for TcpListener {
     }
 }
 
-impl Drop for Shared {
-    fn drop(&mut self) {
-        self.home.forget(&self.socket);
-    }
-}
-
 impl Shared {
     fn stream(&self, descriptor: OwnedFd) -> TcpStream {
         TcpStream::of_accepted(self.home.clone(), Socket::new(descriptor))

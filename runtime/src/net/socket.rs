@@ -62,10 +62,6 @@ impl Home {
     pub(super) fn cancel(&self, begun: Begun) {
         self.scheduler.cancel_io(begun.seat, begun.id);
     }
-
-    pub(super) fn forget(&self, socket: &Socket) {
-        self.scheduler.ports().forget(socket.id());
-    }
 }
 
 /// An operation under way, and where.

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -27,6 +27,8 @@ use super::{Action, Completion, Driver, Operation, OperationId, Outcome, Socket,
 const EVENTS: usize = 256;
 /// What is read in one call.
 const BUFFER: usize = 64 * 1024;
+/// Below so many sockets it is not looked which of them were closed.
+const SWEEP_AT: usize = 256;
 /// The waker's number among the sockets.
 const WAKER: u64 = u64::MAX;
 
@@ -34,14 +36,16 @@ pub(super) struct Epoll {
     epoll: OwnedFd,
     operations: FxHashMap<OperationId, Operation>,
     sources: FxHashMap<SocketId, Source>,
+    sweep_at: usize,
     /// Operations that may succeed now.
     due: VecDeque<OperationId>,
-    done: Vec<Completion>,
+    done: VecDeque<Completion>,
     buffer: Vec<u8>,
 }
 
 /// What is known of a socket.
 struct Source {
+    socket: Weak<Socket>,
     readable: bool,
     writable: bool,
     hung_up: bool,
@@ -75,13 +79,14 @@ impl Epoll {
             epoll,
             operations: FxHashMap::default(),
             sources: FxHashMap::default(),
+            sweep_at: SWEEP_AT,
             due: VecDeque::new(),
-            done: Vec::new(),
+            done: VecDeque::new(),
             buffer: Vec::with_capacity(BUFFER),
         })
     }
 
-    fn register(&mut self, socket: &Socket) -> io::Result<()> {
+    fn register(&mut self, socket: &Arc<Socket>) -> io::Result<()> {
         if self.sources.contains_key(&socket.id()) {
             return Ok(());
         }
@@ -92,7 +97,9 @@ impl Epoll {
             | epoll::EventFlags::ET;
         let data = epoll::EventData::new_u64(socket.id().0);
         epoll::add(&self.epoll, socket.descriptor(), data, flags)?;
+        self.sweep();
         let source = Source {
+            socket: Arc::downgrade(socket),
             readable: true,
             writable: true,
             hung_up: false,
@@ -103,11 +110,20 @@ impl Epoll {
         Ok(())
     }
 
+    /// Forgets sockets that were closed, once they may be half of all.
+    fn sweep(&mut self) {
+        if self.sources.len() >= self.sweep_at {
+            self.sources
+                .retain(|_, source| source.socket.strong_count() > 0);
+            self.sweep_at = SWEEP_AT.max(2 * self.sources.len());
+        }
+    }
+
     fn complete(&mut self, operation: Operation, result: io::Result<Outcome>) {
         if let Some(source) = self.sources.get_mut(&operation.socket.id()) {
             *source.operation(&operation.action) = None;
         }
-        self.done.push(Completion {
+        self.done.push_back(Completion {
             kind: operation.action.kind(),
             handler: operation.handler,
             result,
@@ -229,11 +245,7 @@ impl Driver for Epoll {
         }
     }
 
-    fn forget(&mut self, socket: SocketId) {
-        self.sources.remove(&socket);
-    }
-
-    fn turn(&mut self, thorough: bool, completions: &mut Vec<Completion>) {
+    fn turn(&mut self, thorough: bool, completions: &mut VecDeque<Completion>) {
         self.work();
         if thorough && !self.operations.is_empty() {
             self.wait(Some(Timespec::default()));
@@ -263,7 +275,7 @@ impl Driver for Epoll {
         self.operations.is_empty() && self.done.is_empty()
     }
 
-    fn end(&mut self, completions: &mut Vec<Completion>) {
+    fn end(&mut self, completions: &mut VecDeque<Completion>) {
         let ids: Vec<_> = self.operations.keys().copied().collect();
         for id in ids {
             self.cancel(id);

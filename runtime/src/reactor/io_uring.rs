@@ -21,7 +21,7 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustc_hash::FxHashMap;
 
 use self::buffers::ProvidedBuffers;
-use super::{Action, Completion, Driver, Operation, OperationId, Outcome, SocketId, Waker};
+use super::{Action, Completion, Driver, Operation, OperationId, Outcome, Waker};
 
 mod buffers;
 
@@ -46,7 +46,7 @@ pub(super) struct IoUringDriver {
     /// What found the submission queue full.
     backlog: VecDeque<squeue::Entry>,
     /// Completions that were found outside of `turn`.
-    done: Vec<Completion>,
+    done: VecDeque<Completion>,
     multishot_accept: bool,
     multishot_receive: bool,
     waker: Arc<Waker>,
@@ -57,6 +57,8 @@ struct Entry {
     /// What the kernel reads into.
     buffer: Vec<u8>,
     cancelled: bool,
+    /// The kernel has cancelled it before.
+    again: bool,
 }
 
 impl IoUringDriver {
@@ -99,7 +101,7 @@ impl IoUringDriver {
             multishot_receive: buffers.is_some(),
             buffers,
             backlog: VecDeque::new(),
-            done: Vec::new(),
+            done: VecDeque::new(),
             waker,
         };
         driver.watch_waker();
@@ -179,6 +181,10 @@ impl IoUringDriver {
                     .flags(libc::MSG_NOSIGNAL)
                     .build()
             }
+            // The socket goes on connecting.
+            Action::Connect(_) if entry.again => {
+                opcode::PollAdd::new(descriptor, libc::POLLOUT as u32).build()
+            }
             Action::Connect(address) => {
                 let length = address.addr_len();
                 opcode::Connect::new(descriptor, address.as_ptr().cast(), length).build()
@@ -187,7 +193,7 @@ impl IoUringDriver {
         self.push(submission.user_data(id));
     }
 
-    fn complete(&mut self, completion: &cqueue::Entry, completions: &mut Vec<Completion>) {
+    fn complete(&mut self, completion: &cqueue::Entry, completions: &mut VecDeque<Completion>) {
         let (id, result, flags) = (
             completion.user_data(),
             completion.result(),
@@ -214,7 +220,10 @@ impl IoUringDriver {
             match -result {
                 // All buffers were in use; those that came before are back. Or a thread has ended.
                 libc::ENOBUFS if receives => return self.arm(id),
-                libc::ECANCELED | libc::EINTR => return self.arm(id),
+                libc::ECANCELED | libc::EINTR => {
+                    entry.again = true;
+                    return self.arm(id);
+                }
                 libc::EINVAL if receives && self.multishot_receive => {
                     self.multishot_receive = false;
                     return self.arm(id);
@@ -229,7 +238,16 @@ impl IoUringDriver {
                 _ => {}
             }
         }
-        let outcome = if result < 0 {
+        let result = match &entry.operation.action {
+            Action::Connect(_) if entry.again && result >= 0 => {
+                outcome_of_connect(&entry.operation)
+            }
+            _ => result,
+        };
+        let outcome = if result < 0 && entry.cancelled {
+            // Whatever ended it, it was to end.
+            Err(io::Error::from_raw_os_error(libc::ECANCELED))
+        } else if result < 0 {
             Err(io::Error::from_raw_os_error(-result))
         } else {
             Ok(match &entry.operation.action {
@@ -257,7 +275,7 @@ impl IoUringDriver {
                 None => return,
             }
         };
-        completions.push(Completion {
+        completions.push_back(Completion {
             kind,
             handler,
             result: outcome,
@@ -265,7 +283,7 @@ impl IoUringDriver {
         });
     }
 
-    fn reap(&mut self, completions: &mut Vec<Completion>) {
+    fn reap(&mut self, completions: &mut VecDeque<Completion>) {
         loop {
             let next = self.ring.completion().next();
             let Some(completion) = next else { break };
@@ -299,6 +317,14 @@ impl IoUringDriver {
     }
 }
 
+/// How a connection that was polled for turned out, as the kernel would have said.
+fn outcome_of_connect(operation: &Operation) -> i32 {
+    match rustix::net::sockopt::socket_error(operation.socket.descriptor()) {
+        Ok(Ok(())) => 0,
+        Ok(Err(error)) | Err(error) => -error.raw_os_error(),
+    }
+}
+
 fn build() -> io::Result<IoUring> {
     let mut builder = IoUring::builder();
     builder.setup_cqsize(COMPLETIONS).dontfork();
@@ -329,6 +355,7 @@ impl Driver for IoUringDriver {
             operation,
             buffer: Vec::new(),
             cancelled: false,
+            again: false,
         };
         self.operations.insert(id, entry);
         self.arm(id);
@@ -342,9 +369,7 @@ impl Driver for IoUringDriver {
         }
     }
 
-    fn forget(&mut self, _socket: SocketId) {}
-
-    fn turn(&mut self, thorough: bool, completions: &mut Vec<Completion>) {
+    fn turn(&mut self, thorough: bool, completions: &mut VecDeque<Completion>) {
         completions.append(&mut self.done);
         let (taskrun, overflow) = {
             let submission = self.ring.submission();
@@ -381,7 +406,7 @@ impl Driver for IoUringDriver {
         self.operations.is_empty() && self.done.is_empty()
     }
 
-    fn end(&mut self, completions: &mut Vec<Completion>) {
+    fn end(&mut self, completions: &mut VecDeque<Completion>) {
         for entry in self.operations.values_mut() {
             entry.cancelled = true;
         }

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::{Arc, OnceLock};
 
+use super::faulty::Faulty;
 use super::{Driver, Waker, epoll};
 
 /// How the kernel's I/O reaches a runtime.
@@ -65,6 +66,8 @@ pub struct ReactorUnavailable {
 #[derive(Default)]
 pub(crate) struct Choice {
     asked: Option<ReactorKind>,
+    /// The seed of faults, if there shall be some.
+    faults: Option<u64>,
     made: OnceLock<ReactorKind>,
 }
 
@@ -72,7 +75,10 @@ impl Choice {
     /// # Errors
     ///
     /// What was asked for cannot be had.
-    pub(crate) fn new(asked: Option<ReactorKind>) -> Result<Self, ReactorUnavailable> {
+    pub(crate) fn new(
+        asked: Option<ReactorKind>,
+        faults: Option<u64>,
+    ) -> Result<Self, ReactorUnavailable> {
         if asked == Some(ReactorKind::IoUring) {
             io_uring_driver(&mut None).map_err(|reason| ReactorUnavailable {
                 kind: ReactorKind::IoUring,
@@ -81,6 +87,7 @@ impl Choice {
         }
         Ok(Self {
             asked,
+            faults,
             made: OnceLock::new(),
         })
     }
@@ -92,6 +99,14 @@ impl Choice {
 
     /// Makes a driver, as those before it.
     pub(super) fn driver(&self) -> io::Result<(Box<dyn Driver>, Arc<Waker>)> {
+        let (driver, waker) = self.sound_driver()?;
+        Ok(match self.faults {
+            Some(seed) => (Box::new(Faulty::new(driver, seed)), waker),
+            None => (driver, waker),
+        })
+    }
+
+    fn sound_driver(&self) -> io::Result<(Box<dyn Driver>, Arc<Waker>)> {
         if self.made().or(self.asked) != Some(ReactorKind::Epoll) {
             let mut waker = None;
             match io_uring_driver(&mut waker) {

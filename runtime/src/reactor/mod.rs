@@ -40,11 +40,13 @@
 //! See [`port`].
 
 mod epoll;
+mod faulty;
 #[cfg(feature = "io-uring")]
 mod io_uring;
 mod kind;
 mod port;
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -180,12 +182,9 @@ trait Driver: Send {
     /// Asks for the end of an operation, which may have ended already.
     fn cancel(&mut self, id: OperationId);
 
-    /// The socket is about to be closed, and has no operation.
-    fn forget(&mut self, socket: SocketId);
-
     /// Collects completions. With `thorough` the kernel is told what it was not told yet, and asked for news, if that takes a call; without, only
     /// what can be had for less than waiting for it in the next `park`.
-    fn turn(&mut self, thorough: bool, completions: &mut Vec<Completion>);
+    fn turn(&mut self, thorough: bool, completions: &mut VecDeque<Completion>);
 
     /// Whether `turn` would find something, as far as memory tells.
     fn is_ready(&self) -> bool;
@@ -197,7 +196,7 @@ trait Driver: Send {
     fn is_idle(&self) -> bool;
 
     /// Ends all operations, and waits until the kernel is done with them.
-    fn end(&mut self, completions: &mut Vec<Completion>);
+    fn end(&mut self, completions: &mut VecDeque<Completion>);
 }
 
 /// Ends the `park` of a driver, from any thread: a descriptor that the driver watches.

@@ -19,6 +19,7 @@
 //! takes the inbox first of all each time it has the lock. So requests of one thread stay in order, whichever way they take: who has the lock empties the inbox
 //! before its own request.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
@@ -27,8 +28,7 @@ use std::time::Instant;
 use libprocess_semaphore::{FutexParker, Parked, Parker};
 
 use super::{
-    Choice, Completion, Driver, Operation, OperationId, ReactorKind, ReactorUnavailable, SocketId,
-    Waker,
+    Choice, Completion, Driver, Operation, OperationId, ReactorKind, ReactorUnavailable, Waker,
 };
 use crate::facade::lock_std;
 
@@ -40,7 +40,6 @@ const NOTIFIED: u32 = 3;
 enum Request {
     Begin(Operation),
     Cancel(OperationId),
-    Forget(SocketId),
 }
 
 /// What is said of an operation that no driver took on.
@@ -66,8 +65,9 @@ impl Ports {
     pub(crate) fn new(
         seats: usize,
         asked: Option<ReactorKind>,
+        faults: Option<u64>,
     ) -> Result<Arc<Self>, ReactorUnavailable> {
-        let choice = Arc::new(Choice::new(asked)?);
+        let choice = Arc::new(Choice::new(asked, faults)?);
         let ports = (0..seats)
             .map(|_| Arc::new(Port::new(Arc::clone(&choice))))
             .collect();
@@ -91,17 +91,13 @@ impl Ports {
         self.of_seat(seat).ask(own, Request::Cancel(id));
     }
 
-    /// A socket without operations is about to be closed.
-    pub(crate) fn forget(&self, socket: SocketId) {
-        for port in &self.ports {
-            if port.needs_forgetting() {
-                port.ask(false, Request::Forget(socket));
-            }
-        }
-    }
-
     /// Looks after the ports whose owners have not looked at them since the last time this was called with the same `seen`.
-    pub(crate) fn tend(&self, own: usize, seen: &mut Vec<u32>, completions: &mut Vec<Completion>) {
+    pub(crate) fn tend(
+        &self,
+        own: usize,
+        seen: &mut Vec<u32>,
+        completions: &mut VecDeque<Completion>,
+    ) {
         seen.resize(self.ports.len(), 0);
         for (seat, (port, seen)) in self.ports.iter().zip(seen).enumerate() {
             // Relaxed: compared with a later look.
@@ -133,8 +129,8 @@ pub(crate) struct Port {
     waker: OnceLock<Arc<Waker>>,
     driver: Mutex<Option<Box<dyn Driver>>>,
     inbox: Mutex<Vec<Request>>,
-    /// Completions of operations that no driver took on, where they could not be delivered.
-    late: Mutex<Vec<Completion>>,
+    /// Completions that could not be delivered where they came up.
+    late: Mutex<VecDeque<Completion>>,
     choice: Arc<Choice>,
 }
 
@@ -150,7 +146,7 @@ impl Port {
             waker: OnceLock::new(),
             driver: Mutex::new(None),
             inbox: Mutex::new(Vec::new()),
-            late: Mutex::new(Vec::new()),
+            late: Mutex::new(VecDeque::new()),
             choice,
         }
     }
@@ -163,7 +159,7 @@ impl Port {
     }
 
     /// Collects completions, in the owner or for it; see [`Driver::turn`]. If the driver is in use, nothing.
-    pub(crate) fn turn(&self, thorough: bool, completions: &mut Vec<Completion>) {
+    pub(crate) fn turn(&self, thorough: bool, completions: &mut VecDeque<Completion>) {
         if !self.is_active() {
             return;
         }
@@ -177,7 +173,7 @@ impl Port {
     }
 
     /// As `turn`, in the owner.
-    pub(crate) fn own_turn(&self, thorough: bool, completions: &mut Vec<Completion>) {
+    pub(crate) fn own_turn(&self, thorough: bool, completions: &mut VecDeque<Completion>) {
         // Relaxed: only the owner writes it; a later look is compared with this one.
         let looks = self.looks.load(Ordering::Relaxed).wrapping_add(1);
         self.looks.store(looks, Ordering::Relaxed);
@@ -204,10 +200,6 @@ impl Port {
         }
     }
 
-    fn needs_forgetting(&self) -> bool {
-        self.is_active() && self.choice.made() == Some(ReactorKind::Epoll)
-    }
-
     fn ask(&self, own: bool, request: Request) {
         // Release: pairs with nothing that orders more: who reads it looks at the inbox under its lock.
         self.active.store(true, Ordering::Release);
@@ -231,10 +223,18 @@ impl Port {
         self.interrupt();
     }
 
+    /// What was collected and cannot be delivered by who collected it: the next one that looks delivers it.
+    pub(crate) fn put_back(&self, completions: &mut VecDeque<Completion>) {
+        if !completions.is_empty() {
+            lock_std(&self.late).extend(completions.drain(..));
+            self.interrupt();
+        }
+    }
+
     fn take_requests(
         &self,
         driver: &mut Option<Box<dyn Driver>>,
-        completions: &mut Vec<Completion>,
+        completions: &mut VecDeque<Completion>,
     ) {
         let requests = std::mem::take(&mut *lock_std(&self.inbox));
         for request in requests {
@@ -246,21 +246,16 @@ impl Port {
         &self,
         driver: &mut Option<Box<dyn Driver>>,
         request: Request,
-        completions: &mut Vec<Completion>,
+        completions: &mut VecDeque<Completion>,
     ) {
         match request {
             Request::Begin(operation) => match self.ensure(driver) {
                 Ok(driver) => driver.begin(operation),
-                Err(error) => completions.push(refused(operation, error)),
+                Err(error) => completions.push_back(refused(operation, error)),
             },
             Request::Cancel(id) => {
                 if let Some(driver) = driver {
                     driver.cancel(id);
-                }
-            }
-            Request::Forget(socket) => {
-                if let Some(driver) = driver {
-                    driver.forget(socket);
                 }
             }
         }
@@ -286,7 +281,7 @@ impl Port {
     }
 
     fn end(&self) {
-        let mut completions = Vec::new();
+        let mut completions = VecDeque::new();
         let mut driver = lock_std(&self.driver);
         completions.append(&mut lock_std(&self.late));
         {

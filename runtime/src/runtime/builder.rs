@@ -39,6 +39,8 @@ pub struct RuntimeBuilder {
     pin: bool,
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     reactor: Option<crate::reactor::ReactorKind>,
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    io_faults: Option<u64>,
     on_worker_start: Option<OnWorkerStart>,
     telemetry: Option<bool>,
     telemetry_entries: usize,
@@ -122,6 +124,8 @@ impl RuntimeBuilder {
             pin: false,
             #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
             reactor: None,
+            #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+            io_faults: None,
             on_worker_start: None,
             telemetry: None,
             telemetry_entries: TELEMETRY_ENTRIES,
@@ -192,6 +196,39 @@ impl RuntimeBuilder {
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     pub fn reactor(mut self, kind: crate::reactor::ReactorKind) -> Self {
         self.reactor = Some(kind);
+        self
+    }
+
+    /// For tests: has the sockets of this runtime meet what a kernel may do and seldom does, decided by a seed. Completions are late, sends and
+    /// receives are cut into pieces, operations are cancelled or find no descriptor left. A program should do the same as without, only slower.
+    ///
+    /// ```
+    /// use libprocess::Runtime;
+    /// use libprocess::net::{TcpListener, TcpStream};
+    ///
+    /// let runtime = Runtime::builder().io_faults(7).build()?;
+    /// let answer = runtime.spawn_async(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    ///     let connecting = TcpStream::connect(listener.local_address().unwrap());
+    ///     let server = listener.accept().await?;
+    ///     server.send("hello").detach();
+    ///     drop(server);
+    ///     let client = connecting.await?;
+    ///     let mut answer = Vec::new();
+    ///     loop {
+    ///         let bytes = client.receive().await?;
+    ///         if bytes.is_empty() {
+    ///             return Ok::<_, libprocess::FutureError>(answer);
+    ///         }
+    ///         answer.extend_from_slice(&bytes);
+    ///     }
+    /// });
+    /// assert_eq!(answer.get()?, Ok(b"hello".to_vec()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub fn io_faults(mut self, seed: u64) -> Self {
+        self.io_faults = Some(seed);
         self
     }
 
@@ -342,7 +379,7 @@ impl RuntimeBuilder {
             let asked = self
                 .reactor
                 .or_else(|| environment::reactor(environment::REACTOR));
-            crate::reactor::Ports::new(Scheduler::drivers(workers), asked)?
+            crate::reactor::Ports::new(Scheduler::drivers(workers), asked, self.io_faults)?
         };
         let pool = Pool::new(format!("{}-async", self.name), self.max_async_threads);
         let clock = Clock::new(format!("{}-clock", self.name));

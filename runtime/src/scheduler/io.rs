@@ -41,6 +41,7 @@ pub(super) use over_ports::WorkerIo;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod over_ports {
     use std::cell::{Cell, RefCell};
+    use std::collections::VecDeque;
     use std::sync::Arc;
 
     use super::SeatIo;
@@ -54,7 +55,7 @@ mod over_ports {
         /// What it saw of the others' ports.
         seen: RefCell<Vec<u32>>,
         /// To be delivered.
-        completions: RefCell<Vec<Completion>>,
+        completions: RefCell<VecDeque<Completion>>,
     }
 
     /// A worker at work looks at its port once in so many turns: a look is a lock that nobody else wants, and two loads; submitting is a call of the kernel.
@@ -86,17 +87,21 @@ mod over_ports {
             }
         }
 
-        /// Delivers what was collected. It may run anything. True if there was something.
-        pub(in crate::scheduler) fn deliver(&self) -> bool {
-            let mut completions = std::mem::take(&mut *self.completions.borrow_mut());
-            let any = !completions.is_empty();
-            completions.drain(..).for_each(Completion::deliver);
-            // The memory is kept for the next ones, unless some came while these were delivered.
-            let mut left = self.completions.borrow_mut();
-            if left.is_empty() {
-                *left = completions;
+        /// Delivers what was collected, one after the other: each may run anything, and may block, and then the rest must not wait for that.
+        pub(in crate::scheduler) fn deliver(&self) {
+            while let Some(completion) = self.next() {
+                completion.deliver();
             }
-            any
+        }
+
+        fn next(&self) -> Option<Completion> {
+            self.completions.borrow_mut().pop_front()
+        }
+
+        /// The worker is about to give this seat away, and leaves what it has not delivered to whoever has it next.
+        pub(in crate::scheduler) fn leave(&self, seat: usize) {
+            let mut completions = self.completions.borrow_mut();
+            self.ports.of_seat(seat).put_back(&mut completions);
         }
 
         pub(in crate::scheduler) fn has_completions(&self) -> bool {

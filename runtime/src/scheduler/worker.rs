@@ -209,6 +209,8 @@ impl Worker {
     fn look_at_io(&self, _thorough: bool) {}
 
     fn tend_io(&self) {}
+
+    fn leave_io(&self) {}
 }
 
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
@@ -233,6 +235,12 @@ impl Worker {
         if let Some(seat) = self.seat_index() {
             self.io.tend(seat);
             self.deliver_io();
+        }
+    }
+
+    fn leave_io(&self) {
+        if let Some(seat) = self.seat_index() {
+            self.io.leave(seat);
         }
     }
 
@@ -275,6 +283,7 @@ impl Worker {
 
     /// Gives the seat to another thread, if there is one.
     fn hand_seat_over(&self) -> Result<(), TooManyBlocked> {
+        self.leave_io();
         let Some(seat) = self.give_up_seat() else {
             // In `block_in_place`: another thread has it.
             return Ok(());

@@ -1,0 +1,134 @@
+//! A driver that makes life hard, from a seed: what a kernel may do, and seldom does.
+//!
+//! * Completions come late, some turns after they were there; never out of order.
+//! * Pieces are cut: a send takes a part of what it was given, or nothing; what arrives is told in two pieces.
+//! * Operations fail for a while: a receive or an accept is cancelled that nobody cancelled, an accept finds no descriptor left or a connection that was
+//!   aborted.
+//!
+//! All of this the floors above have to bear without anybody's noticing, but for the time it takes. Where the driver below does what is told from outside (peers, the
+//! kernel's timing), the same seed gives the same decisions, and another order of events meets them.
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::Instant;
+
+use bytes::Buf;
+
+use super::{Action, Completion, Driver, Kind, Operation, OperationId, Outcome};
+
+pub(super) struct Faulty {
+    inner: Box<dyn Driver>,
+    random: u64,
+    held: VecDeque<Completion>,
+}
+
+impl Faulty {
+    pub(super) fn new(inner: Box<dyn Driver>, seed: u64) -> Self {
+        Self {
+            inner,
+            // Zero would stay zero.
+            random: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
+            held: VecDeque::new(),
+        }
+    }
+
+    /// One in `n`. The generator is Marsaglia's xorshift ("Xorshift RNGs", 2003).
+    fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random % n
+    }
+
+    fn fault(&mut self, action: &Action) -> Option<io::Result<Outcome>> {
+        let code = match action {
+            Action::Accept if self.one_in(8) => match self.below(8) {
+                0 => libc::EMFILE,
+                1..4 => libc::ECONNABORTED,
+                _ => libc::ECANCELED,
+            },
+            Action::Receive if self.one_in(8) => libc::ECANCELED,
+            Action::Send(_) if self.one_in(16) => return Some(Ok(Outcome::Sent(0))),
+            _ => return None,
+        };
+        Some(Err(io::Error::from_raw_os_error(code)))
+    }
+
+    /// Holds what came in, some of it in two pieces.
+    fn hold(&mut self, mut completion: Completion) {
+        if let Ok(Outcome::Received(bytes)) = &mut completion.result
+            && bytes.len() > 1
+            && self.one_in(4)
+        {
+            let at = 1 + self.below(bytes.len() as u64 - 1) as usize;
+            let first = bytes.split_to(at);
+            self.held.push_back(Completion {
+                kind: Kind::Receive,
+                handler: completion.handler.clone(),
+                result: Ok(Outcome::Received(first)),
+                more: true,
+            });
+        }
+        self.held.push_back(completion);
+    }
+}
+
+impl Driver for Faulty {
+    fn begin(&mut self, mut operation: Operation) {
+        if let Some(result) = self.fault(&operation.action) {
+            return self.held.push_back(Completion {
+                kind: operation.action.kind(),
+                handler: operation.handler,
+                result,
+                more: false,
+            });
+        }
+        if let Action::Send(data) = &mut operation.action
+            && data.remaining() > 1
+            && self.one_in(2)
+        {
+            let length = 1 + self.below(data.len() as u64 - 1) as usize;
+            data.truncate(length);
+        }
+        self.inner.begin(operation);
+    }
+
+    fn cancel(&mut self, id: OperationId) {
+        self.inner.cancel(id);
+    }
+
+    fn turn(&mut self, thorough: bool, completions: &mut VecDeque<Completion>) {
+        let mut collected = VecDeque::new();
+        self.inner.turn(thorough, &mut collected);
+        for completion in collected {
+            self.hold(completion);
+        }
+        while !self.held.is_empty() && !self.one_in(3) {
+            completions.extend(self.held.pop_front());
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.held.is_empty() || self.inner.is_ready()
+    }
+
+    fn park(&mut self, deadline: Option<Instant>) {
+        // What is held comes in one of the next turns.
+        if self.held.is_empty() {
+            self.inner.park(deadline);
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.held.is_empty() && self.inner.is_idle()
+    }
+
+    fn end(&mut self, completions: &mut VecDeque<Completion>) {
+        completions.append(&mut self.held);
+        self.inner.end(completions);
+    }
+}
