@@ -21,6 +21,7 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustc_hash::FxHashMap;
 
 use self::buffers::ProvidedBuffers;
+use super::kind::Refusal;
 use super::{Action, Completion, Driver, Operation, OperationId, Outcome, Waker};
 
 mod buffers;
@@ -65,19 +66,22 @@ impl IoUringDriver {
     /// # Errors
     ///
     /// Why there can be no ring.
-    pub(super) fn new(waker: Arc<Waker>) -> Result<Self, String> {
-        let ring = build().map_err(|error| match error.raw_os_error() {
-            Some(libc::EPERM | libc::EACCES) => {
-                format!("the kernel or a sandbox refuses io_uring ({error})")
+    pub(super) fn new(waker: Arc<Waker>) -> Result<Self, Refusal> {
+        let ring = build().map_err(|error| {
+            let reason = match error.raw_os_error() {
+                Some(libc::EPERM | libc::EACCES) => "the kernel or a sandbox refuses io_uring",
+                Some(libc::ENOSYS) => "the kernel has no io_uring",
+                Some(libc::ENOMEM) => "the limit of locked memory is too low for a ring",
+                _ => "a ring cannot be made",
+            };
+            Refusal {
+                reason: format!("{reason} ({error})"),
+                error: Some(error),
             }
-            Some(libc::ENOSYS) => format!("the kernel has no io_uring ({error})"),
-            Some(libc::ENOMEM) => {
-                format!("the limit of locked memory is too low for a ring ({error})")
-            }
-            _ => format!("a ring cannot be made ({error})"),
         })?;
         if !ring.params().is_feature_ext_arg() || !ring.params().is_feature_nodrop() {
-            return Err("the kernel's io_uring is too old: 5.11 is needed".to_owned());
+            let reason = "the kernel's io_uring is too old: 5.11 is needed";
+            return Err(Refusal::without_error(reason));
         }
         let mut probe = io_uring::Probe::new();
         let probed = ring.submitter().register_probe(&mut probe);
@@ -90,7 +94,8 @@ impl IoUringDriver {
             opcode::PollAdd::CODE,
         ];
         if probed.is_err() || !needed.iter().all(|&code| probe.is_supported(code)) {
-            return Err("the kernel's io_uring lacks an operation of sockets".to_owned());
+            let reason = "the kernel's io_uring lacks an operation of sockets";
+            return Err(Refusal::without_error(reason));
         }
         let buffers = ProvidedBuffers::register(&ring.submitter()).ok();
         let mut driver = Self {

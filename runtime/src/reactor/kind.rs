@@ -80,9 +80,9 @@ impl Choice {
         faults: Option<u64>,
     ) -> Result<Self, ReactorUnavailable> {
         if asked == Some(ReactorKind::IoUring) {
-            io_uring_driver(&mut None).map_err(|reason| ReactorUnavailable {
+            io_uring_driver(&mut None).map_err(|refusal| ReactorUnavailable {
                 kind: ReactorKind::IoUring,
-                reason,
+                reason: refusal.reason,
             })?;
         }
         Ok(Self {
@@ -116,8 +116,13 @@ impl Choice {
                     let waker = waker.ok_or(io::ErrorKind::Other)?;
                     return Ok((driver, waker));
                 }
-                Err(reason) if self.asked.is_some() => return Err(io::Error::other(reason)),
-                Err(reason) => self.note(ReactorKind::Epoll, &reason),
+                // As the system said it: for want of descriptors, say, of which there may be some later.
+                Err(refusal) if self.asked.is_some() => {
+                    return Err(refusal
+                        .error
+                        .unwrap_or_else(|| io::Error::other(refusal.reason)));
+                }
+                Err(refusal) => self.note(ReactorKind::Epoll, &refusal.reason),
             }
         }
         self.note(ReactorKind::Epoll, "it was asked for");
@@ -136,17 +141,37 @@ impl Choice {
     }
 }
 
+/// Why there can be no driver of a kind.
+pub(super) struct Refusal {
+    /// For people.
+    pub(super) reason: String,
+    /// What the operating system said, if it was that.
+    pub(super) error: Option<io::Error>,
+}
+
+impl Refusal {
+    pub(super) fn without_error(reason: &str) -> Self {
+        Self {
+            reason: reason.to_owned(),
+            error: None,
+        }
+    }
+}
+
 #[cfg(feature = "io-uring")]
-fn io_uring_driver(waker: &mut Option<Arc<Waker>>) -> Result<Box<dyn Driver>, String> {
-    let made = Waker::new()
-        .map(Arc::new)
-        .map_err(|error| error.to_string())?;
+fn io_uring_driver(waker: &mut Option<Arc<Waker>>) -> Result<Box<dyn Driver>, Refusal> {
+    let made = Waker::new().map(Arc::new).map_err(|error| Refusal {
+        reason: format!("an eventfd cannot be made ({error})"),
+        error: Some(error),
+    })?;
     let driver = super::io_uring::IoUringDriver::new(Arc::clone(&made))?;
     *waker = Some(made);
     Ok(Box::new(driver))
 }
 
 #[cfg(not(feature = "io-uring"))]
-fn io_uring_driver(_waker: &mut Option<Arc<Waker>>) -> Result<Box<dyn Driver>, String> {
-    Err("this program was built without the feature `io-uring`".to_owned())
+fn io_uring_driver(_waker: &mut Option<Arc<Waker>>) -> Result<Box<dyn Driver>, Refusal> {
+    Err(Refusal::without_error(
+        "this program was built without the feature `io-uring`",
+    ))
 }

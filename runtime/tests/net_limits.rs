@@ -1,0 +1,229 @@
+//! Sockets where the operating system gives less than usual. Each test runs in a process of its own, as what it takes away is gone for the whole of it.
+
+use std::io::{Read, Write};
+use std::net::TcpStream as StdStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use libprocess::net::TcpListener;
+use libprocess::{BuildError, ReactorKind, Runtime};
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// Runs this binary's test of that name in another process, which is told so. True: this is that process.
+fn in_own_process(test: &str) -> bool {
+    const TOLD: &str = "LIBPROCESS_TEST_IN_OWN_PROCESS";
+    if std::env::var_os(TOLD).is_some() {
+        return true;
+    }
+    let program = std::env::current_exe().expect("this program");
+    let output = Command::new(program)
+        .args(["--exact", test, "--nocapture"])
+        .env(TOLD, "1")
+        .output()
+        .expect("this program again");
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    false
+}
+
+/// As a container's sandbox does.
+fn refuse_io_uring() {
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+
+    let refused = [(libc::SYS_io_uring_setup, Vec::new())];
+    let filter = SeccompFilter::new(
+        refused.into_iter().collect(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::EPERM as u32),
+        std::env::consts::ARCH.try_into().expect("a known machine"),
+    );
+    let program: BpfProgram = filter
+        .and_then(TryInto::try_into)
+        .expect("a filter that compiles");
+    seccompiler::apply_filter_all_threads(&program).expect("a filter that the kernel takes");
+}
+
+/// A subscriber that keeps what is logged about I/O.
+#[derive(Default)]
+struct Log(std::sync::Mutex<Vec<String>>);
+
+struct KeptLog(std::sync::Arc<Log>);
+
+impl tracing::Subscriber for KeptLog {
+    fn enabled(&self, _metadata: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _span: &tracing::span::Id, _values: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _span: &tracing::span::Id, _follows: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Message(String);
+        impl tracing::field::Visit for Message {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                if field.name() == "message" {
+                    self.0 = format!("{value:?}");
+                }
+            }
+        }
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        self.0.0.lock().expect("the log").push(message.0);
+    }
+
+    fn enter(&self, _span: &tracing::span::Id) {}
+
+    fn exit(&self, _span: &tracing::span::Id) {}
+}
+
+fn echo_once(runtime: &Runtime) {
+    let address = runtime
+        .spawn_async(async {
+            let listener = TcpListener::bind("127.0.0.1:0".parse().expect("an address"));
+            let listener = listener.expect("a listener");
+            let address = listener.local_address().expect("an address");
+            let serving = libprocess::spawn_async(async move {
+                let stream = listener.accept().await.expect("a connection");
+                let bytes = stream.receive().await.expect("bytes");
+                stream.send(bytes).await.expect("sent");
+            });
+            serving.detach();
+            address
+        })
+        .get_timeout(LONG)
+        .expect("a server");
+    let mut stream = StdStream::connect(address).expect("a connection");
+    stream.write_all(b"hello").expect("written");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert_eq!(answer, "hello");
+}
+
+#[test]
+fn where_io_uring_is_refused_epoll_takes_over_and_says_so() {
+    if !in_own_process("where_io_uring_is_refused_epoll_takes_over_and_says_so") {
+        return;
+    }
+    refuse_io_uring();
+    let log = std::sync::Arc::new(Log::default());
+    tracing::subscriber::set_global_default(KeptLog(log.clone())).expect("the only log");
+
+    let runtime = Runtime::builder().workers(2).build().expect("a runtime");
+    echo_once(&runtime);
+    assert_eq!(runtime.stats().reactor, Some(ReactorKind::Epoll));
+    let lines = log.0.lock().expect("the log").clone();
+    let about: Vec<_> = lines.iter().filter(|line| line.contains("epoll")).collect();
+    assert_eq!(about.len(), 1, "{lines:?}");
+    if cfg!(feature = "io-uring") {
+        assert!(about[0].contains("refuses io_uring"), "{about:?}");
+    }
+
+    // Who asks for it is told that it cannot be had, and why.
+    match Runtime::builder().reactor(ReactorKind::IoUring).build() {
+        Err(BuildError::Reactor(error)) => {
+            assert!(error.to_string().contains("io_uring"), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A listener that finds no descriptor rests, uses no time meanwhile, and goes on when there are some again.
+#[test]
+fn without_descriptors_a_listener_waits() {
+    if !in_own_process("without_descriptors_a_listener_waits") {
+        return;
+    }
+    // Before there is a listener: an accept under way keeps the limit of when it was begun.
+    limit_descriptors(64);
+    for kind in [ReactorKind::IoUring, ReactorKind::Epoll] {
+        if kind == ReactorKind::IoUring && !cfg!(feature = "io-uring") {
+            continue;
+        }
+        let runtime = Runtime::builder()
+            .workers(2)
+            .reactor(kind)
+            .build()
+            .expect("a runtime");
+        let (address, accepted) = {
+            let (sender, accepted) = std::sync::mpsc::channel();
+            let listening = runtime.spawn_async(async move {
+                let listener = TcpListener::bind("127.0.0.1:0".parse().expect("an address"));
+                let listener = listener.expect("a listener");
+                let address = listener.local_address().expect("an address");
+                let serving = libprocess::spawn_async(async move {
+                    while let Ok(stream) = listener.accept().await {
+                        if sender.send(stream).is_err() {
+                            break;
+                        }
+                    }
+                });
+                serving.detach();
+                address
+            });
+            let address = listening.get_timeout(LONG).expect("a server");
+            (address, accepted)
+        };
+        // One that works, so that everything is made that will be needed.
+        let _first = StdStream::connect(address).expect("a connection");
+        let first = accepted.recv_timeout(LONG).expect("the first");
+        // A client that has its descriptor, but is not connected yet.
+        let late = rustix::net::socket(
+            rustix::net::AddressFamily::INET,
+            rustix::net::SocketType::STREAM,
+            None,
+        )
+        .expect("a socket");
+        let mut hoard = Vec::new();
+        while let Ok(file) = std::fs::File::open("/dev/null") {
+            hoard.push(file);
+        }
+        rustix::net::connect(&late, &address).expect("in the kernel's backlog");
+        let (before, began) = (cpu_time(), Instant::now());
+        assert!(accepted.recv_timeout(Duration::from_millis(400)).is_err());
+        let used = cpu_time() - before;
+        assert!(used < began.elapsed() / 4, "{kind}: it spins: {used:?}");
+        drop(hoard);
+        let second = accepted
+            .recv_timeout(LONG)
+            .expect("the one that had to wait");
+        assert!(second.peer_address().is_ok());
+        drop((first, second, late));
+    }
+}
+
+/// Sets how many descriptors the process may have.
+fn limit_descriptors(descriptors: u64) {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the kernel writes to, and reads from, a value that is there.
+    let outcomes = unsafe {
+        let got = libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
+        limit.rlim_cur = descriptors;
+        (got, libc::setrlimit(libc::RLIMIT_NOFILE, &limit))
+    };
+    assert_eq!(outcomes, (0, 0));
+}
+
+/// What the process has used of the processors.
+fn cpu_time() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the kernel writes to a value that is there.
+    let got = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    assert_eq!(got, 0);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
