@@ -1,5 +1,5 @@
-//! What `scripts/tsan` runs first, to know that ThreadSanitizer works here: a program of std's own types, which it must find
-//! clean, and a planted race, which it must find.
+//! What `scripts/tsan` and `scripts/asan` run first, to know that the sanitizers work here: a program of std's own types, which ThreadSanitizer must find
+//! clean, and planted defects, which they must find.
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -59,4 +59,15 @@ fn planted_race() {
     for thread in threads {
         thread.join().unwrap();
     }
+}
+
+#[test]
+#[ignore = "a use after free, for AddressSanitizer to find"]
+fn planted_use_after_free() {
+    let freed = Box::into_raw(Box::new(7_u64));
+    // SAFETY: it came from a box.
+    drop(unsafe { Box::from_raw(freed) });
+    // SAFETY: none: this is the planted defect, run by the sanitizer's script only.
+    let read = unsafe { std::ptr::read_volatile(freed) };
+    assert_eq!(read, 7);
 }

@@ -21,7 +21,7 @@ use super::socket::{Begun, Home, any_address, failure};
 use super::waiting::Waiting;
 use crate::facade::lock_std;
 use crate::future::{Future, Promise};
-use crate::reactor::{Action, Handler, Kind, Outcome, Socket};
+use crate::reactor::{Action, Completed, Handler, Kind, Outcome, Socket};
 
 /// What is kept for readers to come, in bytes, before the peer has to wait.
 const KEPT: usize = 256 * 1024;
@@ -38,6 +38,9 @@ struct Inbound {
     bytes: usize,
     waiting: Waiting<Bytes>,
     receive: Receive,
+    /// The number of the completion of `receive` that comes next, and those that came before their turn.
+    next: u32,
+    early: Vec<Received>,
     /// Why nothing comes any more; `None` in it: the end of the stream.
     ended: Option<Option<Arc<str>>>,
 }
@@ -51,6 +54,16 @@ enum Receive {
     /// The stream was dropped: none is begun any more.
     Closed,
 }
+
+/// A completion of a receive.
+struct Received {
+    number: u32,
+    result: io::Result<Bytes>,
+    more: bool,
+}
+
+/// Who is to be told what, once the lock is let go.
+type Told = VecDeque<(Promise<Bytes>, Result<Bytes, Arc<str>>)>;
 
 struct Outbound {
     /// The first one is under way, if `sending`.
@@ -83,6 +96,8 @@ impl Connection {
                 bytes: 0,
                 waiting: Waiting::new(),
                 receive: Receive::No,
+                next: 0,
+                early: Vec::new(),
                 ended: None,
             }),
             outbound: Mutex::new(Outbound {
@@ -169,6 +184,7 @@ impl Connection {
         }
         let place = self.home.place();
         inbound.receive = Receive::UnderWay(place);
+        inbound.next = 0;
         Some(place)
     }
 
@@ -182,33 +198,21 @@ impl Connection {
         }
     }
 
-    fn received(self: &Arc<Self>, result: io::Result<Bytes>, more: bool) {
+    fn received(self: &Arc<Self>, received: Received) {
         let mut told = VecDeque::new();
         let mut cancel = None;
         let begin = {
             let mut inbound = lock_std(&self.inbound);
-            if let Receive::UnderWay(begun) = inbound.receive {
-                if !more {
-                    inbound.receive = Receive::No;
-                } else if inbound.bytes > KEPT {
-                    cancel = Some(begun);
-                }
-            }
-            match result {
-                Ok(bytes) if bytes.is_empty() => inbound.end(None, &mut told),
-                Ok(bytes) => {
-                    if let Some(promise) = inbound.waiting.pop() {
-                        told.push_back((promise, Ok(bytes)));
-                    } else if inbound.ended.is_none() {
-                        inbound.bytes += bytes.len();
-                        inbound.kept.push_back(bytes);
+            inbound.early.push(received);
+            while let Some(received) = inbound.next_received() {
+                if let Receive::UnderWay(begun) = inbound.receive {
+                    if !received.more {
+                        inbound.receive = Receive::No;
+                    } else if inbound.bytes > KEPT {
+                        cancel = Some(begun);
                     }
                 }
-                Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => {}
-                Err(error) => {
-                    let reason = Arc::from(failure("receive", &error));
-                    inbound.end(Some(reason), &mut told);
-                }
+                inbound.take_in(received.result, &mut told);
             }
             if inbound.waiting.is_empty() {
                 None
@@ -329,12 +333,34 @@ impl Inbound {
         Some(bytes)
     }
 
-    #[expect(clippy::type_complexity, reason = "one private use")]
-    fn end(
-        &mut self,
-        reason: Option<Arc<str>>,
-        told: &mut VecDeque<(Promise<Bytes>, Result<Bytes, Arc<str>>)>,
-    ) {
+    /// The one whose turn it is, if it has come: two threads may bring two pieces, and the later one first.
+    fn next_received(&mut self) -> Option<Received> {
+        let next = self.next;
+        let index = self
+            .early
+            .iter()
+            .position(|received| received.number == next)?;
+        self.next = next.wrapping_add(1);
+        Some(self.early.swap_remove(index))
+    }
+
+    fn take_in(&mut self, result: io::Result<Bytes>, told: &mut Told) {
+        match result {
+            Ok(bytes) if bytes.is_empty() => self.end(None, told),
+            Ok(bytes) => {
+                if let Some(promise) = self.waiting.pop() {
+                    told.push_back((promise, Ok(bytes)));
+                } else if self.ended.is_none() {
+                    self.bytes += bytes.len();
+                    self.kept.push_back(bytes);
+                }
+            }
+            Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => {}
+            Err(error) => self.end(Some(Arc::from(failure("receive", &error))), told),
+        }
+    }
+
+    fn end(&mut self, reason: Option<Arc<str>>, told: &mut Told) {
         self.ended.get_or_insert(reason.clone());
         for (_, promise) in self.waiting.take_all() {
             let outcome = reason.clone().map_or_else(|| Ok(Bytes::new()), Err);
@@ -344,8 +370,9 @@ impl Inbound {
 }
 
 impl Handler for Connection {
-    fn complete(self: Arc<Self>, kind: Kind, result: io::Result<Outcome>, more: bool) {
-        match kind {
+    fn complete(self: Arc<Self>, completed: Completed) {
+        let result = completed.result;
+        match completed.kind {
             Kind::Connect => {
                 if let Some(promise) = self.take_connecting() {
                     match result {
@@ -354,21 +381,53 @@ impl Handler for Connection {
                     };
                 }
             }
-            Kind::Receive => {
-                let bytes = result.map(|outcome| match outcome {
+            Kind::Receive => self.received(Received {
+                number: completed.number,
+                result: result.map(|outcome| match outcome {
                     Outcome::Received(bytes) => bytes,
                     _ => Bytes::new(),
-                });
-                self.received(bytes, more);
-            }
-            Kind::Send => {
-                let sent = result.map(|outcome| match outcome {
-                    Outcome::Sent(sent) => sent,
-                    _ => 0,
-                });
-                self.sent(sent);
-            }
+                }),
+                more: completed.more,
+            }),
+            Kind::Send => self.sent(result.map(|outcome| match outcome {
+                Outcome::Sent(sent) => sent,
+                _ => 0,
+            })),
             Kind::Accept => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::socket::socket_for;
+    use super::*;
+
+    fn piece(number: u32, text: &'static str, more: bool) -> Completed {
+        Completed {
+            kind: Kind::Receive,
+            number,
+            result: Ok(Outcome::Received(Bytes::from_static(text.as_bytes()))),
+            more,
+        }
+    }
+
+    /// As when a worker looks after the port of another one, which is just about to tell of what it found before.
+    #[test]
+    fn pieces_that_come_out_of_turn_are_put_in_order() {
+        let socket = socket_for("127.0.0.1:0".parse().expect("an address"));
+        let connection = Connection::new(Home::current(), socket.expect("a socket"));
+        lock_std(&connection.inbound).receive = Receive::UnderWay(connection.home.place());
+        let waiting = connection.receive();
+        connection.clone().complete(piece(2, "c", true));
+        connection.clone().complete(piece(1, "b", true));
+        assert!(waiting.is_pending());
+        connection.clone().complete(piece(0, "a", true));
+        assert_eq!(waiting.get(), Ok(Bytes::from("a")));
+        connection.clone().complete(piece(4, "", false));
+        connection.clone().complete(piece(3, "d", true));
+        let rest = std::iter::from_fn(|| connection.receive().get().ok());
+        let rest: Vec<_> = rest.take_while(|bytes| !bytes.is_empty()).collect();
+        assert_eq!(rest, ["b", "c", "d"]);
     }
 }

@@ -19,7 +19,7 @@ use super::socket::{Begun, Home, any_address, failure, socket_for, to_address};
 use super::waiting::Waiting;
 use crate::facade::lock_std;
 use crate::future::{Future, Promise};
-use crate::reactor::{Action, Handler, Kind, Outcome, Socket};
+use crate::reactor::{Action, Completed, Handler, Outcome, Socket};
 
 /// How many connections are kept for `accept`s to come.
 const KEPT: usize = 64;
@@ -248,7 +248,9 @@ impl Shared {
 }
 
 impl Handler for Shared {
-    fn complete(self: Arc<Self>, _kind: Kind, result: io::Result<Outcome>, more: bool) {
+    /// In any order: a connection is as good as another.
+    fn complete(self: Arc<Self>, completed: Completed) {
+        let Completed { result, more, .. } = completed;
         let mut cancel = None;
         let mut given = None;
         let mut failed = Vec::new();

@@ -123,12 +123,7 @@ impl Epoll {
         if let Some(source) = self.sources.get_mut(&operation.socket.id()) {
             *source.operation(&operation.action) = None;
         }
-        self.done.push_back(Completion {
-            kind: operation.action.kind(),
-            handler: operation.handler,
-            result,
-            more: false,
-        });
+        self.done.push_back(Completion::only(operation, result));
     }
 
     /// Tries what may succeed.

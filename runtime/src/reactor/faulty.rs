@@ -1,6 +1,6 @@
 //! A driver that makes life hard, from a seed: what a kernel may do, and seldom does.
 //!
-//! * Completions come late, some turns after they were there; never out of order.
+//! * Completions come late, some turns after they were there.
 //! * Pieces are cut: a send takes a part of what it was given, or nothing; what arrives is told in two pieces.
 //! * Operations fail for a while: a receive or an accept is cancelled that nobody cancelled, an accept finds no descriptor left or a connection that was
 //!   aborted.
@@ -13,13 +13,16 @@ use std::io;
 use std::time::Instant;
 
 use bytes::Buf;
+use rustc_hash::FxHashMap;
 
-use super::{Action, Completion, Driver, Kind, Operation, OperationId, Outcome};
+use super::{Action, Completed, Completion, Driver, Kind, Operation, OperationId, Outcome};
 
 pub(super) struct Faulty {
     inner: Box<dyn Driver>,
     random: u64,
     held: VecDeque<Completion>,
+    /// By operation that goes on: how many completions more than the driver below made were passed on.
+    extra: FxHashMap<OperationId, u32>,
 }
 
 impl Faulty {
@@ -29,6 +32,7 @@ impl Faulty {
             // Zero would stay zero.
             random: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
             held: VecDeque::new(),
+            extra: FxHashMap::default(),
         }
     }
 
@@ -60,17 +64,33 @@ impl Faulty {
 
     /// Holds what came in, some of it in two pieces.
     fn hold(&mut self, mut completion: Completion) {
-        if let Ok(Outcome::Received(bytes)) = &mut completion.result
+        let id = completion.id;
+        let extra = self.extra.remove(&id).unwrap_or(0);
+        let completed = &mut completion.completed;
+        completed.number = completed.number.wrapping_add(extra);
+        let more = completed.more;
+        let mut cut = None;
+        if let Ok(Outcome::Received(bytes)) = &mut completed.result
             && bytes.len() > 1
             && self.one_in(4)
         {
             let at = 1 + self.below(bytes.len() as u64 - 1) as usize;
-            let first = bytes.split_to(at);
-            self.held.push_back(Completion {
+            cut = Some(Completed {
                 kind: Kind::Receive,
-                handler: completion.handler.clone(),
-                result: Ok(Outcome::Received(first)),
+                number: completed.number,
+                result: Ok(Outcome::Received(bytes.split_to(at))),
                 more: true,
+            });
+            completed.number = completed.number.wrapping_add(1);
+        }
+        if more {
+            self.extra.insert(id, extra + u32::from(cut.is_some()));
+        }
+        if let Some(completed) = cut {
+            self.held.push_back(Completion {
+                id,
+                handler: completion.handler.clone(),
+                completed,
             });
         }
         self.held.push_back(completion);
@@ -80,12 +100,7 @@ impl Faulty {
 impl Driver for Faulty {
     fn begin(&mut self, mut operation: Operation) {
         if let Some(result) = self.fault(&operation.action) {
-            return self.held.push_back(Completion {
-                kind: operation.action.kind(),
-                handler: operation.handler,
-                result,
-                more: false,
-            });
+            return self.held.push_back(Completion::only(operation, result));
         }
         if let Action::Send(data) = &mut operation.action
             && data.remaining() > 1

@@ -22,7 +22,7 @@ use rustc_hash::FxHashMap;
 
 use self::buffers::ProvidedBuffers;
 use super::kind::Refusal;
-use super::{Action, Completion, Driver, Operation, OperationId, Outcome, Waker};
+use super::{Action, Completed, Completion, Driver, Operation, OperationId, Outcome, Waker};
 
 mod buffers;
 
@@ -60,6 +60,8 @@ struct Entry {
     cancelled: bool,
     /// The kernel has cancelled it before.
     again: bool,
+    /// How many there were.
+    completions: u32,
 }
 
 impl IoUringDriver {
@@ -272,6 +274,8 @@ impl IoUringDriver {
             })
         };
         let kind = entry.operation.action.kind();
+        let number = entry.completions;
+        entry.completions = number.wrapping_add(1);
         let handler = if more {
             Arc::clone(&entry.operation.handler)
         } else {
@@ -281,10 +285,14 @@ impl IoUringDriver {
             }
         };
         completions.push_back(Completion {
-            kind,
+            id: OperationId(id),
             handler,
-            result: outcome,
-            more,
+            completed: Completed {
+                kind,
+                number,
+                result: outcome,
+                more,
+            },
         });
     }
 
@@ -361,6 +369,7 @@ impl Driver for IoUringDriver {
             buffer: Vec::new(),
             cancelled: false,
             again: false,
+            completions: 0,
         };
         self.operations.insert(id, entry);
         self.arm(id);

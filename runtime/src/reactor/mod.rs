@@ -154,21 +154,46 @@ pub(crate) enum Outcome {
 }
 
 /// Who is told what became of an operation. Called without any lock held, by whichever thread found the completion.
+///
+/// Two threads may have found two of them, and tell of the later one first: see [`Completed::number`].
 pub(crate) trait Handler: Send + Sync {
-    /// `more`: the operation goes on, and this is not its last completion.
-    fn complete(self: Arc<Self>, kind: Kind, result: io::Result<Outcome>, more: bool);
+    fn complete(self: Arc<Self>, completed: Completed);
+}
+
+/// What became of an operation.
+#[derive(Debug)]
+pub(crate) struct Completed {
+    pub(crate) kind: Kind,
+    /// Counts the completions of the operation, from zero.
+    pub(crate) number: u32,
+    pub(crate) result: io::Result<Outcome>,
+    /// The operation goes on, and this is not its last completion.
+    pub(crate) more: bool,
 }
 
 pub(crate) struct Completion {
-    kind: Kind,
+    id: OperationId,
     handler: Arc<dyn Handler>,
-    result: io::Result<Outcome>,
-    more: bool,
+    completed: Completed,
 }
 
 impl Completion {
+    /// The only one of its operation.
+    fn only(operation: Operation, result: io::Result<Outcome>) -> Self {
+        Self {
+            id: operation.id,
+            handler: operation.handler,
+            completed: Completed {
+                kind: operation.action.kind(),
+                number: 0,
+                result,
+                more: false,
+            },
+        }
+    }
+
     pub(crate) fn deliver(self) {
-        self.handler.complete(self.kind, self.result, self.more);
+        self.handler.complete(self.completed);
     }
 }
 

@@ -42,16 +42,6 @@ enum Request {
     Cancel(OperationId),
 }
 
-/// What is said of an operation that no driver took on.
-fn refused(operation: Operation, error: io::Error) -> Completion {
-    Completion {
-        kind: operation.action.kind(),
-        handler: operation.handler,
-        result: Err(error),
-        more: false,
-    }
-}
-
 /// All ports of a scheduler, by seat.
 pub(crate) struct Ports {
     ports: Box<[Arc<Port>]>,
@@ -214,7 +204,8 @@ impl Port {
         if self.ended.load(Ordering::Relaxed) {
             drop(inbox);
             if let Request::Begin(operation) = request {
-                refused(operation, io::Error::other("the runtime has ended")).deliver();
+                let error = io::Error::other("the runtime has ended");
+                Completion::only(operation, Err(error)).deliver();
             }
             return;
         }
@@ -251,7 +242,7 @@ impl Port {
         match request {
             Request::Begin(operation) => match self.ensure(driver) {
                 Ok(driver) => driver.begin(operation),
-                Err(error) => completions.push_back(refused(operation, error)),
+                Err(error) => completions.push_back(Completion::only(operation, Err(error))),
             },
             Request::Cancel(id) => {
                 if let Some(driver) = driver {
