@@ -38,6 +38,7 @@
 //! | `lock-free-run-queue` | runnable processes wait in a lock-free queue | behind a mutex |
 //! | `lock-free-event-queue` | a mailbox is one atomic word | a list behind a mutex |
 //! | `last-in-first-out-fixed-size-semaphore` | idle workers sleep each on a futex of its own, the warmest is woken first | in a `sem_t` |
+//! | `io-uring` | I/O by io_uring where the kernel allows it, else by epoll | by epoll |
 //!
 //! | `tracing-spans` | each event is served in a span of `tracing`, at the level TRACE: `serve{process=… event=…}` | no spans |
 //!
