@@ -139,6 +139,10 @@ fn where_io_uring_is_refused_epoll_takes_over_and_says_so() {
 
 /// A listener that finds no descriptor rests, uses no time meanwhile, and goes on when there are some again.
 #[test]
+#[cfg_attr(
+    libprocess_tsan,
+    ignore = "ThreadSanitizer needs descriptors itself, to read the symbols that its suppressions name"
+)]
 fn without_descriptors_a_listener_waits() {
     if !in_own_process("without_descriptors_a_listener_waits") {
         return;
