@@ -1,4 +1,8 @@
 //! Sockets where the operating system gives less than usual. Each test runs in a process of its own, as what it takes away is gone for the whole of it.
+//!
+//! Not under ThreadSanitizer, which is in the same process, and needs what they take away to read the symbols that its suppressions name.
+
+#![cfg(not(libprocess_tsan))]
 
 use std::io::{Read, Write};
 use std::net::TcpStream as StdStream;
@@ -139,10 +143,6 @@ fn where_io_uring_is_refused_epoll_takes_over_and_says_so() {
 
 /// A listener that finds no descriptor rests, uses no time meanwhile, and goes on when there are some again.
 #[test]
-#[cfg_attr(
-    libprocess_tsan,
-    ignore = "ThreadSanitizer needs descriptors itself, to read the symbols that its suppressions name"
-)]
 fn without_descriptors_a_listener_waits() {
     if !in_own_process("without_descriptors_a_listener_waits") {
         return;
