@@ -195,7 +195,6 @@ fn a_discarded_receive_loses_no_bytes() {
 
 /// Both come in one batch, and the callback of the first waits for the second.
 #[test]
-#[ignore = "on several workers, on a machine under load, one of some hundred runs never ends: not understood yet"]
 fn a_callback_may_wait_for_another_completion() {
     on_each(|| async {
         let (one, one_peer) = pair().await;

@@ -113,7 +113,7 @@ pub(crate) struct Port {
     futex: FutexParker,
     /// How often the owner has looked.
     looks: AtomicU32,
-    /// Whether there is a driver, or will be one.
+    /// Whether there is anything to look at: a driver, requests, or completions.
     active: AtomicBool,
     ended: AtomicBool,
     waker: OnceLock<Arc<Waker>>,
@@ -191,8 +191,8 @@ impl Port {
     }
 
     fn ask(&self, own: bool, request: Request) {
-        // Release: pairs with nothing that orders more: who reads it looks at the inbox under its lock.
-        self.active.store(true, Ordering::Release);
+        // Relaxed: published by the interruption, where the owner is another thread.
+        self.active.store(true, Ordering::Relaxed);
         if own && let Some(mut driver) = self.try_driver() {
             let mut late = lock_std(&self.late);
             self.take_requests(&mut driver, &mut late);
@@ -218,6 +218,8 @@ impl Port {
     pub(crate) fn put_back(&self, completions: &mut VecDeque<Completion>) {
         if !completions.is_empty() {
             lock_std(&self.late).extend(completions.drain(..));
+            // Who looks after another's port may have had no I/O of its own until now.
+            self.active.store(true, Ordering::Relaxed);
             self.interrupt();
         }
     }
@@ -355,5 +357,40 @@ impl Parker for Port {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reactor::{Completed, Handler, Kind};
+
+    struct Nobody;
+
+    impl Handler for Nobody {
+        fn complete(self: Arc<Self>, _completed: Completed) {}
+    }
+
+    /// A worker that looks after the port of another one may find what it cannot deliver, and have had no I/O of its own.
+    #[test]
+    fn what_is_put_back_is_found_in_a_port_that_was_never_used() {
+        let ports = Ports::new(1, None, None).expect("no kind was asked for");
+        let port = ports.of_seat(0);
+        let completion = Completion {
+            id: OperationId::new(),
+            handler: Arc::new(Nobody),
+            completed: Completed {
+                kind: Kind::Receive,
+                number: 0,
+                result: Err(io::ErrorKind::Other.into()),
+                more: false,
+            },
+        };
+        port.put_back(&mut VecDeque::from([completion]));
+        assert!(port.is_ready());
+        assert_eq!(port.park(None), Parked::Interrupted);
+        let mut found = VecDeque::new();
+        port.own_turn(false, &mut found);
+        assert_eq!(found.len(), 1);
     }
 }
