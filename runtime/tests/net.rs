@@ -324,6 +324,48 @@ fn a_runtime_ends_with_operations_under_way() {
     }
 }
 
+/// More connections have something to read than a ring has buffers and submissions: those that found no buffer are served all the same.
+#[test]
+fn many_connections_at_once_are_all_answered() {
+    const ROUNDS: usize = 8;
+    for kind in [ReactorKind::IoUring, ReactorKind::Epoll] {
+        let Some(runtime) = runtime(kind, 1, None) else {
+            continue;
+        };
+        let address = common::echo_server(&runtime);
+        let mut streams: Vec<_> = (0..most_connections())
+            .map(|_| StdStream::connect(address).expect("a connection"))
+            .collect();
+        for round in 0..ROUNDS {
+            let request = [round as u8; 64];
+            for stream in &mut streams {
+                stream.write_all(&request).expect("written");
+            }
+            for stream in &mut streams {
+                stream.set_read_timeout(Some(LONG)).expect("an option");
+                let mut answer = [u8::MAX; 64];
+                stream.read_exact(&mut answer).expect("an answer");
+                assert_eq!(answer, request, "{kind}");
+            }
+        }
+    }
+}
+
+/// A thousand, unless the process may not have both ends of so many.
+fn most_connections() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").expect("the process's limits");
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))
+        .expect("a limit of open files");
+    let soft = line.split_whitespace().next().expect("a soft limit");
+    // The other tests of this binary have some too.
+    let left = soft
+        .parse()
+        .map_or(usize::MAX, |limit: usize| limit.saturating_sub(200) / 2);
+    left.min(1_000)
+}
+
 /// All workers but one sit in handlers, then in blocking closures: connections from before and from then are served all the same.
 #[test]
 fn busy_workers_do_not_keep_their_connections_waiting() {

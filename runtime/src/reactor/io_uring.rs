@@ -46,6 +46,8 @@ pub(super) struct IoUringDriver {
     buffers: Option<ProvidedBuffers>,
     /// What found the submission queue full.
     backlog: VecDeque<squeue::Entry>,
+    /// What the kernel has ended and nobody else, until the buffers are back.
+    to_arm: Vec<u64>,
     /// Completions that were found outside of `turn`.
     done: VecDeque<Completion>,
     multishot_accept: bool,
@@ -108,6 +110,7 @@ impl IoUringDriver {
             multishot_receive: buffers.is_some(),
             buffers,
             backlog: VecDeque::new(),
+            to_arm: Vec::new(),
             done: VecDeque::new(),
             waker,
         };
@@ -225,22 +228,23 @@ impl IoUringDriver {
         if result < 0 && !more && !entry.cancelled {
             let receives = matches!(entry.operation.action, Action::Receive);
             match -result {
-                // All buffers were in use; those that came before are back. Or a thread has ended.
-                libc::ENOBUFS if receives => return self.arm(id),
+                // All buffers were in use.
+                libc::ENOBUFS if receives => return self.to_arm.push(id),
+                // A thread has ended.
                 libc::ECANCELED | libc::EINTR => {
                     entry.again = true;
-                    return self.arm(id);
+                    return self.to_arm.push(id);
                 }
                 libc::EINVAL if receives && self.multishot_receive => {
                     self.multishot_receive = false;
-                    return self.arm(id);
+                    return self.to_arm.push(id);
                 }
                 libc::EINVAL
                     if matches!(entry.operation.action, Action::Accept)
                         && self.multishot_accept =>
                 {
                     self.multishot_accept = false;
-                    return self.arm(id);
+                    return self.to_arm.push(id);
                 }
                 _ => {}
             }
@@ -304,6 +308,10 @@ impl IoUringDriver {
         }
         if let Some(buffers) = &mut self.buffers {
             buffers.give_back();
+        }
+        // Only now: where the submission queue is full, to arm is to submit, and what found no buffer would find none again, in a loop without end.
+        for id in mem::take(&mut self.to_arm) {
+            self.arm(id);
         }
     }
 
