@@ -69,7 +69,11 @@ async fn pair() -> (TcpStream, TcpStream) {
 
 /// So many bytes, in however many pieces.
 async fn receive_exactly(stream: &TcpStream, length: usize) -> Vec<u8> {
-    let mut all = Vec::new();
+    receive_the_rest(stream, Vec::new(), length).await
+}
+
+/// As `receive_exactly`, where some have come.
+async fn receive_the_rest(stream: &TcpStream, mut all: Vec<u8>, length: usize) -> Vec<u8> {
     while all.len() < length {
         let bytes = stream.receive().await.expect("bytes");
         assert!(!bytes.is_empty(), "the stream ended behind {all:?}");
@@ -178,16 +182,14 @@ fn a_discarded_receive_loses_no_bytes() {
             if round % 3 != 0 {
                 client.send(round.to_le_bytes().to_vec()).detach();
             }
-            let mut got = match first.await {
+            let got = match first.await {
                 Ok(bytes) => bytes.to_vec(),
                 Err(error) => {
                     assert_eq!(error, FutureError::Discarded);
                     Vec::new()
                 }
             };
-            while got.len() < 4 {
-                got.extend_from_slice(&server.receive().await.expect("bytes"));
-            }
+            let got = receive_the_rest(&server, got, 4).await;
             assert_eq!(got, round.to_le_bytes());
         }
     });

@@ -4,8 +4,10 @@
 
 #![cfg(not(libprocess_tsan))]
 
+mod common;
+
 use std::io::{Read, Write};
-use std::net::TcpStream as StdStream;
+use std::net::{Shutdown, TcpStream as StdStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -91,23 +93,10 @@ impl tracing::Subscriber for KeptLog {
 }
 
 fn echo_once(runtime: &Runtime) {
-    let address = runtime
-        .spawn_async(async {
-            let listener = TcpListener::bind("127.0.0.1:0".parse().expect("an address"));
-            let listener = listener.expect("a listener");
-            let address = listener.local_address().expect("an address");
-            let serving = libprocess::spawn_async(async move {
-                let stream = listener.accept().await.expect("a connection");
-                let bytes = stream.receive().await.expect("bytes");
-                stream.send(bytes).await.expect("sent");
-            });
-            serving.detach();
-            address
-        })
-        .get_timeout(LONG)
-        .expect("a server");
+    let address = common::echo_server(runtime);
     let mut stream = StdStream::connect(address).expect("a connection");
     stream.write_all(b"hello").expect("written");
+    stream.shutdown(Shutdown::Write).expect("shut down");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     assert_eq!(answer, "hello");

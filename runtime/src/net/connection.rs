@@ -37,22 +37,11 @@ struct Inbound {
     kept: VecDeque<Bytes>,
     bytes: usize,
     waiting: Waiting<Bytes>,
-    receive: Receive,
-    /// The number of the completion of `receive` that comes next, and those that came before their turn.
+    /// The number of the completion of the receive that comes next, and those that came before their turn.
     next: u32,
     early: Vec<Received>,
     /// Why nothing comes any more; `None` in it: the end of the stream.
     ended: Option<Option<Arc<str>>>,
-}
-
-#[derive(Clone, Copy)]
-enum Receive {
-    /// None is under way.
-    No,
-    /// One is, or is about to be.
-    UnderWay(Begun),
-    /// The stream was dropped: none is begun any more.
-    Closed,
 }
 
 /// A completion of a receive.
@@ -95,7 +84,6 @@ impl Connection {
                 kept: VecDeque::new(),
                 bytes: 0,
                 waiting: Waiting::new(),
-                receive: Receive::No,
                 next: 0,
                 early: Vec::new(),
                 ended: None,
@@ -114,10 +102,9 @@ impl Connection {
         let (receive, waiting) = {
             let mut inbound = lock_std(&self.inbound);
             inbound.ended.get_or_insert(None);
-            let receive = std::mem::replace(&mut inbound.receive, Receive::Closed);
-            (receive, inbound.waiting.take_all())
+            (inbound.waiting.close(), inbound.waiting.take_all())
         };
-        if let Receive::UnderWay(begun) = receive {
+        if let Some(begun) = receive {
             self.home.cancel(begun);
         }
         // Abandoned, as their socket is.
@@ -161,7 +148,7 @@ impl Connection {
             }
             let (promise, received) = Promise::pair();
             let number = inbound.waiting.push(promise);
-            (received, number, self.is_to_begin(&mut inbound))
+            (received, number, inbound.next_place(&self.home))
         };
         let of_discard = Arc::downgrade(self);
         received.on_cancelled(move || {
@@ -177,21 +164,10 @@ impl Connection {
         received
     }
 
-    /// Where the caller shall begin a receive, once it has let go of the lock, if it shall.
-    fn is_to_begin(&self, inbound: &mut Inbound) -> Option<Begun> {
-        if inbound.ended.is_some() || !matches!(inbound.receive, Receive::No) {
-            return None;
-        }
-        let place = self.home.place();
-        inbound.receive = Receive::UnderWay(place);
-        inbound.next = 0;
-        Some(place)
-    }
-
     fn begin_receive(self: &Arc<Self>, place: Begun) {
         self.home
             .begin(place, &self.socket, Action::Receive, Arc::clone(self) as _);
-        let closed = matches!(lock_std(&self.inbound).receive, Receive::Closed);
+        let closed = lock_std(&self.inbound).waiting.is_closed();
         if closed {
             // Meanwhile, and who closed it may have come before the operation.
             self.home.cancel(place);
@@ -205,20 +181,11 @@ impl Connection {
             let mut inbound = lock_std(&self.inbound);
             inbound.early.push(received);
             while let Some(received) = inbound.next_received() {
-                if let Receive::UnderWay(begun) = inbound.receive {
-                    if !received.more {
-                        inbound.receive = Receive::No;
-                    } else if inbound.bytes > KEPT {
-                        cancel = Some(begun);
-                    }
-                }
+                let goes_on = inbound.waiting.completed(received.more);
+                cancel = cancel.or(goes_on.filter(|_| inbound.bytes > KEPT));
                 inbound.take_in(received.result, &mut told);
             }
-            if inbound.waiting.is_empty() {
-                None
-            } else {
-                self.is_to_begin(&mut inbound)
-            }
+            inbound.next_place(&self.home)
         };
         if let Some(begun) = cancel {
             self.home.cancel(begun);
@@ -333,6 +300,13 @@ impl Inbound {
         Some(bytes)
     }
 
+    /// See [`Waiting::next_place`].
+    fn next_place(&mut self, home: &Home) -> Option<Begun> {
+        let place = self.waiting.next_place(home)?;
+        self.next = 0;
+        Some(place)
+    }
+
     /// The one whose turn it is, if it has come: two threads may bring two pieces, and the later one first.
     fn next_received(&mut self) -> Option<Received> {
         let next = self.next;
@@ -362,7 +336,7 @@ impl Inbound {
 
     fn end(&mut self, reason: Option<Arc<str>>, told: &mut Told) {
         self.ended.get_or_insert(reason.clone());
-        for (_, promise) in self.waiting.take_all() {
+        for promise in self.waiting.take_all() {
             let outcome = reason.clone().map_or_else(|| Ok(Bytes::new()), Err);
             told.push_back((promise, outcome));
         }
@@ -417,8 +391,13 @@ mod tests {
     fn pieces_that_come_out_of_turn_are_put_in_order() {
         let socket = socket_for("127.0.0.1:0".parse().expect("an address"));
         let connection = Connection::new(Home::current(), socket.expect("a socket"));
-        lock_std(&connection.inbound).receive = Receive::UnderWay(connection.home.place());
-        let waiting = connection.receive();
+        let (promise, waiting) = Promise::pair();
+        {
+            // As `receive`, without an operation.
+            let mut inbound = lock_std(&connection.inbound);
+            inbound.waiting.push(promise);
+            assert!(inbound.next_place(&connection.home).is_some());
+        }
         connection.clone().complete(piece(2, "c", true));
         connection.clone().complete(piece(1, "b", true));
         assert!(waiting.is_pending());

@@ -56,16 +56,7 @@ struct Shared {
 struct State {
     kept: VecDeque<OwnedFd>,
     waiting: Waiting<TcpStream>,
-    accept: Accept,
     failed: Option<Arc<str>>,
-}
-
-enum Accept {
-    No,
-    UnderWay(Begun),
-    /// No descriptor was left: until the rest is over.
-    Resting,
-    Closed,
 }
 
 impl TcpListener {
@@ -84,10 +75,7 @@ impl TcpListener {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        Self::bind_from(Home::current(), address)
-    }
-
-    fn bind_from(home: Home, address: SocketAddr) -> io::Result<Self> {
+        let home = Home::current();
         let socket = socket_for(address)?;
         sockopt::set_socket_reuseaddr(socket.descriptor(), true)?;
         rustix::net::bind(socket.descriptor(), &any_address(address))?;
@@ -95,7 +83,6 @@ impl TcpListener {
         let state = State {
             kept: VecDeque::new(),
             waiting: Waiting::new(),
-            accept: Accept::No,
             failed: None,
         };
         Ok(Self {
@@ -151,11 +138,10 @@ impl Drop for TcpListener {
     fn drop(&mut self) {
         let (accept, waiting, kept) = {
             let mut state = lock_std(&self.shared.state);
-            let accept = std::mem::replace(&mut state.accept, Accept::Closed);
             let kept = std::mem::take(&mut state.kept);
-            (accept, state.waiting.take_all(), kept)
+            (state.waiting.close(), state.waiting.take_all(), kept)
         };
-        if let Accept::UnderWay(begun) = accept {
+        if let Some(begun) = accept {
             self.shared.home.cancel(begun);
         }
         // Abandoned, and closed.
@@ -180,7 +166,7 @@ impl Shared {
             }
             let (promise, accepted) = Promise::pair();
             let number = state.waiting.push(promise);
-            (accepted, number, self.is_to_begin(&mut state))
+            (accepted, number, state.waiting.next_place(&self.home))
         };
         let of_discard = Arc::downgrade(self);
         accepted.on_cancelled(move || {
@@ -196,19 +182,10 @@ impl Shared {
         accepted
     }
 
-    fn is_to_begin(&self, state: &mut State) -> Option<Begun> {
-        if state.failed.is_some() || !matches!(state.accept, Accept::No) {
-            return None;
-        }
-        let place = self.home.place();
-        state.accept = Accept::UnderWay(place);
-        Some(place)
-    }
-
     fn begin_accept(self: &Arc<Self>, place: Begun) {
         self.home
             .begin(place, &self.socket, Action::Accept, Arc::clone(self) as _);
-        let closed = matches!(lock_std(&self.state).accept, Accept::Closed);
+        let closed = lock_std(&self.state).waiting.is_closed();
         if closed {
             self.home.cancel(place);
         }
@@ -217,14 +194,8 @@ impl Shared {
     fn begin_again(self: &Arc<Self>) {
         let begin = {
             let mut state = lock_std(&self.state);
-            if matches!(state.accept, Accept::Resting) {
-                state.accept = Accept::No;
-            }
-            if state.waiting.is_empty() {
-                None
-            } else {
-                self.is_to_begin(&mut state)
-            }
+            state.waiting.end_rest();
+            state.waiting.next_place(&self.home)
         };
         if let Some(place) = begin {
             self.begin_accept(place);
@@ -251,31 +222,23 @@ impl Handler for Shared {
     /// In any order: a connection is as good as another.
     fn complete(self: Arc<Self>, completed: Completed) {
         let Completed { result, more, .. } = completed;
-        let mut cancel = None;
         let mut given = None;
         let mut failed = Vec::new();
         let mut rest = None;
-        let begin = {
+        let (cancel, begin) = {
             let mut state = lock_std(&self.state);
-            if let Accept::UnderWay(begun) = state.accept {
-                if !more {
-                    state.accept = Accept::No;
-                } else if state.kept.len() >= KEPT {
-                    cancel = Some(begun);
-                }
-            }
+            let goes_on = state.waiting.completed(more);
+            let cancel = goes_on.filter(|_| state.kept.len() >= KEPT);
             match result {
                 Ok(Outcome::Accepted(descriptor)) => match state.waiting.pop() {
                     Some(promise) => given = Some((promise, descriptor)),
-                    None if matches!(state.accept, Accept::Closed) => {}
+                    None if state.waiting.is_closed() => {}
                     None => state.kept.push_back(descriptor),
                 },
                 Ok(_) => {}
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-                        if matches!(state.accept, Accept::No) {
-                            state.accept = Accept::Resting;
-                        }
+                        state.waiting.rest();
                         rest = Some(error);
                     }
                     // That connection's own affair, of which accept(2) tells; the next one may be better.
@@ -296,19 +259,11 @@ impl Handler for Shared {
                         let reason: Arc<str> = Arc::from(failure("accept", &error));
                         state.failed = Some(Arc::clone(&reason));
                         let waiting = state.waiting.take_all();
-                        failed.extend(
-                            waiting
-                                .into_iter()
-                                .map(|(_, promise)| (promise, reason.clone())),
-                        );
+                        failed.extend(waiting.map(|promise| (promise, reason.clone())));
                     }
                 },
             }
-            if state.waiting.is_empty() {
-                None
-            } else {
-                self.is_to_begin(&mut state)
-            }
+            (cancel, state.waiting.next_place(&self.home))
         };
         if let Some(begun) = cancel {
             self.home.cancel(begun);

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType};
 
-use crate::process::manager::ProcessManager;
 use crate::reactor::{Action, Handler, Operation, OperationId, Socket};
 use crate::runtime::with_current;
 use crate::scheduler::Scheduler;
@@ -21,14 +20,10 @@ pub(super) struct Home {
 impl Home {
     /// The runtime of the calling worker, else the default one.
     pub(super) fn current() -> Self {
-        with_current(Self::of)
-    }
-
-    pub(super) fn of(manager: &ProcessManager) -> Self {
-        Self {
+        with_current(|manager| Self {
             scheduler: Arc::clone(manager.scheduler()),
             clock: manager.clock().clone(),
-        }
+        })
     }
 
     pub(super) fn clock(&self) -> &crate::Clock {

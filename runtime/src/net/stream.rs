@@ -59,7 +59,22 @@ impl TcpStream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn connect(address: SocketAddr) -> Future<Self> {
-        Self::connect_from(&Home::current(), address)
+        let fail =
+            |error: &io::Error| Future::failed(failure(&format!("connect to {address}"), error));
+        let socket = match socket_for(address) {
+            Ok(socket) => socket,
+            Err(error) => return fail(&error),
+        };
+        let shared = Connection::new(Home::current(), socket);
+        shared
+            .connect(address)
+            .then(move |()| Self { shared })
+            .repair(move |error| match error {
+                crate::FutureError::Failed(reason) => {
+                    Future::failed(format!("connect to {address}: {reason}"))
+                }
+                other => Future::failed(other.to_string()),
+            })
     }
 
     /// As [`connect`](Self::connect), and fails if that takes longer, by the runtime's clock.
@@ -75,31 +90,10 @@ impl TcpStream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn connect_timeout(address: SocketAddr, time: Duration) -> Future<Self> {
-        let home = Home::current();
-        let connected = Self::connect_from(&home, address);
-        connected.after(time, move |connecting: Future<Self>| {
+        Self::connect(address).after(time, move |connecting: Future<Self>| {
             connecting.discard();
             Future::<Self>::failed(format!("connect to {address}: no answer within {time:?}"))
         })
-    }
-
-    pub(super) fn connect_from(home: &Home, address: SocketAddr) -> Future<Self> {
-        let fail =
-            |error: &io::Error| Future::failed(failure(&format!("connect to {address}"), error));
-        let socket = match socket_for(address) {
-            Ok(socket) => socket,
-            Err(error) => return fail(&error),
-        };
-        let shared = Connection::new(home.clone(), socket);
-        shared
-            .connect(address)
-            .then(move |()| Self { shared })
-            .repair(move |error| match error {
-                crate::FutureError::Failed(reason) => {
-                    Future::failed(format!("connect to {address}: {reason}"))
-                }
-                other => Future::failed(other.to_string()),
-            })
     }
 
     pub(super) fn of_accepted(home: Home, socket: Arc<Socket>) -> Self {

@@ -1,13 +1,28 @@
-//! Who waits for something that comes: readers for bytes, or acceptors for connections, in the order in which they asked.
+//! Who waits for something that comes, and the operation that brings it: readers and a receive, or acceptors and an accept.
 
 use std::collections::VecDeque;
 
+use super::socket::{Begun, Home};
 use crate::future::Promise;
 
-/// Promises in order, each of which may be taken out by its number.
+/// Promises in the order in which they were asked for, each of which may be taken out by its number.
 pub(super) struct Waiting<T> {
     promises: VecDeque<(u64, Promise<T>)>,
     next: u64,
+    supply: Supply,
+}
+
+/// The operation that brings what is waited for.
+#[derive(Clone, Copy)]
+enum Supply {
+    /// None is under way.
+    No,
+    /// One is, or is about to be.
+    UnderWay(Begun),
+    /// None shall be begun for a while.
+    Resting,
+    /// Nobody waits any more: none is begun again.
+    Closed,
 }
 
 impl<T> Waiting<T> {
@@ -15,11 +30,8 @@ impl<T> Waiting<T> {
         Self {
             promises: VecDeque::new(),
             next: 0,
+            supply: Supply::No,
         }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.promises.is_empty()
     }
 
     pub(super) fn push(&mut self, promise: Promise<T>) -> u64 {
@@ -41,7 +53,53 @@ impl<T> Waiting<T> {
         self.promises.remove(index).map(|(_, promise)| promise)
     }
 
-    pub(super) fn take_all(&mut self) -> VecDeque<(u64, Promise<T>)> {
-        std::mem::take(&mut self.promises)
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Promise<T>> + use<T> {
+        let promises = std::mem::take(&mut self.promises);
+        promises.into_iter().map(|(_, promise)| promise)
+    }
+
+    /// Where the caller shall begin the operation, once it has let go of the lock: if somebody waits and none is under way.
+    pub(super) fn next_place(&mut self, home: &Home) -> Option<Begun> {
+        if self.promises.is_empty() || !matches!(self.supply, Supply::No) {
+            return None;
+        }
+        let place = home.place();
+        self.supply = Supply::UnderWay(place);
+        Some(place)
+    }
+
+    /// There was a completion. Gives the operation if it goes on.
+    pub(super) fn completed(&mut self, more: bool) -> Option<Begun> {
+        let Supply::UnderWay(begun) = self.supply else {
+            return None;
+        };
+        if !more {
+            self.supply = Supply::No;
+        }
+        more.then_some(begun)
+    }
+
+    pub(super) fn rest(&mut self) {
+        if matches!(self.supply, Supply::No) {
+            self.supply = Supply::Resting;
+        }
+    }
+
+    pub(super) fn end_rest(&mut self) {
+        if matches!(self.supply, Supply::Resting) {
+            self.supply = Supply::No;
+        }
+    }
+
+    /// For good. Gives the operation that is to be cancelled.
+    pub(super) fn close(&mut self) -> Option<Begun> {
+        match std::mem::replace(&mut self.supply, Supply::Closed) {
+            Supply::UnderWay(begun) => Some(begun),
+            Supply::No | Supply::Resting | Supply::Closed => None,
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.supply, Supply::Closed)
     }
 }

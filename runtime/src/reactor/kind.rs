@@ -62,8 +62,10 @@ pub struct ReactorUnavailable {
     reason: String,
 }
 
+/// A driver, and what ends its sleep.
+type Made = (Box<dyn Driver>, Arc<Waker>);
+
 /// What was asked for, and what became of it.
-#[derive(Default)]
 pub(crate) struct Choice {
     asked: Option<ReactorKind>,
     /// The seed of faults, if there shall be some.
@@ -80,7 +82,7 @@ impl Choice {
         faults: Option<u64>,
     ) -> Result<Self, ReactorUnavailable> {
         if asked == Some(ReactorKind::IoUring) {
-            io_uring_driver(&mut None).map_err(|refusal| ReactorUnavailable {
+            io_uring_driver().map_err(|refusal| ReactorUnavailable {
                 kind: ReactorKind::IoUring,
                 reason: refusal.reason,
             })?;
@@ -98,7 +100,7 @@ impl Choice {
     }
 
     /// Makes a driver, as those before it.
-    pub(super) fn driver(&self) -> io::Result<(Box<dyn Driver>, Arc<Waker>)> {
+    pub(super) fn driver(&self) -> io::Result<Made> {
         let (driver, waker) = self.sound_driver()?;
         Ok(match self.faults {
             Some(seed) => (Box::new(Faulty::new(driver, seed)), waker),
@@ -106,15 +108,12 @@ impl Choice {
         })
     }
 
-    fn sound_driver(&self) -> io::Result<(Box<dyn Driver>, Arc<Waker>)> {
+    fn sound_driver(&self) -> io::Result<Made> {
         if self.made().or(self.asked) != Some(ReactorKind::Epoll) {
-            let mut waker = None;
-            match io_uring_driver(&mut waker) {
-                Ok(driver) => {
+            match io_uring_driver() {
+                Ok(made) => {
                     self.note(ReactorKind::IoUring, "");
-                    // The function puts it there before it returns a driver.
-                    let waker = waker.ok_or(io::ErrorKind::Other)?;
-                    return Ok((driver, waker));
+                    return Ok(made);
                 }
                 // As the system said it: for want of descriptors, say, of which there may be some later.
                 Err(refusal) if self.asked.is_some() => {
@@ -159,18 +158,17 @@ impl Refusal {
 }
 
 #[cfg(feature = "io-uring")]
-fn io_uring_driver(waker: &mut Option<Arc<Waker>>) -> Result<Box<dyn Driver>, Refusal> {
-    let made = Waker::new().map(Arc::new).map_err(|error| Refusal {
+fn io_uring_driver() -> Result<Made, Refusal> {
+    let waker = Waker::new().map(Arc::new).map_err(|error| Refusal {
         reason: format!("an eventfd cannot be made ({error})"),
         error: Some(error),
     })?;
-    let driver = super::io_uring::IoUringDriver::new(Arc::clone(&made))?;
-    *waker = Some(made);
-    Ok(Box::new(driver))
+    let driver = super::io_uring::IoUringDriver::new(Arc::clone(&waker))?;
+    Ok((Box::new(driver), waker))
 }
 
 #[cfg(not(feature = "io-uring"))]
-fn io_uring_driver(_waker: &mut Option<Arc<Waker>>) -> Result<Box<dyn Driver>, Refusal> {
+fn io_uring_driver() -> Result<Made, Refusal> {
     Err(Refusal::without_error(
         "this program was built without the feature `io-uring`",
     ))

@@ -42,6 +42,13 @@ enum Request {
     Cancel(OperationId),
 }
 
+#[derive(Default)]
+struct Inbox {
+    requests: Vec<Request>,
+    /// The runtime has ended: nobody comes for requests any more.
+    closed: bool,
+}
+
 /// All ports of a scheduler, by seat.
 pub(crate) struct Ports {
     ports: Box<[Arc<Port>]>,
@@ -72,7 +79,7 @@ impl Ports {
         &self.ports[seat % self.ports.len()]
     }
 
-    /// Takes an operation on, in the port of this seat. `own`: the caller is that seat's worker. Tells where it can be cancelled.
+    /// Takes an operation on, in the port of this seat. `own`: the caller is that seat's worker.
     pub(crate) fn begin(&self, seat: usize, own: bool, operation: Operation) {
         self.of_seat(seat).ask(own, Request::Begin(operation));
     }
@@ -115,10 +122,9 @@ pub(crate) struct Port {
     looks: AtomicU32,
     /// Whether there is anything to look at: a driver, requests, or completions.
     active: AtomicBool,
-    ended: AtomicBool,
     waker: OnceLock<Arc<Waker>>,
     driver: Mutex<Option<Box<dyn Driver>>>,
-    inbox: Mutex<Vec<Request>>,
+    inbox: Mutex<Inbox>,
     /// Completions that could not be delivered where they came up.
     late: Mutex<VecDeque<Completion>>,
     choice: Arc<Choice>,
@@ -132,10 +138,9 @@ impl Port {
             futex: FutexParker::new(),
             looks: AtomicU32::new(0),
             active: AtomicBool::new(false),
-            ended: AtomicBool::new(false),
             waker: OnceLock::new(),
             driver: Mutex::new(None),
-            inbox: Mutex::new(Vec::new()),
+            inbox: Mutex::default(),
             late: Mutex::new(VecDeque::new()),
             choice,
         }
@@ -179,7 +184,7 @@ impl Port {
         let driver_is = self
             .try_driver()
             .is_some_and(|driver| driver.as_ref().is_some_and(|driver| driver.is_ready()));
-        driver_is || !lock_std(&self.inbox).is_empty() || !lock_std(&self.late).is_empty()
+        driver_is || !lock_std(&self.inbox).requests.is_empty() || !lock_std(&self.late).is_empty()
     }
 
     fn try_driver(&self) -> Option<MutexGuard<'_, Option<Box<dyn Driver>>>> {
@@ -200,8 +205,7 @@ impl Port {
             return;
         }
         let mut inbox = lock_std(&self.inbox);
-        // Relaxed: under the lock of the inbox, as where it is set.
-        if self.ended.load(Ordering::Relaxed) {
+        if inbox.closed {
             drop(inbox);
             if let Request::Begin(operation) = request {
                 let error = io::Error::other("the runtime has ended");
@@ -209,7 +213,7 @@ impl Port {
             }
             return;
         }
-        inbox.push(request);
+        inbox.requests.push(request);
         drop(inbox);
         self.interrupt();
     }
@@ -229,7 +233,7 @@ impl Port {
         driver: &mut Option<Box<dyn Driver>>,
         completions: &mut VecDeque<Completion>,
     ) {
-        let requests = std::mem::take(&mut *lock_std(&self.inbox));
+        let requests = std::mem::take(&mut lock_std(&self.inbox).requests);
         for request in requests {
             self.apply(driver, request, completions);
         }
@@ -277,11 +281,7 @@ impl Port {
         let mut completions = VecDeque::new();
         let mut driver = lock_std(&self.driver);
         completions.append(&mut lock_std(&self.late));
-        {
-            let _inbox = lock_std(&self.inbox);
-            // Relaxed: under the lock of the inbox.
-            self.ended.store(true, Ordering::Relaxed);
-        }
+        lock_std(&self.inbox).closed = true;
         self.take_requests(&mut driver, &mut completions);
         if let Some(mut driver) = driver.take() {
             driver.end(&mut completions);

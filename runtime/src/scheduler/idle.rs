@@ -71,6 +71,11 @@ impl Word {
     fn awake(self) -> u32 {
         self.0 >> 16
     }
+
+    /// Nobody need be woken: somebody searches, or all are awake.
+    fn is_enough_for(self, workers: u32) -> bool {
+        self.searching() > 0 || self.awake() == workers
+    }
 }
 
 /// On lines of its own: every enqueue that others may take reads it, and few write it.
@@ -118,35 +123,24 @@ impl Idle {
     /// To be called after work was put where others find it. True: the caller must signal the semaphore, once.
     #[inline]
     pub(super) fn claim_sleeper(&self) -> bool {
-        if self.workers == 1 {
-            return self.claim_only();
-        }
-        self.between("idle-put");
-        // Relaxed: ordered by the fence.
-        let word = Word(self.word.load(Ordering::Relaxed));
-        if word.searching() > 0 || word.awake() == self.workers {
-            return false;
-        }
-        self.claim(word)
+        self.needs_waking().is_some_and(|word| self.claim(word))
     }
 
     /// To be called after work came from outside, where workers can watch over one another; `backlog` tells how much of that waits. True: the caller must
     /// signal the semaphore, once.
     #[inline]
     pub(super) fn claim_for_outsider(&self, backlog: impl FnOnce() -> usize) -> bool {
-        if self.workers == 1 {
-            return self.claim_only();
-        }
+        self.needs_waking()
+            .is_some_and(|word| (word.awake() == 0 || self.is_overdue(backlog)) && self.claim(word))
+    }
+
+    /// After work was put in: the word, if somebody sleeps and nobody searches.
+    #[inline]
+    fn needs_waking(&self) -> Option<Word> {
         self.between("idle-put");
         // Relaxed: ordered by the fence.
         let word = Word(self.word.load(Ordering::Relaxed));
-        if word.searching() > 0 || word.awake() == self.workers {
-            return false;
-        }
-        if word.awake() == 0 {
-            return self.claim(word);
-        }
-        self.is_overdue(backlog) && self.claim(word)
+        (!word.is_enough_for(self.workers)).then_some(word)
     }
 
     /// Whether what came from outside shall not wait for one that is awake.
@@ -202,13 +196,6 @@ impl Idle {
         self.workers > 1 && self.claim_sleeper()
     }
 
-    fn claim_only(&self) -> bool {
-        self.between("idle-put");
-        // Relaxed: ordered by the fence.
-        let word = Word(self.word.load(Ordering::Relaxed));
-        word.awake() == 0 && self.claim(word)
-    }
-
     #[cold]
     fn claim(&self, mut word: Word) -> bool {
         loop {
@@ -221,7 +208,7 @@ impl Idle {
                 Ok(_) => return true,
                 Err(actual) => word = Word(actual),
             }
-            if word.searching() > 0 || word.awake() == self.workers {
+            if word.is_enough_for(self.workers) {
                 return false;
             }
         }
@@ -278,11 +265,15 @@ impl Idle {
 
     #[cold]
     fn call_watch(&self) -> bool {
+        self.call() && self.claim_sleeper()
+    }
+
+    /// Calls for a watcher, where there is none. True: the caller did, and sees to it that somebody comes.
+    fn call(&self) -> bool {
         // Relaxed: as in `kept`.
-        let called =
-            self.watch
-                .compare_exchange(NOBODY, CALLED, Ordering::Relaxed, Ordering::Relaxed);
-        called.is_ok() && self.claim_sleeper()
+        self.watch
+            .compare_exchange(NOBODY, CALLED, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// Whether the caller, which is about to sleep, shall watch those that are awake.

@@ -44,8 +44,10 @@ mod over_ports {
     use std::collections::VecDeque;
     use std::sync::Arc;
 
+    use super::super::{Scheduler, Semaphore, Worker};
     use super::SeatIo;
-    use crate::reactor::{Completion, Port, Ports};
+    use crate::facade::atomic::Ordering;
+    use crate::reactor::{Completion, Operation, OperationId, Port, Ports};
 
     /// One worker's side of the ports.
     pub(in crate::scheduler) struct WorkerIo {
@@ -145,6 +147,48 @@ mod over_ports {
         fn tend(&self) -> bool {
             self.0.tend(self.1);
             self.0.has_completions()
+        }
+    }
+
+    impl Scheduler {
+        pub(crate) fn ports(&self) -> &Arc<Ports> {
+            &self.configuration.ports
+        }
+
+        /// The seat in whose port the caller begins operations: the calling worker's, or any if the caller is none.
+        pub(crate) fn seat_for_io(&self) -> usize {
+            self.own_seat().unwrap_or_else(|| {
+                // Relaxed: only to spread them.
+                self.next_port.fetch_add(1, Ordering::Relaxed) as usize % self.workers()
+            })
+        }
+
+        pub(crate) fn begin_io(&self, seat: usize, operation: Operation) {
+            let own = self.own_seat() == Some(seat);
+            self.ports().begin(seat, own, operation);
+            self.runnables.wake_for_io();
+        }
+
+        pub(crate) fn cancel_io(&self, seat: usize, id: OperationId) {
+            self.ports().cancel(seat, self.own_seat() == Some(seat), id);
+            self.runnables.wake_for_io();
+        }
+
+        fn own_seat(&self) -> Option<usize> {
+            Worker::with_current(|worker| {
+                worker
+                    .filter(|worker| worker.is_of(self))
+                    .and_then(Worker::seat_index)
+            })
+        }
+
+        /// How many drivers a scheduler has: one for each worker, or one for all where sleepers cannot sleep in theirs.
+        pub(crate) fn drivers(workers: usize) -> usize {
+            if <Semaphore as libprocess_semaphore::Semaphore>::SLEEPS_IN_PARKER {
+                workers
+            } else {
+                1
+            }
         }
     }
 }

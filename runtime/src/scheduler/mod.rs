@@ -160,52 +160,6 @@ impl Scheduler {
         self.configuration.workers
     }
 
-    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-    pub(crate) fn ports(&self) -> &Arc<crate::reactor::Ports> {
-        &self.configuration.ports
-    }
-
-    /// The seat in whose port the caller begins operations: the calling worker's, or any if the caller is none.
-    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-    pub(crate) fn seat_for_io(&self) -> usize {
-        self.own_seat().unwrap_or_else(|| {
-            // Relaxed: only to spread them.
-            self.next_port.fetch_add(1, Ordering::Relaxed) as usize % self.workers()
-        })
-    }
-
-    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-    pub(crate) fn begin_io(&self, seat: usize, operation: crate::reactor::Operation) {
-        let own = self.own_seat() == Some(seat);
-        self.ports().begin(seat, own, operation);
-        self.runnables.wake_for_io();
-    }
-
-    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-    pub(crate) fn cancel_io(&self, seat: usize, id: crate::reactor::OperationId) {
-        self.ports().cancel(seat, self.own_seat() == Some(seat), id);
-        self.runnables.wake_for_io();
-    }
-
-    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-    fn own_seat(&self) -> Option<usize> {
-        Worker::with_current(|worker| {
-            worker
-                .filter(|worker| worker.is_of(self))
-                .and_then(Worker::seat_index)
-        })
-    }
-
-    /// How many drivers a scheduler has: one for each worker, or one for all where sleepers cannot sleep in theirs.
-    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-    pub(crate) fn drivers(workers: usize) -> usize {
-        if <Semaphore as libprocess_semaphore::Semaphore>::SLEEPS_IN_PARKER {
-            workers
-        } else {
-            1
-        }
-    }
-
     /// Starts a thread for each seat. `on_start` runs on every thread, now and later, before it works, with the number of its seat.
     ///
     /// # Errors
