@@ -99,7 +99,9 @@ impl Ports {
         for (seat, (port, seen)) in self.ports.iter().zip(seen).enumerate() {
             // Relaxed: compared with a later look.
             let looks = port.looks.load(Ordering::Relaxed);
-            if std::mem::replace(seen, looks) == looks && seat != own % self.ports.len() {
+            // A port that all share is nobody's own: who looks at it may be all that do.
+            let own = seat == own && self.ports.len() > 1;
+            if std::mem::replace(seen, looks) == looks && !own {
                 port.turn(true, completions);
             }
         }

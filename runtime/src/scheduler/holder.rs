@@ -10,12 +10,16 @@
 //! | `CLOSED` | the semaphore is decommissioned: all sleep there, and are told | – |
 //!
 //! A signal is a compare-and-swap from `HELD`, and so is leaving without one: either the holder sees the signal, or the signaller goes to the semaphore.
+//!
+//! *A signal that nobody comes for.* Who leaves the driver for I/O comes back to the driver, not to the semaphore, and it may be the only worker. So who begins to hold asks the
+//! semaphore once for a signal, and who gave one to the semaphore looks whether somebody holds by now, and has that one ask again. With a fence between the two steps of either side,
+//! one of them sees the other.
 
 use std::sync::Arc;
 
 use libprocess_semaphore::Parker;
 
-use crate::facade::atomic::{AtomicU8, Ordering};
+use crate::facade::atomic::{AtomicU8, Ordering, fence};
 use crate::facade::{Mutex, lock, weakened};
 
 const FREE: u8 = 0;
@@ -52,6 +56,8 @@ impl Holder {
             .compare_exchange(FREE, HELD, Ordering::Relaxed, Ordering::Relaxed)
             .ok()?;
         *known = Some(Arc::clone(parker) as Arc<dyn Parker>);
+        // SeqCst: a store before it and a load behind it, of two words, stay in order; pairs with the one in `look_again`.
+        fence(Ordering::SeqCst);
         Some(Held(self))
     }
 
@@ -74,6 +80,16 @@ impl Holder {
         signalled.is_ok()
     }
 
+    /// A signal was given to the semaphore: whoever holds by now asks it again.
+    pub(super) fn look_again(&self) {
+        // SeqCst: as in `hold`.
+        fence(Ordering::SeqCst);
+        // Relaxed: ordered by the fence.
+        if self.state.load(Ordering::Relaxed) == HELD && !weakened("holder-looks-again") {
+            self.unpark();
+        }
+    }
+
     fn unpark(&self) {
         let parker = lock(&self.parker).clone();
         if let Some(parker) = parker {
@@ -92,7 +108,7 @@ impl Holder {
 
 impl Held<'_> {
     /// True: there was a signal.
-    pub(super) fn let_go(self) -> bool {
+    pub(super) fn let_go(&self) -> bool {
         // Acquire: pairs with the Release in `signal`.
         let left = self
             .0

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use libprocess_queues::run::WorkStealingRunQueue;
-use libprocess_semaphore::{FutexParker, KernelSemaphore, LifoFixedSizeSemaphore, Semaphore};
+use libprocess_semaphore::{
+    FutexParker, KernelSemaphore, LifoFixedSizeSemaphore, Parker as _, Semaphore,
+};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
@@ -55,8 +57,12 @@ struct World<S> {
 
 impl<S: Semaphore> World<S> {
     fn new() -> Arc<Self> {
+        Self::of(2)
+    }
+
+    fn of(workers: usize) -> Arc<Self> {
         Arc::new(Self {
-            runnables: Runnables::new(2, S::with_capacity(2)),
+            runnables: Runnables::new(workers, S::with_capacity(workers)),
             run: Mutex::new(0),
             more: Condvar::new(),
         })
@@ -138,6 +144,46 @@ fn an_outsider_is_heard_by_the_holder() {
     for worker in workers {
         worker.join().unwrap();
     }
+}
+
+/// The only worker is woken in the driver by I/O, while a foreign thread puts something in: the signal may find nobody who holds the driver.
+fn a_signal_finds_a_holder_that_leaves_for_io() {
+    let world = World::<KernelSemaphore>::of(1);
+    let driver = Arc::new(FutexParker::new());
+    let worker = thread::spawn({
+        let (world, io) = (Arc::clone(&world), Quiet(Arc::clone(&driver)));
+        move || world.work_over(&io, 0, 2)
+    });
+    driver.unpark();
+    let _woke = world.runnables.put(7);
+    world.wait_until(1);
+    let _woke = world.runnables.put(8);
+    worker.join().unwrap();
+}
+
+#[test]
+fn a_signal_is_not_left_where_nobody_waits() {
+    explore(3, a_signal_finds_a_holder_that_leaves_for_io);
+}
+
+#[test]
+fn weakened_a_signal_is_left_in_the_semaphore() {
+    must_fail(
+        "holder-takes-kept",
+        "deadlock",
+        3,
+        a_signal_finds_a_holder_that_leaves_for_io,
+    );
+}
+
+#[test]
+fn weakened_a_holder_does_not_look_again() {
+    must_fail(
+        "holder-looks-again",
+        "deadlock",
+        3,
+        a_signal_finds_a_holder_that_leaves_for_io,
+    );
 }
 
 #[test]

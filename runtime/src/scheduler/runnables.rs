@@ -11,7 +11,7 @@ use libprocess_queues::run::{Placed, RunQueue};
 use libprocess_semaphore::{Parked, Parker, Semaphore, Wakeup};
 
 use super::counters::{Counters, PARKS, STEALS, WAKE_UPS};
-use super::holder::Holder;
+use super::holder::{Held, Holder};
 use super::idle::{FIRST_PATIENCE, Idle};
 use super::io::SeatIo;
 use crate::facade::{now, weakened};
@@ -194,8 +194,11 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
     }
 
     fn signal(&self) {
-        if S::SLEEPS_IN_PARKER || !self.holder.signal() {
+        if S::SLEEPS_IN_PARKER {
             self.semaphore.signal();
+        } else if !self.holder.signal() {
+            self.semaphore.signal();
+            self.holder.look_again();
         }
     }
 
@@ -230,6 +233,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
                 {
                     self.wake(counters);
                 }
+                self.call_for_io(io, counters);
                 return Taken::Item(item);
             }
             if searching && self.look_on(io) {
@@ -248,10 +252,10 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
                 Slept::Signalled => searching = true,
                 Slept::Io => {
                     self.idle.wake_self();
-                    // It may be in for a long handler, and then others shall look after its I/O.
-                    if self.lacks_watcher() && self.idle.claim_other() || self.idle.kept() {
+                    if self.lacks_watcher() && self.idle.claim_other() {
                         self.wake(counters);
                     }
+                    self.call_for_io(io, counters);
                     return Taken::Io;
                 }
                 Slept::Took(item) => {
@@ -264,6 +268,13 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
                 }
                 Slept::Decommissioned => return Taken::Decommissioned,
             }
+        }
+    }
+
+    /// A worker may be in for a long handler, and then others shall look after its I/O.
+    fn call_for_io(&self, io: &impl SeatIo, counters: &Counters) {
+        if io.is_active() && self.idle.kept() {
+            self.wake(counters);
         }
     }
 
@@ -349,18 +360,38 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             && io.is_active()
             && let Some(held) = self.holder.hold(io.parker())
         {
-            let parked = io.parker().park(deadline);
-            return match (held.let_go(), parked) {
-                (true, _) => Wakeup::Signalled,
-                (false, Parked::Deadline) => Wakeup::Deadline,
-                // Looked at as if it were I/O, which is harmless.
-                (false, Parked::Woken | Parked::Interrupted) => Wakeup::Interrupted,
-            };
+            return self.wait_in_driver(&held, io, deadline);
         }
         match self.semaphore.wait_with(io.parker(), deadline) {
             Ok(wakeup) => wakeup,
             // Only threads with a seat wait, and the semaphore was made with a slot for each seat.
             Err(error) => unreachable!("{error}"),
+        }
+    }
+
+    fn wait_in_driver(
+        &self,
+        held: &Held<'_>,
+        io: &impl SeatIo,
+        deadline: Option<Instant>,
+    ) -> Wakeup {
+        // A signal may have been left in the semaphore while nobody held the driver, and nobody else may come for it.
+        let kept = self.semaphore.wait_with(io.parker(), Some(now()));
+        if let Ok(wakeup @ (Wakeup::Signalled | Wakeup::Decommissioned)) = kept
+            && !weakened("holder-takes-kept")
+        {
+            if held.let_go() {
+                // One is used here, the other goes on.
+                self.signal();
+            }
+            return wakeup;
+        }
+        let parked = io.parker().park(deadline);
+        match (held.let_go(), parked) {
+            (true, _) => Wakeup::Signalled,
+            (false, Parked::Deadline) => Wakeup::Deadline,
+            // Looked at as if it were I/O, which is harmless.
+            (false, Parked::Woken | Parked::Interrupted) => Wakeup::Interrupted,
         }
     }
 
