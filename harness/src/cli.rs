@@ -8,6 +8,7 @@ use crate::filter::Filter;
 use crate::measure::Plan;
 use crate::parameters::Overrides;
 use crate::save::SaveName;
+use crate::server::ServerKind;
 
 const LONG_ABOUT: &str = "\
 Measures the libprocess runtime, checks that nothing was lost, and reports.
@@ -24,6 +25,7 @@ Examples:
   harness run '*-Spawn.*'                            all but one kind
   harness run --workers 1 --pairs 1 --repeat 1000000 smaller: one pair, on one worker
   harness run 'Latency.*' --rate 1000 --repeat 5000  latencies at a thousand round trips a second
+  harness run 'Net.Echo.*' --actors 1000 --size 1024 echo servers, under a thousand connections
   harness run --runs 9 --pin --save pinned           nine runs, saved to results/local/pinned.json
   harness run '*' --json | jq .median                for programs: one object a line
   harness list                                       what there is, and its defaults
@@ -65,6 +67,9 @@ pub(crate) enum Command {
     /// One run, for a harness that is measuring
     #[command(name = IsolatedArguments::SUBCOMMAND, hide = true)]
     RunIsolated(IsolatedArguments),
+    /// An echo server, for a harness that is measuring
+    #[command(name = ServeArguments::SUBCOMMAND, hide = true)]
+    Serve(ServeArguments),
 }
 
 #[derive(Debug, Args)]
@@ -95,6 +100,10 @@ pub(crate) struct RunArguments {
     /// Processes, for benchmarks that have a number of them [default: see `harness list`]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     actors: Option<u64>,
+
+    /// Bytes of each message, for benchmarks over sockets [default: see `harness list`]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    size: Option<u64>,
 
     /// Repeats to begin in a second, for benchmarks of latency [default: the next when one is done]
     ///
@@ -148,6 +157,7 @@ impl RunArguments {
             repeat: self.repeat,
             window: self.window,
             actors: self.actors,
+            size: self.size,
             rate: self.rate,
             events_per_resume,
             pin: self.pin,
@@ -214,6 +224,35 @@ impl IsolatedArguments {
     }
 }
 
+/// What a harness tells the child that is its server.
+#[derive(Debug, Args, PartialEq)]
+pub(crate) struct ServeArguments {
+    pub(crate) kind: ServerKind,
+    #[arg(long)]
+    pub(crate) workers: usize,
+    #[arg(long)]
+    pub(crate) events_per_resume: Option<u32>,
+    #[arg(long)]
+    pub(crate) pin: bool,
+}
+
+impl ServeArguments {
+    const SUBCOMMAND: &'static str = "serve";
+
+    /// Parses to what it was made of.
+    pub(crate) fn to_command_line(&self) -> Vec<String> {
+        let mut line = vec![
+            Self::SUBCOMMAND.to_owned(),
+            self.kind.name(),
+            format!("--workers={}", self.workers),
+        ];
+        let events = self.events_per_resume;
+        line.extend(events.map(|events| format!("--events-per-resume={events}")));
+        line.extend(self.pin.then(|| "--pin".to_owned()));
+        line
+    }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
@@ -224,7 +263,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, ValueEnum};
 
     use super::*;
 
@@ -268,6 +307,8 @@ mod tests {
             &["--repeat", "0"],
             &["--actors", "0"],
             &["--rate", "0"],
+            &["--size", "0"],
+            &["--size", "65537"],
             &["--events-per-resume", "0"],
             &["--events-per-resume", "16,,32"],
             &["--repeat", "many"],
@@ -298,5 +339,23 @@ mod tests {
             panic!("{cli:?}")
         };
         assert_eq!(understood, told);
+    }
+
+    #[test]
+    fn a_server_understands_what_it_is_told() {
+        for &kind in ServerKind::value_variants() {
+            let told = ServeArguments {
+                kind,
+                workers: 3,
+                events_per_resume: Some(7),
+                pin: true,
+            };
+            let line = std::iter::once("harness".to_owned()).chain(told.to_command_line());
+            let cli = Cli::try_parse_from(line).unwrap();
+            let Some(Command::Serve(understood)) = cli.command else {
+                panic!("{cli:?}")
+            };
+            assert_eq!(understood, told);
+        }
     }
 }

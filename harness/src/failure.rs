@@ -31,6 +31,20 @@ pub(crate) enum Failure {
     IsolatedRun { status: ExitStatus },
     #[error("a run in a process of its own said what is no result: {0}")]
     IsolatedResult(serde_json::Error),
+    #[error("the server ended before it was to end ({status}){hint}")]
+    Server {
+        status: ExitStatus,
+        hint: &'static str,
+    },
+    #[error("the server said what is no answer: {0:?}")]
+    ServerAnswer(String),
+    #[error("the server cannot serve: {0}")]
+    CannotServe(String),
+    #[error("{what}: {error}")]
+    Socket {
+        what: &'static str,
+        error: io::Error,
+    },
     #[error(transparent)]
     Save(#[from] SaveError),
     #[error("the report cannot be written: {0}")]
@@ -38,6 +52,14 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// What an error of a socket becomes: `what` is what failed.
+    pub(crate) fn socket<E: Into<io::Error>>(what: &'static str) -> impl Fn(E) -> Self {
+        move |error| Self::Socket {
+            what,
+            error: error.into(),
+        }
+    }
+
     /// Whether the user asked for what cannot be, or something went wrong.
     pub(crate) fn outcome(&self) -> Outcome {
         match self {

@@ -29,6 +29,7 @@
 //! | `benchmark`, `benchmarks` | what a benchmark is, and each of them |
 //! | `parameters`, `trial`, `checks` | with what one runs, what all runs do alike, and whether it did what it was to do |
 //! | `measure`, `isolated`, `watchdog`, `progress` | runs, runs in a process of their own, hung runs, slow runs |
+//! | `server` | what benchmarks of sockets talk to: servers in a process of their own |
 //! | `latency`, `series`, `usage`, `machine`, `record` | figures, what they took, where, and all of it together |
 //! | `report`, `format`, `save` | telling and keeping it |
 
@@ -50,6 +51,7 @@ mod registry;
 mod report;
 mod save;
 mod series;
+mod server;
 mod session;
 mod trial;
 mod usage;

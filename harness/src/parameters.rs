@@ -1,6 +1,6 @@
 //! What a benchmark is run with: what the user asked for, and its own defaults for the rest.
 
-use libprocess::{BuildError, Runtime};
+use libprocess::{BuildError, Runtime, RuntimeBuilder};
 use serde::Serialize;
 
 /// A benchmark's own defaults.
@@ -13,6 +13,8 @@ pub(crate) struct Defaults {
     pub(crate) window: Option<u64>,
     /// `None` if it has no number of actors that could be another one.
     pub(crate) actors: Option<Actors>,
+    /// In bytes, of each message; `None` if it has no messages that could be of another size.
+    pub(crate) size: Option<u64>,
     /// `None` if it does not care: then as the runtime.
     pub(crate) workers: Option<usize>,
     /// Whether it can be paced.
@@ -25,6 +27,8 @@ pub(crate) struct Actors {
     pub(crate) default: u64,
     /// With fewer it makes no sense.
     pub(crate) least: u64,
+    /// More than these it cannot have.
+    pub(crate) most: u64,
 }
 
 impl Defaults {
@@ -35,6 +39,7 @@ impl Defaults {
             pairs: false,
             window: None,
             actors: None,
+            size: None,
             workers: None,
             paced: false,
         }
@@ -55,7 +60,29 @@ impl Defaults {
     /// It has so many processes, unless told.
     pub(crate) const fn actors(mut self, default: u64, least: u64) -> Self {
         assert!(least >= 1 && least <= default);
-        self.actors = Some(Actors { default, least });
+        self.actors = Some(Actors {
+            default,
+            least,
+            most: u64::MAX,
+        });
+        self
+    }
+
+    /// It has so many processes, or what stands for them, unless told, and never more than `most`.
+    pub(crate) const fn actors_at_most(self, default: u64, least: u64, most: u64) -> Self {
+        assert!(default <= most);
+        let mut defaults = self.actors(default, least);
+        defaults.actors = Some(Actors {
+            default,
+            least,
+            most,
+        });
+        defaults
+    }
+
+    /// Its messages have so many bytes, unless told.
+    pub(crate) const fn size(mut self, bytes: u64) -> Self {
+        self.size = Some(bytes);
         self
     }
 
@@ -80,6 +107,7 @@ pub(crate) struct Overrides {
     pub(crate) repeat: Option<u64>,
     pub(crate) window: Option<u64>,
     pub(crate) actors: Option<u64>,
+    pub(crate) size: Option<u64>,
     pub(crate) rate: Option<u64>,
     pub(crate) events_per_resume: Option<u32>,
     pub(crate) pin: bool,
@@ -97,6 +125,9 @@ pub(crate) struct Parameters {
     pub(crate) window: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) actors: Option<u64>,
+    /// Of each message, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) size: Option<u64>,
     /// Repeats begun in a second; `None` for as many as are done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rate: Option<u64>,
@@ -116,11 +147,18 @@ pub(crate) enum BadParameters {
     TooFewRepeats { repeat: u64, pairs: u64 },
     #[error("{actors} actors are too few: ask for --actors {least} or more")]
     TooFewActors { actors: u64, least: u64 },
+    #[error("{actors} actors are too many: ask for --actors {most} or fewer")]
+    TooManyActors { actors: u64, most: u64 },
 }
 
 impl Overrides {
     /// Starts a runtime as the user asked for, or else as a benchmark with these defaults needs it.
     pub(crate) fn build_runtime(&self, defaults: Defaults) -> Result<Runtime, BuildError> {
+        self.runtime_builder(defaults).build()
+    }
+
+    /// What [`build_runtime`](Self::build_runtime) builds, for who needs more of it.
+    pub(crate) fn runtime_builder(&self, defaults: Defaults) -> RuntimeBuilder {
         let mut builder = Runtime::builder().name("harness").pin_workers(self.pin);
         if let Some(workers) = self.workers.or(defaults.workers) {
             builder = builder.workers(workers);
@@ -128,7 +166,7 @@ impl Overrides {
         if let Some(events) = self.events_per_resume {
             builder = builder.event_budget(events);
         }
-        builder.build()
+        builder
     }
 
     /// What a benchmark with these defaults is run with, on a runtime with so many workers.
@@ -150,9 +188,16 @@ impl Overrides {
             .map(|default| self.window.unwrap_or(default));
         let actors = match defaults.actors {
             None => None,
-            Some(Actors { default, least }) => match self.actors.unwrap_or(default) {
+            Some(Actors {
+                default,
+                least,
+                most,
+            }) => match self.actors.unwrap_or(default) {
                 actors if actors < least => {
                     return Err(BadParameters::TooFewActors { actors, least });
+                }
+                actors if actors > most => {
+                    return Err(BadParameters::TooManyActors { actors, most });
                 }
                 actors => Some(actors),
             },
@@ -164,6 +209,7 @@ impl Overrides {
             repeat,
             window,
             actors,
+            size: defaults.size.map(|default| self.size.unwrap_or(default)),
             rate: self.rate.filter(|_| defaults.paced),
             events_per_resume: self.events_per_resume,
             warmup,
@@ -206,12 +252,14 @@ mod tests {
             pairs: Some(90),
             window: Some(2),
             actors: Some(3),
+            size: Some(5),
             rate: Some(4),
             ..Overrides::default()
         };
         let parameters = overrides.resolve(PLAIN, 3, 0).unwrap();
         assert_eq!((parameters.pairs, parameters.window), (None, None));
         assert_eq!((parameters.actors, parameters.rate), (None, None));
+        assert_eq!(parameters.size, None);
     }
 
     #[test]
@@ -230,6 +278,35 @@ mod tests {
             least: 2,
         };
         assert_eq!(resolve(Some(1)), Err(too_few));
+    }
+
+    #[test]
+    fn actors_are_as_many_as_there_can_be() {
+        let resolve = |actors| {
+            let overrides = Overrides {
+                actors: Some(actors),
+                ..Overrides::default()
+            };
+            overrides.resolve(PLAIN.actors_at_most(8, 2, 9), 1, 0)
+        };
+        assert_eq!(resolve(9).unwrap().actors, Some(9));
+        let too_many = BadParameters::TooManyActors {
+            actors: 10,
+            most: 9,
+        };
+        assert_eq!(resolve(10), Err(too_many));
+    }
+
+    #[test]
+    fn a_size_is_for_what_has_messages_of_any_size() {
+        let resolve = |size| {
+            let overrides = Overrides {
+                size,
+                ..Overrides::default()
+            };
+            overrides.resolve(PLAIN.size(64), 1, 0).unwrap().size
+        };
+        assert_eq!((resolve(None), resolve(Some(1))), (Some(64), Some(1)));
     }
 
     #[test]

@@ -164,6 +164,7 @@ mod tests {
             repeat: 10,
             window: Some(3),
             actors: None,
+            size: None,
             rate: None,
             events_per_resume: None,
             warmup: 1,

@@ -8,6 +8,7 @@ use crate::benchmarks::dispatch_defer::DispatchDefer;
 use crate::benchmarks::fan_in::FanIn;
 use crate::benchmarks::futures::ThenChain;
 use crate::benchmarks::links::{LargeNumberOfLinks, LinkExits};
+use crate::benchmarks::net::Net;
 use crate::benchmarks::ping_pong::PingPong;
 use crate::benchmarks::savina::thread_ring::ThreadRing;
 use crate::benchmarks::skynet::Skynet;
@@ -25,9 +26,10 @@ use crate::benchmarks::savina::counting::Counting;
 use crate::benchmarks::savina::fork_join::{ForkJoinCreation, ForkJoinThroughput};
 use crate::benchmarks::savina::philosophers::Philosophers;
 use crate::filter::Filter;
+use crate::server::ServerKind;
 
 /// All of them, in the order in which they run.
-pub(crate) static BENCHMARKS: [&dyn Benchmark; 31] = [
+pub(crate) static BENCHMARKS: [&dyn Benchmark; 39] = [
     &ThroughputPerformance,
     &DispatchDefer::Movable,
     &DispatchDefer::Copyable,
@@ -59,6 +61,15 @@ pub(crate) static BENCHMARKS: [&dyn Benchmark; 31] = [
     &MpscLinkedQueue::Contended,
     &MpscLinkedQueue::Empty,
     &MpscLinkedQueue::NonContendedRead,
+    // Last, as some need a kernel that allows io_uring: where it does not, all else has run.
+    &Net::Echo(ServerKind::IoUring),
+    &Net::Echo(ServerKind::Epoll),
+    &Net::Echo(ServerKind::CannedIoUring),
+    &Net::Echo(ServerKind::CannedEpoll),
+    &Net::Connect(ServerKind::IoUring),
+    &Net::Connect(ServerKind::Epoll),
+    &Net::Connect(ServerKind::CannedIoUring),
+    &Net::Connect(ServerKind::CannedEpoll),
 ];
 
 /// The one that runs without a filter.

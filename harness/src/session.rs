@@ -11,6 +11,7 @@ use crate::measure::measure;
 use crate::registry::{self, BENCHMARKS};
 use crate::report::{JsonReport, Report, TextReport};
 use crate::save::Destination;
+use crate::server;
 
 pub(crate) fn carry_out(cli: &Cli, output: &mut dyn Write) -> Result<(), Failure> {
     match &cli.command {
@@ -18,6 +19,9 @@ pub(crate) fn carry_out(cli: &Cli, output: &mut dyn Write) -> Result<(), Failure
         Some(Command::Run(arguments)) => run(arguments, output),
         Some(Command::List) => Ok(list(output)?),
         Some(Command::RunIsolated(arguments)) => run_isolated(arguments, output),
+        Some(Command::Serve(arguments)) => {
+            server::serve(arguments, &mut io::stdin().lock(), output)
+        }
     }
 }
 
@@ -73,6 +77,9 @@ fn defaults(benchmark: &dyn Benchmark) -> String {
     }
     if let Some(actors) = defaults.actors {
         text.push_str(&format!(", --actors {}", grouped(actors.default)));
+    }
+    if let Some(size) = defaults.size {
+        text.push_str(&format!(", --size {}", grouped(size)));
     }
     if let Some(workers) = defaults.workers {
         text.push_str(&format!(", --workers {workers}"));

@@ -2,10 +2,11 @@
 //!
 //! # Safety
 //!
-//! Two calls into the C library: one fills a struct that we own and that is valid whatever its bytes, one takes and gives numbers.
+//! Three calls into the C library: two fill a struct that we own and that is valid whatever its bytes, one takes and gives numbers.
 //! Neither keeps a pointer.
 
 use std::ops::Sub;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,20 @@ fn resources() -> libc::rusage {
     usage
 }
 
+/// For how long cores have worked for this process: all its threads together, and the kernel in their name.
+pub(crate) fn processor_time() -> Duration {
+    // SAFETY: all fields are integers, for which zero is a value.
+    let mut time: libc::timespec = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a struct of ours, for the time of the call.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    assert_eq!(
+        result, 0,
+        "the kernel has that clock, and the pointer is good"
+    );
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
 /// The most memory that was resident at a time, since the last [`reset_peak_resident`] that the kernel honoured.
 pub(crate) fn peak_resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -100,6 +115,13 @@ mod tests {
         let before = ContextSwitches::so_far();
         std::thread::sleep(std::time::Duration::from_millis(2));
         assert!((ContextSwitches::so_far() - before).voluntary >= 1);
+    }
+
+    #[test]
+    fn work_takes_time() {
+        let before = processor_time();
+        // Would go on for ever if the clock stood still.
+        while processor_time() - before < Duration::from_micros(10) {}
     }
 
     #[test]

@@ -11,7 +11,7 @@ const SMALL: [&str; 6] = ["--repeat", "1001", "--runs", "2", "--warmup", "0"];
 const MAIN_JOB: &str = "ProcessTest.Process_BENCHMARK_ThroughputPerformance";
 
 /// In the order in which they run.
-const BENCHMARKS: [&str; 31] = [
+const BENCHMARKS: [&str; 39] = [
     MAIN_JOB,
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Movable",
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Copyable",
@@ -43,7 +43,33 @@ const BENCHMARKS: [&str; 31] = [
     "ProcessTest.Process_BENCHMARK_MpscLinkedQueue",
     "ProcessTest.Process_BENCHMARK_MpscLinkedQueueEmpty",
     "ProcessTest.Process_BENCHMARK_MpscLinkedQueueNonContendedRead",
+    "Net.Echo.IoUring",
+    "Net.Echo.Epoll",
+    "Net.Echo.CannedIoUring",
+    "Net.Echo.CannedEpoll",
+    "Net.Connect.IoUring",
+    "Net.Connect.Epoll",
+    "Net.Connect.CannedIoUring",
+    "Net.Connect.CannedEpoll",
 ];
+
+/// What needs io_uring.
+const IO_URING: &str = "Net.*IoUring";
+
+fn has_io_uring() -> bool {
+    let asked = libprocess::Runtime::builder().reactor(libprocess::ReactorKind::IoUring);
+    asked.build().is_ok()
+}
+
+/// The filter of all that can run here, and their names.
+fn everything() -> (String, Vec<&'static str>) {
+    let mut names = BENCHMARKS.to_vec();
+    if has_io_uring() {
+        return ("*".to_owned(), names);
+    }
+    names.retain(|name| !(name.starts_with("Net.") && name.ends_with("IoUring")));
+    (format!("*-{IO_URING}"), names)
+}
 
 /// A folder of its own for each test, in which the program runs: removed at the end.
 struct Folder(PathBuf);
@@ -110,13 +136,14 @@ fn the_main_job_ends_with_its_result() {
 
 #[test]
 fn every_benchmark_prints_one_line_of_json() {
-    let output = harness("json", &[&["run", "*", "--json"], &SMALL[..]].concat());
+    let (filter, expected) = everything();
+    let output = harness("json", &[&["run", &filter, "--json"], &SMALL[..]].concat());
     let lines = lines_of_json(&output);
     let names: Vec<&str> = lines
         .iter()
         .map(|line| line["benchmark"].as_str().unwrap())
         .collect();
-    assert_eq!(names, BENCHMARKS);
+    assert_eq!(names, expected);
     for line in &lines {
         assert_eq!(line["runs"].as_array().unwrap().len(), 2, "{line}");
         assert!(line["median"].as_f64().unwrap() > 0.0, "{line}");
@@ -132,7 +159,9 @@ fn every_benchmark_prints_one_line_of_json() {
     assert_eq!(lines[3]["unit"], "bytes/process");
     for (line, name) in lines.iter().zip(&names) {
         let latency = &line["latency_ns"];
-        let measured = ["Dispatch.Get", "Fairness"].contains(name) || name.starts_with("Latency.");
+        let measured = ["Dispatch.Get", "Fairness"].contains(name)
+            || name.starts_with("Latency.")
+            || name.starts_with("Net.");
         assert_eq!(measured, !latency.is_null(), "{line}");
         if measured {
             let quantiles =
@@ -144,12 +173,13 @@ fn every_benchmark_prints_one_line_of_json() {
 
 #[test]
 fn every_benchmark_is_right_with_any_number_of_workers() {
+    let (filter, expected) = everything();
     for workers in ["1", "3"] {
         // The least that each of them can do, and with a budget that takes the turn from a process at each event.
         for (repeat, budget) in [("3", "1"), ("200", "7")] {
             let arguments = [
                 "run",
-                "*",
+                &filter,
                 "--workers",
                 workers,
                 "--pairs",
@@ -167,13 +197,57 @@ fn every_benchmark_is_right_with_any_number_of_workers() {
                 "--json",
             ];
             let lines = lines_of_json(&harness("workers", &arguments));
-            assert_eq!(lines.len(), BENCHMARKS.len());
+            assert_eq!(lines.len(), expected.len());
             for line in lines {
                 let parameters = &line["params"];
                 assert_eq!(parameters["workers"].to_string(), workers, "{line}");
                 assert_eq!(parameters["events_per_resume"].to_string(), budget);
             }
         }
+    }
+}
+
+#[test]
+fn echoes_are_whole_whatever_their_size_and_number() {
+    let filter = if has_io_uring() {
+        "Net.*".to_owned()
+    } else {
+        format!("Net.*-{IO_URING}")
+    };
+    for (size, connections) in [("1", "1"), ("65536", "7"), ("20000", "100"), ("64", "900")] {
+        let arguments = [
+            "run",
+            &filter,
+            "--size",
+            size,
+            "--actors",
+            connections,
+            "--repeat",
+            "1000",
+            "--runs",
+            "1",
+            "--warmup",
+            "0",
+            "--json",
+        ];
+        for line in lines_of_json(&harness("echoes", &arguments)) {
+            assert_eq!(line["params"]["size"].to_string(), size, "{line}");
+            let work = &line["also"]["requests/server-CPU-second"]["median"];
+            assert!(work.as_f64().unwrap() > 0.0, "{line}");
+        }
+    }
+}
+
+#[test]
+fn without_io_uring_what_needs_it_says_so() {
+    if has_io_uring() {
+        return;
+    }
+    for benchmark in ["Net.Echo.IoUring", "Net.Connect.CannedIoUring"] {
+        let output = harness("no-io-uring", &["run", benchmark, "--json"]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(stderr(&output).contains("io_uring"), "{output:?}");
+        assert!(stderr(&output).contains("leave out"), "{output:?}");
     }
 }
 
@@ -262,6 +336,7 @@ fn arguments_that_make_no_sense_are_refused() {
         &["run", "--save", "../escape"],
         &["run", "--jsno"],
         &["run", "--workers", "2", "--repeat", "1"],
+        &["run", "Net.Echo.Epoll", "--actors", "1001"],
     ] {
         let output = harness("refused", arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");

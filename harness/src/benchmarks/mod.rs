@@ -9,6 +9,7 @@ pub(crate) mod fairness;
 pub(crate) mod fan_in;
 pub(crate) mod futures;
 pub(crate) mod links;
+pub(crate) mod net;
 pub(crate) mod ping_pong;
 pub(crate) mod savina;
 pub(crate) mod skynet;

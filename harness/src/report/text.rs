@@ -135,6 +135,9 @@ fn describe(parameters: &Parameters) -> String {
     if let Some(actors) = parameters.actors {
         text.push_str(&format!(", {}", count(actors, "actor")));
     }
+    if let Some(size) = parameters.size {
+        text.push_str(&format!(", {} a message", count(size, "byte")));
+    }
     if let Some(rate) = parameters.rate {
         text.push_str(&format!(", {} repeats begun a second", grouped(rate)));
     }
@@ -186,6 +189,7 @@ mod tests {
             repeat: 15_000_000,
             window: Some(1_000),
             actors: None,
+            size: None,
             rate: None,
             events_per_resume: None,
             warmup: 0,

@@ -1,0 +1,147 @@
+//! The canned loop over epoll: level-triggered, one `recv` and one `send` for each piece.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, SocketFlags, sockopt};
+
+/// What is taken from a socket at a time.
+const PIECE: usize = 64 * 1024;
+/// What is taken from epoll at a time.
+const EVENTS: usize = 1024;
+
+pub(super) struct EpollEcho {
+    epoll: OwnedFd,
+    listener: TcpListener,
+    /// By descriptor.
+    connections: Vec<Option<Connection>>,
+    buffer: Vec<u8>,
+}
+
+struct Connection {
+    socket: OwnedFd,
+    /// What the socket did not take yet: then nothing is received.
+    left: Vec<u8>,
+}
+
+enum Next {
+    Readable,
+    Writable,
+    Closed,
+}
+
+impl EpollEcho {
+    pub(super) fn new(listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, &listener, data(&listener), EventFlags::IN)?;
+        Ok(Self {
+            epoll,
+            listener,
+            connections: Vec::new(),
+            buffer: vec![0; PIECE],
+        })
+    }
+
+    pub(super) fn run(mut self) -> io::Result<Infallible> {
+        let of_listener = data(&self.listener).u64();
+        let mut events: Vec<epoll::Event> = Vec::with_capacity(EVENTS);
+        loop {
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            for event in events.drain(..) {
+                if event.data.u64() == of_listener {
+                    self.accept()?;
+                } else {
+                    self.serve(event.data.u64())?;
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self) -> io::Result<()> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = match rustix::net::accept_with(&self.listener, flags) {
+            Ok(socket) => socket,
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        sockopt::set_tcp_nodelay(&socket, true)?;
+        epoll::add(&self.epoll, &socket, data(&socket), EventFlags::IN)?;
+        let index = index(data(&socket).u64());
+        if self.connections.len() <= index {
+            self.connections.resize_with(index + 1, || None);
+        }
+        let left = Vec::new();
+        self.connections[index] = Some(Connection { socket, left });
+        Ok(())
+    }
+
+    fn serve(&mut self, descriptor: u64) -> io::Result<()> {
+        let place = &mut self.connections[index(descriptor)];
+        let Some(connection) = place else {
+            return Ok(());
+        };
+        let waited = !connection.left.is_empty();
+        let wanted = match connection.serve(&mut self.buffer) {
+            Next::Closed => {
+                *place = None;
+                return Ok(());
+            }
+            Next::Readable if waited => EventFlags::IN,
+            Next::Writable if !waited => EventFlags::OUT,
+            Next::Readable | Next::Writable => return Ok(()),
+        };
+        let of_connection = data(&connection.socket);
+        Ok(epoll::modify(
+            &self.epoll,
+            &connection.socket,
+            of_connection,
+            wanted,
+        )?)
+    }
+}
+
+impl Connection {
+    fn serve(&mut self, buffer: &mut [u8]) -> Next {
+        if !self.left.is_empty() {
+            let left = std::mem::take(&mut self.left);
+            return self.send(&left);
+        }
+        match rustix::net::recv(&self.socket, &mut *buffer, RecvFlags::empty()) {
+            Ok((0, _)) => Next::Closed,
+            Ok((received, _)) => self.send(&buffer[..received]),
+            Err(Errno::AGAIN | Errno::INTR) => Next::Readable,
+            // The client is gone, and sees itself what it did not get.
+            Err(_) => Next::Closed,
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> Next {
+        let sent = match rustix::net::send(&self.socket, bytes, SendFlags::NOSIGNAL) {
+            Ok(sent) => sent,
+            Err(Errno::AGAIN | Errno::INTR) => 0,
+            Err(_) => return Next::Closed,
+        };
+        if sent == bytes.len() {
+            return Next::Readable;
+        }
+        self.left.extend_from_slice(&bytes[sent..]);
+        Next::Writable
+    }
+}
+
+fn data(socket: &impl AsRawFd) -> EventData {
+    EventData::new_u64(u64::try_from(socket.as_raw_fd()).expect("an open one is not negative"))
+}
+
+fn index(descriptor: u64) -> usize {
+    usize::try_from(descriptor).expect("descriptors are small")
+}

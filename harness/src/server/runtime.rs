@@ -1,0 +1,52 @@
+//! The echo server that libprocess is.
+
+use std::net::SocketAddr;
+
+use libprocess::net::{TcpListener, TcpStream};
+use libprocess::{ReactorKind, Runtime, spawn_async};
+
+use super::ADDRESS;
+use crate::cli::ServeArguments;
+use crate::failure::Failure;
+use crate::parameters::{Defaults, Overrides};
+
+/// Listens when this returns.
+pub(super) fn start(
+    reactor: ReactorKind,
+    arguments: &ServeArguments,
+) -> Result<(SocketAddr, Option<Runtime>), Failure> {
+    let overrides = Overrides {
+        workers: Some(arguments.workers),
+        events_per_resume: arguments.events_per_resume,
+        pin: arguments.pin,
+        ..Overrides::default()
+    };
+    let builder = overrides.runtime_builder(Defaults::new(1));
+    let runtime = builder.reactor(reactor).build()?;
+    let listening = runtime.spawn_async(async {
+        let listener = TcpListener::bind(ADDRESS).map_err(|error| error.to_string())?;
+        let address = listener.local_address();
+        spawn_async(accept(listener)).detach();
+        address.map_err(|error| error.to_string())
+    });
+    let address = listening.get()?.map_err(Failure::CannotServe)?;
+    Ok((address, Some(runtime)))
+}
+
+async fn accept(listener: TcpListener) {
+    while let Ok(stream) = listener.accept().await {
+        spawn_async(echo(stream)).detach();
+    }
+}
+
+async fn echo(stream: TcpStream) {
+    // Of an answer in several pieces the last one would wait for the client's acknowledgement.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    while let Ok(bytes) = stream.receive().await {
+        if bytes.is_empty() || stream.send(bytes).await.is_err() {
+            break;
+        }
+    }
+}
