@@ -148,7 +148,7 @@ pub(crate) enum BadParameters {
     #[error("{actors} actors are too few: ask for --actors {least} or more")]
     TooFewActors { actors: u64, least: u64 },
     #[error("{actors} actors are too many: ask for --actors {most} or fewer")]
-    TooManyActors { actors: u64, most: u64 },
+    ExcessOfActors { actors: u64, most: u64 },
 }
 
 impl Overrides {
@@ -197,7 +197,7 @@ impl Overrides {
                     return Err(BadParameters::TooFewActors { actors, least });
                 }
                 actors if actors > most => {
-                    return Err(BadParameters::TooManyActors { actors, most });
+                    return Err(BadParameters::ExcessOfActors { actors, most });
                 }
                 actors => Some(actors),
             },
@@ -290,7 +290,7 @@ mod tests {
             overrides.resolve(PLAIN.actors_at_most(8, 2, 9), 1, 0)
         };
         assert_eq!(resolve(9).unwrap().actors, Some(9));
-        let too_many = BadParameters::TooManyActors {
+        let too_many = BadParameters::ExcessOfActors {
             actors: 10,
             most: 9,
         };

@@ -11,7 +11,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 
 use libprocess::net::{TcpListener, TcpStream};
-use libprocess::{Runtime, spawn_async};
+use libprocess::{Future, Runtime, spawn_async};
 
 const ADDRESS: &str = "127.0.0.1:7000";
 
@@ -26,35 +26,31 @@ fn main() -> Result<(), Box<dyn Error>> {
     let listening = runtime.spawn_async(async move {
         let listener = TcpListener::bind(address).map_err(|error| error.to_string())?;
         let address = listener.local_address().map_err(|error| error.to_string());
-        spawn_async(accept(listener)).detach();
+        // Begun here, as which reactor there is is decided with the first operation.
+        let first = listener.accept();
+        spawn_async(accept(listener, first)).detach();
         address
     });
     let address = listening
         .get()?
         .map_err(|error| format!("cannot listen at {address}, try another address: {error}"))?;
-    println!("echo: listening at {address}, over {}", reactor(&runtime));
+    match runtime.stats().reactor {
+        Some(reactor) => println!("echo: listening at {address}, over {reactor}"),
+        None => println!("echo: listening at {address}"),
+    }
 
     std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink())?;
     runtime.shutdown();
     Ok(())
 }
 
-/// Decided with the first operation, here the accept, which may not have begun.
-fn reactor(runtime: &Runtime) -> libprocess::ReactorKind {
+async fn accept(listener: TcpListener, mut next: Future<TcpStream>) {
     loop {
-        if let Some(reactor) = runtime.stats().reactor {
-            return reactor;
-        }
-        std::thread::yield_now();
-    }
-}
-
-async fn accept(listener: TcpListener) {
-    loop {
-        match listener.accept().await {
+        match next.await {
             Ok(stream) => spawn_async(echo(stream)).detach(),
             Err(error) => return eprintln!("echo: no more connections are accepted: {error}"),
         }
+        next = listener.accept();
     }
 }
 
