@@ -24,13 +24,14 @@ mod runtime;
 use std::convert::Infallible;
 use std::io::{BufRead, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use libprocess::ReactorKind;
 
 use crate::cli::ServeArguments;
 use crate::failure::Failure;
-use crate::usage;
+use crate::{measure, usage};
 
 pub(crate) use parent::Server;
 
@@ -38,6 +39,9 @@ pub(crate) use parent::Server;
 const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// How many connections the kernel keeps until a server accepts them: all those of a benchmark may come at once.
 const BACKLOG: i32 = 1024;
+
+/// How long the end of a server may take: it may hang, and its parent may be gone.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -92,7 +96,7 @@ pub(crate) fn serve(
         output.flush()?;
     }
     if let Some(runtime) = runtime {
-        runtime.shutdown();
+        measure::shut_down(runtime, "the server", PATIENCE);
     }
     Ok(())
 }
