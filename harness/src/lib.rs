@@ -45,6 +45,7 @@ mod latency;
 mod machine;
 mod measure;
 mod parameters;
+mod placement;
 mod progress;
 mod record;
 mod registry;

@@ -107,6 +107,23 @@ pub trait Parker: Send + Sync {
     /// assert_eq!(parker.park(None), Parked::Woken);
     /// ```
     fn unpark(&self);
+
+    /// Whether the next sleep is likely to be ended by an [`unpark`](Self::unpark): only then is
+    /// it of use to look for a signal for a moment before it.
+    ///
+    /// A guess, which decides nothing but how a moment is spent. A parker whose last sleep ended
+    /// for a reason of its own had better say no, as no signal tells of those.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use libprocess_semaphore::{FutexParker, Parker};
+    ///
+    /// assert!(FutexParker::new().expects_unpark());
+    /// ```
+    fn expects_unpark(&self) -> bool {
+        true
+    }
 }
 
 /// Why a thread stopped sleeping.

@@ -31,6 +31,7 @@ use libprocess::ReactorKind;
 
 use crate::cli::ServeArguments;
 use crate::failure::Failure;
+use crate::placement::{Core, Pinned};
 use crate::{measure, usage};
 
 pub(crate) use parent::Server;
@@ -85,8 +86,8 @@ pub(crate) fn serve(
     let (address, runtime) = match arguments.kind {
         ServerKind::IoUring => runtime::start(ReactorKind::IoUring, arguments)?,
         ServerKind::Epoll => runtime::start(ReactorKind::Epoll, arguments)?,
-        ServerKind::CannedIoUring => (canned_io_uring()?, None),
-        ServerKind::CannedEpoll => (canned_epoll()?, None),
+        ServerKind::CannedIoUring => (canned_io_uring(arguments.pin)?, None),
+        ServerKind::CannedEpoll => (canned_epoll(arguments.pin)?, None),
     };
     writeln!(output, "{address}")?;
     output.flush()?;
@@ -101,22 +102,22 @@ pub(crate) fn serve(
     Ok(())
 }
 
-fn canned_epoll() -> Result<SocketAddr, Failure> {
+fn canned_epoll(pin: bool) -> Result<SocketAddr, Failure> {
     let (listener, address) = listen()?;
-    in_thread(move || epoll::EpollEcho::new(listener)?.run())?;
+    in_thread(pin, move || epoll::EpollEcho::new(listener)?.run())?;
     Ok(address)
 }
 
 #[cfg(feature = "io-uring")]
-fn canned_io_uring() -> Result<SocketAddr, Failure> {
+fn canned_io_uring(pin: bool) -> Result<SocketAddr, Failure> {
     let (listener, address) = listen()?;
     let server = io_uring::IoUringEcho::new(listener).map_err(Failure::CannotServe)?;
-    in_thread(move || server.run())?;
+    in_thread(pin, move || server.run())?;
     Ok(address)
 }
 
 #[cfg(not(feature = "io-uring"))]
-fn canned_io_uring() -> Result<SocketAddr, Failure> {
+fn canned_io_uring(_pin: bool) -> Result<SocketAddr, Failure> {
     let reason = "there is no io_uring, as this program was built without the feature `io-uring`";
     Err(Failure::CannotServe(reason.to_owned()))
 }
@@ -134,9 +135,11 @@ fn listen() -> Result<(TcpListener, SocketAddr), Failure> {
 
 /// A canned loop knows no end. One that fails ends this program, so that its clients see it.
 fn in_thread(
+    pin: bool,
     run: impl FnOnce() -> std::io::Result<Infallible> + Send + 'static,
 ) -> Result<(), Failure> {
     let run = move || {
+        let _pinned = pin.then(|| Pinned::to(Core::First));
         let Err(error) = run();
         eprintln!("error: the server cannot go on: {error}");
         std::process::exit(crate::Outcome::Failed.code().into())

@@ -7,7 +7,10 @@
 //!
 //! # Outbound
 //!
-//! One send is under way at a time, the others wait behind it: so bytes go out in the order in which `send` was called. A short send goes on with the rest.
+//! One send is under way at a time, and those that come meanwhile go out together behind it: so bytes go out in the order in which `send` was called. A short send goes on with
+//! the rest. Whoever finds nothing under way begins a send itself, and where the socket has room for it the driver may do it at once: then there is nothing to wait for.
+//!
+//! The lock is held while a send is begun. Drivers call nobody back from there; and the completion, which takes the lock, so finds what it is of.
 
 use std::collections::VecDeque;
 use std::io;
@@ -21,7 +24,7 @@ use super::socket::{Begun, Home, any_address, failure};
 use super::waiting::Waiting;
 use crate::facade::lock_std;
 use crate::future::{Future, Promise};
-use crate::reactor::{Action, Completed, Handler, Kind, Outcome, Socket};
+use crate::reactor::{Action, Completed, Data, Handler, Kind, Outcome, Socket};
 
 /// What is kept for readers to come, in bytes, before the peer has to wait.
 const KEPT: usize = 256 * 1024;
@@ -55,23 +58,27 @@ struct Received {
 type Told = VecDeque<(Promise<Bytes>, Result<Bytes, Arc<str>>)>;
 
 struct Outbound {
-    /// The first one is under way, if `sending`.
+    /// While there is anything in it, a send of the first ones is under way.
     queue: VecDeque<Outgoing>,
-    sending: bool,
     failed: Option<Arc<str>>,
     connecting: Option<Promise<()>>,
 }
 
-pub(super) enum Outgoing {
-    Data(Bytes, Promise<()>),
+enum Outgoing {
+    /// Whoever sends several has a promise with the last one.
+    Data(Bytes, Option<Promise<()>>),
     Shutdown(Promise<()>),
 }
 
-impl Outgoing {
-    fn promise(self) -> Promise<()> {
-        match self {
-            Self::Data(_, promise) | Self::Shutdown(promise) => promise,
-        }
+/// Which sends have ended and how, to be told once the lock is let go.
+type Ended = Vec<(Promise<()>, Result<(), Arc<str>>)>;
+
+fn tell(ended: Ended) {
+    for (promise, outcome) in ended {
+        match outcome {
+            Ok(()) => promise.set(()),
+            Err(reason) => promise.fail(reason),
+        };
     }
 }
 
@@ -90,7 +97,6 @@ impl Connection {
             }),
             outbound: Mutex::new(Outbound {
                 queue: VecDeque::new(),
-                sending: false,
                 failed: None,
                 connecting: None,
             }),
@@ -105,7 +111,7 @@ impl Connection {
             (inbound.waiting.close(), inbound.waiting.take_all())
         };
         if let Some(begun) = receive {
-            self.home.cancel(begun);
+            self.home.cancel(begun, &self.socket);
         }
         // Abandoned, as their socket is.
         drop(waiting);
@@ -117,18 +123,26 @@ impl Connection {
         lock_std(&self.outbound).connecting = Some(promise);
         let action = Action::Connect(Box::new(any_address(address)));
         let begun = self.home.place();
-        self.home
-            .begin(begun, &self.socket, action, Arc::clone(self) as _);
+        self.begin(begun, action);
         let of_discard = Arc::downgrade(self);
         connected.on_cancelled(move || {
             if let Some(shared) = of_discard.upgrade()
                 && let Some(promise) = shared.take_connecting()
             {
-                shared.home.cancel(begun);
+                shared.home.cancel(begun, &shared.socket);
                 promise.discard();
             }
         });
         connected
+    }
+
+    /// Not with a lock held: what was done at once is told like anything else.
+    fn begin(self: &Arc<Self>, place: Begun, action: Action) {
+        let handler = Arc::clone(self) as _;
+        let done = self.home.begin(place, &self.socket, action, handler);
+        if let Some(completed) = done {
+            Arc::clone(self).complete(completed);
+        }
     }
 
     fn take_connecting(&self) -> Option<Promise<()>> {
@@ -165,12 +179,11 @@ impl Connection {
     }
 
     fn begin_receive(self: &Arc<Self>, place: Begun) {
-        self.home
-            .begin(place, &self.socket, Action::Receive, Arc::clone(self) as _);
+        self.begin(place, Action::Receive);
         let closed = lock_std(&self.inbound).waiting.is_closed();
         if closed {
             // Meanwhile, and who closed it may have come before the operation.
-            self.home.cancel(place);
+            self.home.cancel(place, &self.socket);
         }
     }
 
@@ -188,7 +201,7 @@ impl Connection {
             inbound.next_place(&self.home)
         };
         if let Some(begun) = cancel {
-            self.home.cancel(begun);
+            self.home.cancel(begun, &self.socket);
         }
         for (promise, outcome) in told {
             match outcome {
@@ -201,93 +214,149 @@ impl Connection {
         }
     }
 
-    pub(super) fn put(self: &Arc<Self>, outgoing: Outgoing) {
+    /// Ready when all of it is with the kernel, and all before it.
+    pub(super) fn send(self: &Arc<Self>, pieces: impl IntoIterator<Item = Bytes>) -> Future<()> {
+        let pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
+        let mut ended = Ended::new();
         let mut outbound = lock_std(&self.outbound);
-        if let Some(reason) = outbound.failed.clone() {
-            drop(outbound);
-            outgoing.promise().fail(reason);
-            return;
+        if let Some(reason) = &outbound.failed {
+            return Future::failed(Arc::clone(reason));
         }
-        outbound.queue.push_back(outgoing);
-        if outbound.sending {
-            return;
+        let before = outbound.queue.len();
+        let data = pieces.map(|piece| Outgoing::Data(piece, None));
+        outbound.queue.extend(data);
+        if outbound.queue.len() == before {
+            outbound.queue.push_back(Outgoing::Data(Bytes::new(), None));
         }
-        outbound.sending = true;
+        if before == 0 {
+            self.advance(&mut outbound, &mut ended);
+        }
+        let sent = if let Some(Outgoing::Data(_, last)) = outbound.queue.back_mut() {
+            let (promise, sent) = Promise::pair();
+            *last = Some(promise);
+            sent
+        } else if let Some(reason) = &outbound.failed {
+            Future::failed(Arc::clone(reason))
+        } else {
+            Future::ready(())
+        };
         drop(outbound);
-        self.send_next();
+        tell(ended);
+        sent
     }
 
-    /// Begins the first of the queue. The caller has set `sending`, or is what did so.
-    fn send_next(self: &Arc<Self>) {
+    pub(super) fn shutdown(self: &Arc<Self>) -> Future<()> {
+        let (promise, done) = Promise::pair();
+        let mut ended = Ended::new();
+        let mut outbound = lock_std(&self.outbound);
+        if let Some(reason) = &outbound.failed {
+            return Future::failed(Arc::clone(reason));
+        }
+        outbound.queue.push_back(Outgoing::Shutdown(promise));
+        if outbound.queue.len() == 1 {
+            self.advance(&mut outbound, &mut ended);
+        }
+        drop(outbound);
+        tell(ended);
+        done
+    }
+
+    /// Goes on, as nothing is under way, until a send is, or the queue is empty.
+    fn advance(self: &Arc<Self>, outbound: &mut Outbound, ended: &mut Ended) {
         loop {
-            let mut outbound = lock_std(&self.outbound);
-            let empty = match outbound.queue.front() {
-                None => {
-                    outbound.sending = false;
-                    return;
-                }
-                Some(Outgoing::Data(data, _)) if !data.is_empty() => {
-                    let data = data.clone();
-                    drop(outbound);
-                    let action = Action::Send(data);
+            match outbound.queue.front() {
+                None => return,
+                Some(Outgoing::Data(data, _)) if data.is_empty() => outbound.ended(ended),
+                Some(Outgoing::Data(..)) => {
+                    let action = Action::Send(outbound.next_data());
+                    let handler = Arc::clone(self) as _;
                     let place = self.home.place();
-                    self.home
-                        .begin(place, &self.socket, action, Arc::clone(self) as _);
-                    return;
+                    match self.home.begin(place, &self.socket, action, handler) {
+                        None => return,
+                        Some(completed) => outbound.sent(completed.result, ended),
+                    }
                 }
-                Some(Outgoing::Data(..)) => outbound.queue.pop_front(),
                 Some(Outgoing::Shutdown(_)) => {
                     let shut = rustix::net::shutdown(self.socket.descriptor(), Shutdown::Write);
-                    let outgoing = outbound.queue.pop_front();
-                    if let Err(error) = shut {
-                        drop(outbound);
-                        if let Some(outgoing) = outgoing {
-                            outgoing.promise().fail(failure("shutdown", &error.into()));
+                    match shut {
+                        Ok(()) => {
+                            outbound.ended(ended);
+                            let reason = Arc::from("send: this side was shut down");
+                            outbound.fail(&reason, ended);
                         }
-                        continue;
+                        Err(error) => {
+                            let reason = Arc::from(failure("shutdown", &error.into()));
+                            outbound.fail(&reason, ended);
+                        }
                     }
-                    outbound.failed = Some(Arc::from("send: this side was shut down"));
-                    outgoing
                 }
-            };
-            drop(outbound);
-            if let Some(outgoing) = empty {
-                outgoing.promise().set(());
             }
         }
     }
 
-    fn sent(self: &Arc<Self>, result: io::Result<usize>) {
+    fn sent(self: &Arc<Self>, result: io::Result<Outcome>) {
+        let mut ended = Ended::new();
         let mut outbound = lock_std(&self.outbound);
-        match result {
-            Ok(sent) => {
-                let done = match outbound.queue.front_mut() {
-                    Some(Outgoing::Data(data, _)) => {
-                        data.advance(sent.min(data.len()));
-                        data.is_empty()
-                    }
-                    _ => false,
-                };
-                let outgoing = if done {
-                    outbound.queue.pop_front()
-                } else {
-                    None
-                };
-                drop(outbound);
-                if let Some(outgoing) = outgoing {
-                    outgoing.promise().set(());
-                }
-                self.send_next();
+        outbound.sent(result, &mut ended);
+        self.advance(&mut outbound, &mut ended);
+        drop(outbound);
+        tell(ended);
+    }
+}
+
+impl Outbound {
+    /// What the next send has in it: all data that there is before anything else, but for a bound.
+    fn next_data(&self) -> Data {
+        let mut pieces = self.queue.iter().map_while(|outgoing| match outgoing {
+            Outgoing::Data(data, _) => Some(data.clone()),
+            Outgoing::Shutdown(_) => None,
+        });
+        let first = pieces.next().unwrap_or_default();
+        match pieces.next() {
+            None => Data::One(first),
+            Some(second) => {
+                let rest = pieces.take(Data::MOST_PIECES - 2);
+                Data::Several([first, second].into_iter().chain(rest).collect())
             }
+        }
+    }
+
+    fn sent(&mut self, result: io::Result<Outcome>, ended: &mut Ended) {
+        let mut sent = match result {
+            Ok(Outcome::Sent(sent)) => sent,
+            Ok(_) => 0,
             Err(error) => {
-                let reason: Arc<str> = Arc::from(failure("send", &error));
-                outbound.failed = Some(Arc::clone(&reason));
-                outbound.sending = false;
-                let queue = std::mem::take(&mut outbound.queue);
-                drop(outbound);
-                for outgoing in queue {
-                    outgoing.promise().fail(Arc::clone(&reason));
-                }
+                let reason = Arc::from(failure("send", &error));
+                return self.fail(&reason, ended);
+            }
+        };
+        while let Some(Outgoing::Data(data, _)) = self.queue.front_mut() {
+            if sent < data.len() {
+                return data.advance(sent);
+            }
+            sent -= data.len();
+            self.ended(ended);
+            if sent == 0 {
+                return;
+            }
+        }
+    }
+
+    /// The first one has.
+    fn ended(&mut self, ended: &mut Ended) {
+        if let Some(Outgoing::Data(_, Some(promise)) | Outgoing::Shutdown(promise)) =
+            self.queue.pop_front()
+        {
+            ended.push((promise, Ok(())));
+        }
+    }
+
+    /// All of them, and those to come.
+    fn fail(&mut self, reason: &Arc<str>, ended: &mut Ended) {
+        self.failed = Some(Arc::clone(reason));
+        for outgoing in std::mem::take(&mut self.queue) {
+            if let Outgoing::Data(_, Some(promise)) | Outgoing::Shutdown(promise) = outgoing {
+                ended.push((promise, Err(Arc::clone(reason))));
             }
         }
     }
@@ -363,10 +432,7 @@ impl Handler for Connection {
                 }),
                 more: completed.more,
             }),
-            Kind::Send => self.sent(result.map(|outcome| match outcome {
-                Outcome::Sent(sent) => sent,
-                _ => 0,
-            })),
+            Kind::Send => self.sent(result),
             Kind::Accept => {}
         }
     }

@@ -142,7 +142,7 @@ impl Drop for TcpListener {
             (state.waiting.close(), state.waiting.take_all(), kept)
         };
         if let Some(begun) = accept {
-            self.shared.home.cancel(begun);
+            self.shared.home.cancel(begun, &self.shared.socket);
         }
         // Abandoned, and closed.
         drop((waiting, kept));
@@ -183,11 +183,16 @@ impl Shared {
     }
 
     fn begin_accept(self: &Arc<Self>, place: Begun) {
-        self.home
-            .begin(place, &self.socket, Action::Accept, Arc::clone(self) as _);
+        let handler = Arc::clone(self) as _;
+        let done = self
+            .home
+            .begin(place, &self.socket, Action::Accept, handler);
+        if let Some(completed) = done {
+            return Arc::clone(self).complete(completed);
+        }
         let closed = lock_std(&self.state).waiting.is_closed();
         if closed {
-            self.home.cancel(place);
+            self.home.cancel(place, &self.socket);
         }
     }
 
@@ -266,7 +271,7 @@ impl Handler for Shared {
             (cancel, state.waiting.next_place(&self.home))
         };
         if let Some(begun) = cancel {
-            self.home.cancel(begun);
+            self.home.cancel(begun, &self.socket);
         }
         if let Some((promise, descriptor)) = given {
             promise.set(self.stream(descriptor));

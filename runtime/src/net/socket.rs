@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType};
 
-use crate::reactor::{Action, Handler, Operation, OperationId, Socket};
+use crate::reactor::{Action, Completed, Handler, Operation, OperationId, Socket};
 use crate::runtime::with_current;
 use crate::scheduler::Scheduler;
 
@@ -38,24 +38,26 @@ impl Home {
         }
     }
 
+    /// Where the operation is done at once, gives what became of it, and the handler is not told.
+    #[must_use]
     pub(super) fn begin(
         &self,
         place: Begun,
         socket: &Arc<Socket>,
         action: Action,
         handler: Arc<dyn Handler>,
-    ) {
+    ) -> Option<Completed> {
         let operation = Operation {
             id: place.id,
             socket: Arc::clone(socket),
             action,
             handler,
         };
-        self.scheduler.begin_io(place.seat, operation);
+        self.scheduler.begin_io(place.seat, operation)
     }
 
-    pub(super) fn cancel(&self, begun: Begun) {
-        self.scheduler.cancel_io(begun.seat, begun.id);
+    pub(super) fn cancel(&self, begun: Begun, socket: &Socket) {
+        self.scheduler.cancel_io(begun.seat, socket.id(), begun.id);
     }
 }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use rustix::net::sockopt;
 
-use super::connection::{Connection, Outgoing};
+use super::connection::Connection;
 use super::socket::{Home, failure, socket_for, to_address};
-use crate::future::{Future, Promise};
+use crate::future::Future;
 use crate::reactor::Socket;
 
 /// A TCP connection.
@@ -139,9 +139,23 @@ impl TcpStream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn send(&self, data: impl Into<Bytes>) -> Future<()> {
-        let (promise, sent) = Promise::pair();
-        self.shared.put(Outgoing::Data(data.into(), promise));
-        sent
+        self.shared.send([data.into()])
+    }
+
+    /// Sends all of several pieces, as [`send`](Self::send) would if they were one: a header and a body, say, without copying them together. They go out in one call of the kernel, if
+    /// they are no more than 64 and it takes them.
+    ///
+    /// ```
+    /// # use libprocess::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0".parse()?)?;
+    /// # let client = TcpStream::connect(listener.local_address()?).get()?;
+    /// # let server = listener.accept().get()?;
+    /// client.send_vectored(["to be", " continued"]).get()?;
+    /// assert_eq!(server.receive().get()?, "to be continued");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn send_vectored<T: Into<Bytes>>(&self, pieces: impl IntoIterator<Item = T>) -> Future<()> {
+        self.shared.send(pieces.into_iter().map(Into::into))
     }
 
     /// Tells the peer that nothing more will be sent, behind what was. It is still possible to receive.
@@ -158,9 +172,7 @@ impl TcpStream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn shutdown(&self) -> Future<()> {
-        let (promise, done) = Promise::pair();
-        self.shared.put(Outgoing::Shutdown(promise));
-        done
+        self.shared.shutdown()
     }
 
     /// This side's address.

@@ -2,13 +2,13 @@
 //!
 //! A socket is registered once, for both directions, when it has its first operation here; from then on two marks say whether it may be read and written, as far as
 //! is known. An operation is tried at once while its mark is set; a call that would have blocked clears the mark, and the next edge
-//! sets it. A read that fills less than the buffer has emptied the socket, so the call that would only find that out is left out, unless the peer has hung up, of
+//! sets it. A send is tried when it is begun, and mostly is done then. A read that fills less than the buffer has emptied the socket, so the call that would only find that out is left out, unless the peer has hung up, of
 //! which there is no second edge.
 //!
 //! epoll, through rustix: mio's events are the same, but it hides what a hang-up is; polling arms anew for each event, a call more for each operation.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
@@ -19,9 +19,12 @@ use rustc_hash::FxHashMap;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
-use rustix::net::{self, RecvFlags, SendFlags, SocketFlags};
+use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags};
 
-use super::{Action, Completion, Driver, Operation, OperationId, Outcome, Socket, SocketId, Waker};
+use super::{
+    Action, Completed, Completion, Data, Driver, Operation, OperationId, Outcome, Socket, SocketId,
+    Waker,
+};
 
 /// What the kernel tells in one call.
 const EVENTS: usize = 256;
@@ -29,43 +32,107 @@ const EVENTS: usize = 256;
 const BUFFER: usize = 64 * 1024;
 /// Below so many sockets it is not looked which of them were closed.
 const SWEEP_AT: usize = 256;
+/// How many operations are done at once between two turns. Beyond these, a process that never has to wait would keep the others from their turn.
+const AT_ONCE: u32 = 64;
 /// The waker's number among the sockets.
 const WAKER: u64 = u64::MAX;
 
 pub(super) struct Epoll {
     epoll: OwnedFd,
-    operations: FxHashMap<OperationId, Operation>,
     sources: FxHashMap<SocketId, Source>,
     sweep_at: usize,
-    /// Operations that may succeed now.
-    due: VecDeque<OperationId>,
+    /// How many operations are under way.
+    operations: usize,
+    /// What may succeed now, if it is still under way.
+    due: VecDeque<(SocketId, Direction)>,
     done: VecDeque<Completion>,
     buffer: Vec<u8>,
+    at_once: u32,
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    In,
+    Out,
+}
+
+impl Direction {
+    fn of(action: &Action) -> Self {
+        match action {
+            Action::Accept | Action::Receive => Self::In,
+            Action::Send(_) | Action::Connect(_) => Self::Out,
+        }
+    }
 }
 
 /// What is known of a socket.
 struct Source {
     socket: Weak<Socket>,
-    readable: bool,
-    writable: bool,
+    inbound: Side,
+    outbound: Side,
     hung_up: bool,
-    reads: Option<OperationId>,
-    writes: Option<OperationId>,
+}
+
+/// A socket's one direction.
+struct Side {
+    /// It may succeed, as far as is known.
+    ready: bool,
+    operation: Option<Operation>,
+}
+
+impl Side {
+    fn new() -> Self {
+        Self {
+            ready: true,
+            operation: None,
+        }
+    }
 }
 
 impl Source {
-    fn operation(&mut self, action: &Action) -> &mut Option<OperationId> {
-        match action {
-            Action::Accept | Action::Receive => &mut self.reads,
-            Action::Send(_) | Action::Connect(_) => &mut self.writes,
+    fn new(socket: &Arc<Socket>) -> Self {
+        Self {
+            socket: Arc::downgrade(socket),
+            inbound: Side::new(),
+            outbound: Side::new(),
+            hung_up: false,
         }
     }
 
-    fn mark(&mut self, action: &Action) -> &mut bool {
-        match action {
-            Action::Accept | Action::Receive => &mut self.readable,
-            Action::Send(_) | Action::Connect(_) => &mut self.writable,
+    fn side(&mut self, direction: Direction) -> &mut Side {
+        match direction {
+            Direction::In => &mut self.inbound,
+            Direction::Out => &mut self.outbound,
         }
+    }
+
+    /// Tries an operation, if there is any use in it. `None`: not now.
+    fn attempt(
+        &mut self,
+        operation: &Operation,
+        buffer: &mut Vec<u8>,
+    ) -> Option<Result<Outcome, Errno>> {
+        let direction = Direction::of(&operation.action);
+        if !self.side(direction).ready {
+            return None;
+        }
+        let result = loop {
+            match call(operation, buffer) {
+                Err(Errno::INTR) => {}
+                result => break result,
+            }
+        };
+        match &result {
+            Err(Errno::AGAIN) => {
+                self.side(direction).ready = false;
+                return None;
+            }
+            Ok(Outcome::Received(bytes)) if bytes.len() < BUFFER && !self.hung_up => {
+                self.inbound.ready = false;
+            }
+            _ => {}
+        }
+        Some(result)
     }
 }
 
@@ -77,37 +144,33 @@ impl Epoll {
         epoll::add(&epoll, &waker.0, epoll::EventData::new_u64(WAKER), flags)?;
         Ok(Self {
             epoll,
-            operations: FxHashMap::default(),
             sources: FxHashMap::default(),
             sweep_at: SWEEP_AT,
+            operations: 0,
             due: VecDeque::new(),
             done: VecDeque::new(),
             buffer: Vec::with_capacity(BUFFER),
+            at_once: AT_ONCE,
         })
     }
 
-    fn register(&mut self, socket: &Arc<Socket>) -> io::Result<()> {
-        if self.sources.contains_key(&socket.id()) {
-            return Ok(());
+    fn register(&mut self, operation: &Operation) -> io::Result<&mut Source> {
+        let socket = &operation.socket;
+        if !self.sources.contains_key(&socket.id()) {
+            // The other calls are told by a flag not to wait.
+            if matches!(operation.action, Action::Accept | Action::Connect(_)) {
+                rustix::io::ioctl_fionbio(socket.descriptor(), true)?;
+            }
+            let flags = epoll::EventFlags::IN
+                | epoll::EventFlags::OUT
+                | epoll::EventFlags::RDHUP
+                | epoll::EventFlags::ET;
+            let data = epoll::EventData::new_u64(socket.id().0);
+            epoll::add(&self.epoll, socket.descriptor(), data, flags)?;
+            self.sweep();
         }
-        rustix::io::ioctl_fionbio(socket.descriptor(), true)?;
-        let flags = epoll::EventFlags::IN
-            | epoll::EventFlags::OUT
-            | epoll::EventFlags::RDHUP
-            | epoll::EventFlags::ET;
-        let data = epoll::EventData::new_u64(socket.id().0);
-        epoll::add(&self.epoll, socket.descriptor(), data, flags)?;
-        self.sweep();
-        let source = Source {
-            socket: Arc::downgrade(socket),
-            readable: true,
-            writable: true,
-            hung_up: false,
-            reads: None,
-            writes: None,
-        };
-        self.sources.insert(socket.id(), source);
-        Ok(())
+        let source = self.sources.entry(socket.id());
+        Ok(source.or_insert_with(|| Source::new(socket)))
     }
 
     /// Forgets sockets that were closed, once they may be half of all.
@@ -119,40 +182,23 @@ impl Epoll {
         }
     }
 
-    fn complete(&mut self, operation: Operation, result: io::Result<Outcome>) {
-        if let Some(source) = self.sources.get_mut(&operation.socket.id()) {
-            *source.operation(&operation.action) = None;
-        }
-        self.done.push_back(Completion::only(operation, result));
-    }
-
     /// Tries what may succeed.
     fn work(&mut self) {
-        while let Some(id) = self.due.pop_front() {
-            let Some(mut operation) = self.operations.remove(&id) else {
-                // It was cancelled.
+        while let Some((id, direction)) = self.due.pop_front() {
+            let Some(source) = self.sources.get_mut(&id) else {
                 continue;
             };
-            let Some(source) = self.sources.get_mut(&operation.socket.id()) else {
-                self.complete(operation, Err(io::ErrorKind::NotFound.into()));
+            // Done before, or cancelled.
+            let Some(operation) = source.side(direction).operation.take() else {
                 continue;
             };
-            let may = *source.mark(&operation.action);
-            let result = if may {
-                attempt(&mut operation, &mut self.buffer, source)
-            } else {
-                Err(Errno::AGAIN)
-            };
-            match result {
-                Err(Errno::AGAIN) => {
-                    *source.mark(&operation.action) = false;
-                    self.operations.insert(id, operation);
+            match source.attempt(&operation, &mut self.buffer) {
+                None => source.side(direction).operation = Some(operation),
+                Some(result) => {
+                    self.operations -= 1;
+                    let result = result.map_err(io::Error::from);
+                    self.done.push_back(Completion::only(operation, result));
                 }
-                Err(Errno::INTR) => {
-                    self.due.push_front(id);
-                    self.operations.insert(id, operation);
-                }
-                result => self.complete(operation, result.map_err(io::Error::from)),
             }
         }
     }
@@ -169,43 +215,48 @@ impl Epoll {
         };
         for event in events {
             let (flags, data) = (event.flags, event.data.u64());
-            let Some(source) = self.sources.get_mut(&SocketId(data)) else {
+            let id = SocketId(data);
+            let Some(source) = self.sources.get_mut(&id) else {
                 continue;
             };
             use epoll::EventFlags as Flags;
             let over = Flags::ERR | Flags::HUP;
             source.hung_up |= flags.intersects(over | Flags::RDHUP);
-            if flags.intersects(over | Flags::IN | Flags::RDHUP) {
-                source.readable = true;
-                self.due.extend(source.reads);
-            }
-            if flags.intersects(over | Flags::OUT) {
-                source.writable = true;
-                self.due.extend(source.writes);
+            for (direction, news) in [
+                (Direction::In, over | Flags::IN | Flags::RDHUP),
+                (Direction::Out, over | Flags::OUT),
+            ] {
+                let side = source.side(direction);
+                side.ready |= flags.intersects(news);
+                if side.ready && side.operation.is_some() {
+                    self.due.push_back((id, direction));
+                }
             }
         }
     }
 }
 
-fn attempt(
-    operation: &mut Operation,
-    buffer: &mut Vec<u8>,
-    source: &mut Source,
-) -> Result<Outcome, Errno> {
+/// Makes the call of the kernel that is asked for, once.
+fn call(operation: &Operation, buffer: &mut Vec<u8>) -> Result<Outcome, Errno> {
     let descriptor = operation.socket.descriptor().as_fd();
-    match &mut operation.action {
+    match &operation.action {
         Action::Accept => net::accept_with(descriptor, SocketFlags::CLOEXEC).map(Outcome::Accepted),
         Action::Receive => {
             buffer.clear();
             net::recv(descriptor, spare_capacity(buffer), RecvFlags::DONTWAIT)?;
-            if buffer.len() < BUFFER && !source.hung_up {
-                source.readable = false;
-            }
             Ok(Outcome::Received(Bytes::copy_from_slice(buffer)))
         }
         Action::Send(data) => {
             let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-            net::send(descriptor, data, flags).map(Outcome::Sent)
+            let sent = match data {
+                Data::One(data) => net::send(descriptor, data, flags),
+                Data::Several(pieces) => {
+                    let pieces: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+                    let mut nothing_else = SendAncillaryBuffer::default();
+                    net::sendmsg(descriptor, &pieces, &mut nothing_else, flags)
+                }
+            };
+            sent.map(Outcome::Sent)
         }
         Action::Connect(address) => match net::connect(descriptor, &**address) {
             Ok(()) | Err(Errno::ISCONN) => {
@@ -220,29 +271,51 @@ fn attempt(
 }
 
 impl Driver for Epoll {
-    fn begin(&mut self, operation: Operation) {
-        let id = operation.id;
-        if let Err(error) = self.register(&operation.socket) {
-            return self.complete(operation, Err(error));
+    fn begin(&mut self, operation: Operation) -> Option<Completed> {
+        let at_once = self.at_once > 0 && matches!(operation.action, Action::Send(_));
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let result = match self.register(&operation) {
+            Err(error) => Some(Err(error)),
+            Ok(source) if at_once => source
+                .attempt(&operation, &mut buffer)
+                .map(|result| result.map_err(io::Error::from)),
+            Ok(_) => None,
+        };
+        self.buffer = buffer;
+        if let Some(result) = result {
+            self.at_once = self.at_once.saturating_sub(1);
+            return Some(Completed::only(&operation.action, result));
         }
-        if let Some(source) = self.sources.get_mut(&operation.socket.id()) {
-            *source.operation(&operation.action) = Some(id);
-            if *source.mark(&operation.action) {
-                self.due.push_back(id);
+        let (id, direction) = (operation.socket.id(), Direction::of(&operation.action));
+        if let Some(source) = self.sources.get_mut(&id) {
+            let side = source.side(direction);
+            debug_assert!(side.operation.is_none(), "one at a time");
+            if side.ready {
+                self.due.push_back((id, direction));
             }
+            side.operation = Some(operation);
+            self.operations += 1;
         }
-        self.operations.insert(id, operation);
+        None
     }
 
-    fn cancel(&mut self, id: OperationId) {
-        if let Some(operation) = self.operations.remove(&id) {
-            self.complete(operation, Err(Errno::CANCELED.into()));
+    fn cancel(&mut self, socket: SocketId, id: OperationId) {
+        let Some(source) = self.sources.get_mut(&socket) else {
+            return;
+        };
+        for side in [&mut source.inbound, &mut source.outbound] {
+            if let Some(operation) = side.operation.take_if(|operation| operation.id == id) {
+                self.operations -= 1;
+                let cancelled = Err(Errno::CANCELED.into());
+                self.done.push_back(Completion::only(operation, cancelled));
+            }
         }
     }
 
     fn turn(&mut self, thorough: bool, completions: &mut VecDeque<Completion>) {
+        self.at_once = AT_ONCE;
         self.work();
-        if thorough && !self.operations.is_empty() {
+        if thorough && self.operations > 0 {
             self.wait(Some(Timespec::default()));
             self.work();
         }
@@ -267,14 +340,19 @@ impl Driver for Epoll {
     }
 
     fn is_idle(&self) -> bool {
-        self.operations.is_empty() && self.done.is_empty()
+        self.operations == 0 && self.done.is_empty()
     }
 
     fn end(&mut self, completions: &mut VecDeque<Completion>) {
-        let ids: Vec<_> = self.operations.keys().copied().collect();
-        for id in ids {
-            self.cancel(id);
-        }
         completions.append(&mut self.done);
+        for source in self.sources.values_mut() {
+            for side in [&mut source.inbound, &mut source.outbound] {
+                if let Some(operation) = side.operation.take() {
+                    let cancelled = Err(Errno::CANCELED.into());
+                    completions.push_back(Completion::only(operation, cancelled));
+                }
+            }
+        }
+        self.operations = 0;
     }
 }

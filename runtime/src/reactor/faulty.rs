@@ -12,10 +12,11 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Instant;
 
-use bytes::Buf;
 use rustc_hash::FxHashMap;
 
-use super::{Action, Completed, Completion, Driver, Kind, Operation, OperationId, Outcome};
+use super::{
+    Action, Completed, Completion, Data, Driver, Kind, Operation, OperationId, Outcome, SocketId,
+};
 
 pub(super) struct Faulty {
     inner: Box<dyn Driver>,
@@ -62,6 +63,27 @@ impl Faulty {
         Some(Err(io::Error::from_raw_os_error(code)))
     }
 
+    /// Leaves some of it, at least a byte, or all.
+    fn cut(&mut self, data: &mut Data) {
+        if let Data::Several(pieces) = data
+            && self.one_in(2)
+        {
+            let left = 1 + self.below(pieces.len() as u64) as usize;
+            pieces.truncate(left);
+        }
+        let last = match data {
+            Data::One(piece) => Some(piece),
+            Data::Several(pieces) => pieces.last_mut(),
+        };
+        if let Some(last) = last
+            && last.len() > 1
+            && self.one_in(2)
+        {
+            let length = 1 + self.below(last.len() as u64 - 1) as usize;
+            last.truncate(length);
+        }
+    }
+
     /// Holds what came in, some of it in two pieces.
     fn hold(&mut self, mut completion: Completion) {
         let id = completion.id;
@@ -98,22 +120,29 @@ impl Faulty {
 }
 
 impl Driver for Faulty {
-    fn begin(&mut self, mut operation: Operation) {
+    fn begin(&mut self, mut operation: Operation) -> Option<Completed> {
         if let Some(result) = self.fault(&operation.action) {
-            return self.held.push_back(Completion::only(operation, result));
+            self.held.push_back(Completion::only(operation, result));
+            return None;
         }
-        if let Action::Send(data) = &mut operation.action
-            && data.remaining() > 1
-            && self.one_in(2)
-        {
-            let length = 1 + self.below(data.len() as u64 - 1) as usize;
-            data.truncate(length);
+        if let Action::Send(data) = &mut operation.action {
+            self.cut(data);
         }
-        self.inner.begin(operation);
+        let (id, handler) = (operation.id, operation.handler.clone());
+        let completed = self.inner.begin(operation)?;
+        if self.one_in(2) {
+            return Some(completed);
+        }
+        self.held.push_back(Completion {
+            id,
+            handler,
+            completed,
+        });
+        None
     }
 
-    fn cancel(&mut self, id: OperationId) {
-        self.inner.cancel(id);
+    fn cancel(&mut self, socket: SocketId, id: OperationId) {
+        self.inner.cancel(socket, id);
     }
 
     fn turn(&mut self, thorough: bool, completions: &mut VecDeque<Completion>) {

@@ -22,7 +22,9 @@ use rustc_hash::FxHashMap;
 
 use self::buffers::ProvidedBuffers;
 use super::kind::Refusal;
-use super::{Action, Completed, Completion, Driver, Operation, OperationId, Outcome, Waker};
+use super::{
+    Action, Completed, Completion, Data, Driver, Operation, OperationId, Outcome, SocketId, Waker,
+};
 
 mod buffers;
 
@@ -59,11 +61,41 @@ struct Entry {
     operation: Operation,
     /// What the kernel reads into.
     buffer: Vec<u8>,
+    /// What the kernel is told of where there are several pieces to send.
+    message: Option<Box<Message>>,
     cancelled: bool,
     /// The kernel has cancelled it before.
     again: bool,
     /// How many there were.
     completions: u32,
+}
+
+/// Several pieces to send, as sendmsg(2) has them.
+struct Message {
+    header: libc::msghdr,
+    /// The header points to it.
+    _pieces: Box<[libc::iovec]>,
+}
+
+// SAFETY: it points to its own memory, and to bytes that may be sent to other threads.
+unsafe impl Send for Message {}
+
+impl Message {
+    fn new(pieces: &[Bytes]) -> Box<Self> {
+        let pieces = pieces.iter().map(|piece| libc::iovec {
+            iov_base: piece.as_ptr().cast_mut().cast(),
+            iov_len: piece.len(),
+        });
+        let mut pieces: Box<[_]> = pieces.collect();
+        // SAFETY: of numbers and pointers, each of which may be zero.
+        let mut header: libc::msghdr = unsafe { mem::zeroed() };
+        header.msg_iov = pieces.as_mut_ptr();
+        header.msg_iovlen = pieces.len();
+        Box::new(Self {
+            header,
+            _pieces: pieces,
+        })
+    }
 }
 
 impl IoUringDriver {
@@ -93,6 +125,7 @@ impl IoUringDriver {
             opcode::Accept::CODE,
             opcode::Recv::CODE,
             opcode::Send::CODE,
+            opcode::SendMsg::CODE,
             opcode::Connect::CODE,
             opcode::AsyncCancel::CODE,
             opcode::PollAdd::CODE,
@@ -185,7 +218,13 @@ impl IoUringDriver {
                     opcode::Recv::new(descriptor, buffer, OWN_BUFFER as u32).build()
                 }
             },
-            Action::Send(data) => {
+            Action::Send(Data::Several(pieces)) => {
+                let message = entry.message.insert(Message::new(pieces));
+                opcode::SendMsg::new(descriptor, &raw const message.header)
+                    .flags(libc::MSG_NOSIGNAL as u32)
+                    .build()
+            }
+            Action::Send(Data::One(data)) => {
                 let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
                 opcode::Send::new(descriptor, data.as_ptr(), length)
                     .flags(libc::MSG_NOSIGNAL)
@@ -370,20 +409,22 @@ fn report(error: &io::Error) {
 }
 
 impl Driver for IoUringDriver {
-    fn begin(&mut self, operation: Operation) {
+    fn begin(&mut self, operation: Operation) -> Option<Completed> {
         let id = operation.id.0;
         let entry = Entry {
             operation,
             buffer: Vec::new(),
+            message: None,
             cancelled: false,
             again: false,
             completions: 0,
         };
         self.operations.insert(id, entry);
         self.arm(id);
+        None
     }
 
-    fn cancel(&mut self, id: OperationId) {
+    fn cancel(&mut self, _socket: SocketId, id: OperationId) {
         if let Some(entry) = self.operations.get_mut(&id.0)
             && !mem::replace(&mut entry.cancelled, true)
         {

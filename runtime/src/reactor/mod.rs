@@ -112,8 +112,20 @@ pub(crate) enum Action {
     /// What is there, until it is cancelled where the driver can (each with `more`), else one piece; empty at the end of the stream.
     Receive,
     /// Some of the data, from its beginning.
-    Send(Bytes),
+    Send(Data),
     Connect(Box<SocketAddrAny>),
+}
+
+/// What is to be sent: never nothing.
+pub(crate) enum Data {
+    One(Bytes),
+    /// At most [`MOST_PIECES`](Self::MOST_PIECES), one behind the other.
+    Several(Vec<Bytes>),
+}
+
+impl Data {
+    /// In one call of the kernel; `IOV_MAX` is 1,024.
+    pub(crate) const MOST_PIECES: usize = 64;
 }
 
 /// What an action is, without what it needs.
@@ -171,6 +183,18 @@ pub(crate) struct Completed {
     pub(crate) more: bool,
 }
 
+impl Completed {
+    /// The only one of its operation.
+    fn only(action: &Action, result: io::Result<Outcome>) -> Self {
+        Self {
+            kind: action.kind(),
+            number: 0,
+            result,
+            more: false,
+        }
+    }
+}
+
 pub(crate) struct Completion {
     id: OperationId,
     handler: Arc<dyn Handler>,
@@ -180,15 +204,15 @@ pub(crate) struct Completion {
 impl Completion {
     /// The only one of its operation.
     fn only(operation: Operation, result: io::Result<Outcome>) -> Self {
+        let completed = Completed::only(&operation.action, result);
+        Self::of(operation, completed)
+    }
+
+    fn of(operation: Operation, completed: Completed) -> Self {
         Self {
             id: operation.id,
             handler: operation.handler,
-            completed: Completed {
-                kind: operation.action.kind(),
-                number: 0,
-                result,
-                more: false,
-            },
+            completed,
         }
     }
 
@@ -202,10 +226,13 @@ impl Completion {
 /// One thread at a time uses it: the owner of its port, or who looks after that one.
 trait Driver: Send {
     /// Takes an operation on. What the kernel needs to know it is told with the next `turn` or `park`.
-    fn begin(&mut self, operation: Operation);
+    ///
+    /// Where it is done at once, gives what became of it, and there is no other completion: so a send need not be waited for that the socket has room for. How many may be done
+    /// so between two turns has a bound, so that the others come to their turn.
+    fn begin(&mut self, operation: Operation) -> Option<Completed>;
 
-    /// Asks for the end of an operation, which may have ended already.
-    fn cancel(&mut self, id: OperationId);
+    /// Asks for the end of an operation of this socket, which may have ended already.
+    fn cancel(&mut self, socket: SocketId, id: OperationId);
 
     /// Collects completions. With `thorough` the kernel is told what it was not told yet, and asked for news, if that takes a call; without, only
     /// what can be had for less than waiting for it in the next `park`.

@@ -28,7 +28,8 @@ use std::time::Instant;
 use libprocess_semaphore::{FutexParker, Parked, Parker};
 
 use super::{
-    Choice, Completion, Driver, Operation, OperationId, ReactorKind, ReactorUnavailable, Waker,
+    Choice, Completed, Completion, Driver, Handler, Operation, OperationId, ReactorKind,
+    ReactorUnavailable, SocketId, Waker,
 };
 use crate::facade::lock_std;
 
@@ -39,12 +40,24 @@ const NOTIFIED: u32 = 3;
 
 enum Request {
     Begin(Operation),
-    Cancel(OperationId),
+    Cancel(SocketId, OperationId),
+}
+
+impl Request {
+    /// Who is told what becomes of it.
+    fn who(&self) -> Option<(OperationId, Arc<dyn Handler>)> {
+        match self {
+            Self::Begin(operation) => Some((operation.id, Arc::clone(&operation.handler))),
+            Self::Cancel(..) => None,
+        }
+    }
 }
 
 #[derive(Default)]
 struct Inbox {
     requests: Vec<Request>,
+    /// Completions that could not be delivered where they came up.
+    late: VecDeque<Completion>,
     /// The runtime has ended: nobody comes for requests any more.
     closed: bool,
 }
@@ -79,13 +92,14 @@ impl Ports {
         &self.ports[seat % self.ports.len()]
     }
 
-    /// Takes an operation on, in the port of this seat. `own`: the caller is that seat's worker.
-    pub(crate) fn begin(&self, seat: usize, own: bool, operation: Operation) {
-        self.of_seat(seat).ask(own, Request::Begin(operation));
+    /// Takes an operation on, in the port of this seat. `own`: the caller is that seat's worker. Where it is done at once, gives what became of it, and the handler is not told.
+    pub(crate) fn begin(&self, seat: usize, own: bool, operation: Operation) -> Option<Completed> {
+        self.of_seat(seat).ask(own, Request::Begin(operation))
     }
 
-    pub(crate) fn cancel(&self, seat: usize, own: bool, id: OperationId) {
-        self.of_seat(seat).ask(own, Request::Cancel(id));
+    pub(crate) fn cancel(&self, seat: usize, own: bool, socket: SocketId, id: OperationId) {
+        let done = self.of_seat(seat).ask(own, Request::Cancel(socket, id));
+        debug_assert!(done.is_none(), "to cancel is no operation");
     }
 
     /// Looks after the ports whose owners have not looked at them since the last time this was called with the same `seen`.
@@ -120,6 +134,8 @@ pub(crate) struct Port {
     /// The sleep shall end as if for I/O.
     interrupted: AtomicBool,
     futex: FutexParker,
+    /// The last sleep ended as the kernel had done something, and nobody had asked for its end: the next one is likely to end so, too.
+    ended_by_kernel: AtomicBool,
     /// How often the owner has looked.
     looks: AtomicU32,
     /// Whether there is anything to look at: a driver, requests, or completions.
@@ -127,8 +143,8 @@ pub(crate) struct Port {
     waker: OnceLock<Arc<Waker>>,
     driver: Mutex<Option<Box<dyn Driver>>>,
     inbox: Mutex<Inbox>,
-    /// Completions that could not be delivered where they came up.
-    late: Mutex<VecDeque<Completion>>,
+    /// Whether the inbox has anything in it: changed under its lock.
+    has_mail: AtomicBool,
     choice: Arc<Choice>,
 }
 
@@ -138,12 +154,13 @@ impl Port {
             word: AtomicU32::new(EMPTY),
             interrupted: AtomicBool::new(false),
             futex: FutexParker::new(),
+            ended_by_kernel: AtomicBool::new(false),
             looks: AtomicU32::new(0),
             active: AtomicBool::new(false),
             waker: OnceLock::new(),
             driver: Mutex::new(None),
             inbox: Mutex::default(),
-            late: Mutex::new(VecDeque::new()),
+            has_mail: AtomicBool::new(false),
             choice,
         }
     }
@@ -161,8 +178,7 @@ impl Port {
             return;
         }
         if let Some(mut driver) = self.try_driver() {
-            completions.append(&mut lock_std(&self.late));
-            self.take_requests(&mut driver, completions);
+            self.take_mail(&mut driver, completions);
             if let Some(driver) = driver.as_mut() {
                 driver.turn(thorough, completions);
             }
@@ -182,11 +198,17 @@ impl Port {
         if !self.is_active() {
             return false;
         }
-        // One after the other: the driver's lock comes before that of the inbox where both are held.
-        let driver_is = self
-            .try_driver()
-            .is_some_and(|driver| driver.as_ref().is_some_and(|driver| driver.is_ready()));
-        driver_is || !lock_std(&self.inbox).requests.is_empty() || !lock_std(&self.late).is_empty()
+        let driver_is = || {
+            self.try_driver()
+                .is_some_and(|driver| driver.as_ref().is_some_and(|driver| driver.is_ready()))
+        };
+        self.has_mail() || driver_is()
+    }
+
+    fn has_mail(&self) -> bool {
+        // Relaxed: who put something in interrupts the owner afterwards, and that is in order with what the owner does before it sleeps; what a thread has put in, or knows of
+        // from one that has, it sees.
+        self.has_mail.load(Ordering::Relaxed)
     }
 
     fn try_driver(&self) -> Option<MutexGuard<'_, Option<Box<dyn Driver>>>> {
@@ -197,65 +219,96 @@ impl Port {
         }
     }
 
-    fn ask(&self, own: bool, request: Request) {
-        // Relaxed: published by the interruption, where the owner is another thread.
-        self.active.store(true, Ordering::Relaxed);
+    fn ask(&self, own: bool, request: Request) -> Option<Completed> {
+        if !self.is_active() {
+            // Relaxed: published by the interruption, where the owner is another thread.
+            self.active.store(true, Ordering::Relaxed);
+        }
         if own && let Some(mut driver) = self.try_driver() {
-            let mut late = lock_std(&self.late);
-            self.take_requests(&mut driver, &mut late);
-            self.apply(&mut driver, request, &mut late);
-            return;
+            if self.has_mail() {
+                let mut late = VecDeque::new();
+                self.take_mail(&mut driver, &mut late);
+                self.keep(&mut late);
+            }
+            return self.apply(&mut driver, request);
         }
         let mut inbox = lock_std(&self.inbox);
         if inbox.closed {
-            drop(inbox);
-            if let Request::Begin(operation) = request {
-                let error = io::Error::other("the runtime has ended");
-                Completion::only(operation, Err(error)).deliver();
-            }
-            return;
+            return match request {
+                Request::Begin(operation) => {
+                    let error = io::Error::other("the runtime has ended");
+                    Some(Completed::only(&operation.action, Err(error)))
+                }
+                Request::Cancel(..) => None,
+            };
         }
         inbox.requests.push(request);
+        // Relaxed: see `has_mail`.
+        self.has_mail.store(true, Ordering::Relaxed);
         drop(inbox);
         self.interrupt();
+        None
     }
 
     /// What was collected and cannot be delivered by who collected it: the next one that looks delivers it.
     pub(crate) fn put_back(&self, completions: &mut VecDeque<Completion>) {
         if !completions.is_empty() {
-            lock_std(&self.late).extend(completions.drain(..));
+            self.keep(completions);
             // Who looks after another's port may have had no I/O of its own until now.
             self.active.store(true, Ordering::Relaxed);
             self.interrupt();
         }
     }
 
-    fn take_requests(
-        &self,
-        driver: &mut Option<Box<dyn Driver>>,
-        completions: &mut VecDeque<Completion>,
-    ) {
-        let requests = std::mem::take(&mut lock_std(&self.inbox).requests);
-        for request in requests {
-            self.apply(driver, request, completions);
+    fn keep(&self, completions: &mut VecDeque<Completion>) {
+        if !completions.is_empty() {
+            let mut inbox = lock_std(&self.inbox);
+            inbox.late.append(completions);
+            // Relaxed: see `has_mail`.
+            self.has_mail.store(true, Ordering::Relaxed);
         }
     }
 
-    fn apply(
+    fn take_mail(
         &self,
         driver: &mut Option<Box<dyn Driver>>,
-        request: Request,
         completions: &mut VecDeque<Completion>,
     ) {
+        if !self.has_mail() {
+            return;
+        }
+        let requests = {
+            let mut inbox = lock_std(&self.inbox);
+            completions.append(&mut inbox.late);
+            // Relaxed: see `has_mail`.
+            self.has_mail.store(false, Ordering::Relaxed);
+            std::mem::take(&mut inbox.requests)
+        };
+        for request in requests {
+            let who = request.who();
+            let completed = self.apply(driver, request);
+            completions.extend(completed.and_then(|completed| {
+                let (id, handler) = who?;
+                Some(Completion {
+                    id,
+                    handler,
+                    completed,
+                })
+            }));
+        }
+    }
+
+    fn apply(&self, driver: &mut Option<Box<dyn Driver>>, request: Request) -> Option<Completed> {
         match request {
             Request::Begin(operation) => match self.ensure(driver) {
                 Ok(driver) => driver.begin(operation),
-                Err(error) => completions.push_back(Completion::only(operation, Err(error))),
+                Err(error) => Some(Completed::only(&operation.action, Err(error))),
             },
-            Request::Cancel(id) => {
+            Request::Cancel(socket, id) => {
                 if let Some(driver) = driver {
-                    driver.cancel(id);
+                    driver.cancel(socket, id);
                 }
+                None
             }
         }
     }
@@ -282,9 +335,8 @@ impl Port {
     fn end(&self) {
         let mut completions = VecDeque::new();
         let mut driver = lock_std(&self.driver);
-        completions.append(&mut lock_std(&self.late));
         lock_std(&self.inbox).closed = true;
-        self.take_requests(&mut driver, &mut completions);
+        self.take_mail(&mut driver, &mut completions);
         if let Some(mut driver) = driver.take() {
             driver.end(&mut completions);
         }
@@ -307,8 +359,10 @@ impl Port {
         }
         let mut driver = lock_std(&self.driver);
         // Before the word is changed: whoever comes later interrupts.
-        self.take_requests(&mut driver, &mut lock_std(&self.late));
-        let has_late = !lock_std(&self.late).is_empty();
+        let mut late = VecDeque::new();
+        self.take_mail(&mut driver, &mut late);
+        let has_late = !late.is_empty();
+        self.keep(&mut late);
         if has_late || driver.as_ref().is_some_and(|driver| driver.is_ready()) {
             return Some(Parked::Interrupted);
         }
@@ -342,10 +396,22 @@ impl Parker for Port {
         // Acquire: pairs with the Release in `unpark`. Whatever it was, nobody sleeps any more.
         let notified = self.word.swap(EMPTY, Ordering::Acquire) == NOTIFIED;
         // Relaxed: as in `interrupt`.
-        if self.interrupted.swap(false, Ordering::Relaxed) {
-            return Parked::Interrupted;
-        }
-        if notified { Parked::Woken } else { parked }
+        let parked = if self.interrupted.swap(false, Ordering::Relaxed) {
+            Parked::Interrupted
+        } else if notified {
+            Parked::Woken
+        } else {
+            parked
+        };
+        // Relaxed: only the owner parks.
+        let by_kernel = parked == Parked::Interrupted && !notified;
+        self.ended_by_kernel.store(by_kernel, Ordering::Relaxed);
+        parked
+    }
+
+    fn expects_unpark(&self) -> bool {
+        // Relaxed: as in `park`.
+        !self.ended_by_kernel.load(Ordering::Relaxed)
     }
 
     fn unpark(&self) {
@@ -365,7 +431,7 @@ impl Parker for Port {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reactor::{Completed, Handler, Kind};
+    use crate::reactor::Kind;
 
     struct Nobody;
 

@@ -47,7 +47,7 @@ mod over_ports {
     use super::super::{Scheduler, Semaphore, Worker};
     use super::SeatIo;
     use crate::facade::atomic::Ordering;
-    use crate::reactor::{Completion, Operation, OperationId, Port, Ports};
+    use crate::reactor::{Completed, Completion, Operation, OperationId, Port, Ports, SocketId};
 
     /// One worker's side of the ports.
     pub(in crate::scheduler) struct WorkerIo {
@@ -163,14 +163,17 @@ mod over_ports {
             })
         }
 
-        pub(crate) fn begin_io(&self, seat: usize, operation: Operation) {
+        /// Where the operation is done at once, gives what became of it, and the handler is not told.
+        pub(crate) fn begin_io(&self, seat: usize, operation: Operation) -> Option<Completed> {
             let own = self.own_seat() == Some(seat);
-            self.ports().begin(seat, own, operation);
+            let completed = self.ports().begin(seat, own, operation);
             self.runnables.wake_for_io();
+            completed
         }
 
-        pub(crate) fn cancel_io(&self, seat: usize, id: OperationId) {
-            self.ports().cancel(seat, self.own_seat() == Some(seat), id);
+        pub(crate) fn cancel_io(&self, seat: usize, socket: SocketId, id: OperationId) {
+            let own = self.own_seat() == Some(seat);
+            self.ports().cancel(seat, own, socket, id);
             self.runnables.wake_for_io();
         }
 

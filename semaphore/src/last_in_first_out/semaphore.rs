@@ -186,7 +186,12 @@ impl LifoFixedSizeSemaphore {
             Joining::Joined(turn) => turn,
             Joining::NoNeed(wakeup) => return Ok(wakeup),
         };
-        if let Some(wakeup) = turn.outcome_within(self.spin) {
+        let spin = if parker.expects_unpark() {
+            self.spin
+        } else {
+            0
+        };
+        if let Some(wakeup) = turn.outcome_within(spin) {
             return Ok(wakeup);
         }
         loop {

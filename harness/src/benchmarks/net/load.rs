@@ -177,7 +177,7 @@ impl Load {
             }
             rustix::net::connect(&socket, &self.server)?;
             let data = EventData::new_u64(index as u64);
-            epoll::add(&self.epoll, &socket, data, EventFlags::IN)?;
+            epoll::add(&self.epoll, &socket, data, EventFlags::IN | EventFlags::ET)?;
             Ok::<_, Errno>(socket)
         };
         let socket = connected().map_err(Failure::socket("a client's connection"))?;
@@ -200,9 +200,9 @@ impl Load {
         }
         line.blocked = blocked;
         let wanted = if blocked {
-            EventFlags::IN | EventFlags::OUT
+            EventFlags::IN | EventFlags::OUT | EventFlags::ET
         } else {
-            EventFlags::IN
+            EventFlags::IN | EventFlags::ET
         };
         let data = EventData::new_u64(index as u64);
         epoll::modify(&self.epoll, socket, data, wanted)

@@ -17,6 +17,7 @@ use crate::checks::Counts;
 use crate::failure::Failure;
 use crate::format::count;
 use crate::parameters::Defaults;
+use crate::placement::{Core, Pinned};
 use crate::server::{Server, ServerKind};
 use crate::trial::{Trial, in_memory};
 
@@ -98,6 +99,8 @@ impl Benchmark for Net {
 
         let mut trial = Trial::begin(setting);
         let mut server = Server::start(kind, parameters)?;
+        // Not before: the server would have to stay there, too.
+        let _pinned = parameters.pin.then(|| Pinned::to(Core::Last));
         let mut load = Load::new(server.address(), life, connections, size)?;
         // One for each: so all are accepted, and the server has warmed up what is new in its process.
         load.run(connections, |_| ())?;
