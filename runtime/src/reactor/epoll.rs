@@ -1,9 +1,12 @@
 //! The driver over epoll: tells of readiness, edge by edge, and makes the calls itself.
 //!
 //! A socket is registered once, for both directions, when it has its first operation here; from then on two marks say whether it may be read and written, as far as
-//! is known. An operation is tried at once while its mark is set; a call that would have blocked clears the mark, and the next edge
-//! sets it. A send is tried when it is begun, and mostly is done then. A read that fills less than the buffer has emptied the socket, so the call that would only find that out is left out, unless the peer has hung up, of
+//! is known. An operation is tried while its mark is set; a call that would have blocked clears the mark, and the next edge
+//! sets it. A read that fills less than the buffer has emptied the socket, so the call that would only find that out is left out, unless the peer has hung up, of
 //! which there is no second edge.
+//!
+//! A send is tried when it is begun, and mostly is done then. Accepts and receives go on until they are cancelled, as io_uring's multishots do; in each turn a socket may have
+//! [`ACCEPTS`] connections or one piece, so that who has asked for them can say that it is enough.
 //!
 //! epoll, through rustix: mio's events are the same, but it hides what a hang-up is; polling arms anew for each event, a call more for each operation.
 
@@ -34,6 +37,8 @@ const BUFFER: usize = 64 * 1024;
 const SWEEP_AT: usize = 256;
 /// How many operations are done at once between two turns. Beyond these, a process that never has to wait would keep the others from their turn.
 const AT_ONCE: u32 = 64;
+/// How many connections a listener is given in one turn.
+const ACCEPTS: u32 = 16;
 /// The waker's number among the sockets.
 const WAKER: u64 = u64::MAX;
 
@@ -78,6 +83,10 @@ struct Side {
     /// It may succeed, as far as is known.
     ready: bool,
     operation: Option<Operation>,
+    /// How many completions the operation had.
+    completions: u32,
+    /// It is in the list of what is due.
+    listed: bool,
 }
 
 impl Side {
@@ -85,7 +94,38 @@ impl Side {
         Self {
             ready: true,
             operation: None,
+            completions: 0,
+            listed: false,
         }
+    }
+
+    /// Whether the caller shall put it into the list of what is due.
+    fn wants_turn(&mut self) -> bool {
+        let wants = self.ready && self.operation.is_some() && !self.listed;
+        self.listed |= wants;
+        wants
+    }
+
+    /// The operation has ended.
+    fn end(&mut self, result: io::Result<Outcome>) -> Option<Completion> {
+        let operation = self.operation.take()?;
+        let mut completion = Completion::only(operation, result);
+        completion.completed.number = self.completions;
+        Some(completion)
+    }
+
+    /// It goes on, and this is not all.
+    fn more(&mut self, outcome: Outcome) -> Option<Completion> {
+        let operation = self.operation.as_ref()?;
+        let mut completed = Completed::only(&operation.action, Ok(outcome));
+        completed.number = self.completions;
+        completed.more = true;
+        self.completions = self.completions.wrapping_add(1);
+        Some(Completion {
+            id: operation.id,
+            handler: Arc::clone(&operation.handler),
+            completed,
+        })
     }
 }
 
@@ -106,16 +146,13 @@ impl Source {
         }
     }
 
-    /// Tries an operation, if there is any use in it. `None`: not now.
+    /// What becomes of an operation that is tried. `None`: it waits.
     fn attempt(
         &mut self,
         operation: &Operation,
         buffer: &mut Vec<u8>,
     ) -> Option<Result<Outcome, Errno>> {
         let direction = Direction::of(&operation.action);
-        if !self.side(direction).ready {
-            return None;
-        }
         let result = loop {
             match call(operation, buffer) {
                 Err(Errno::INTR) => {}
@@ -133,6 +170,39 @@ impl Source {
             _ => {}
         }
         Some(result)
+    }
+
+    /// Goes on with the operation of one direction, as far as a turn goes. True: it has ended.
+    fn go_on(
+        &mut self,
+        direction: Direction,
+        buffer: &mut Vec<u8>,
+        done: &mut VecDeque<Completion>,
+    ) -> bool {
+        for _ in 0..ACCEPTS {
+            if !self.side(direction).ready {
+                return false;
+            }
+            let Some(operation) = self.side(direction).operation.take() else {
+                return false;
+            };
+            let result = self.attempt(&operation, buffer);
+            let side = self.side(direction);
+            side.operation = Some(operation);
+            match result {
+                None => return false,
+                Some(Ok(outcome @ Outcome::Accepted(_))) => done.extend(side.more(outcome)),
+                Some(Ok(Outcome::Received(bytes))) if !bytes.is_empty() => {
+                    done.extend(side.more(Outcome::Received(bytes)));
+                    return false;
+                }
+                Some(result) => {
+                    done.extend(side.end(result.map_err(io::Error::from)));
+                    return true;
+                }
+            }
+        }
+        false
     }
 }
 
@@ -182,23 +252,20 @@ impl Epoll {
         }
     }
 
-    /// Tries what may succeed.
+    /// Tries what may succeed, each once.
     fn work(&mut self) {
-        while let Some((id, direction)) = self.due.pop_front() {
+        for _ in 0..self.due.len() {
+            let Some((id, direction)) = self.due.pop_front() else {
+                return;
+            };
             let Some(source) = self.sources.get_mut(&id) else {
                 continue;
             };
-            // Done before, or cancelled.
-            let Some(operation) = source.side(direction).operation.take() else {
-                continue;
-            };
-            match source.attempt(&operation, &mut self.buffer) {
-                None => source.side(direction).operation = Some(operation),
-                Some(result) => {
-                    self.operations -= 1;
-                    let result = result.map_err(io::Error::from);
-                    self.done.push_back(Completion::only(operation, result));
-                }
+            source.side(direction).listed = false;
+            if source.go_on(direction, &mut self.buffer, &mut self.done) {
+                self.operations -= 1;
+            } else if source.side(direction).wants_turn() {
+                self.due.push_back((id, direction));
             }
         }
     }
@@ -228,7 +295,7 @@ impl Epoll {
             ] {
                 let side = source.side(direction);
                 side.ready |= flags.intersects(news);
-                if side.ready && side.operation.is_some() {
+                if side.wants_turn() {
                     self.due.push_back((id, direction));
                 }
             }
@@ -276,7 +343,7 @@ impl Driver for Epoll {
         let mut buffer = std::mem::take(&mut self.buffer);
         let result = match self.register(&operation) {
             Err(error) => Some(Err(error)),
-            Ok(source) if at_once => source
+            Ok(source) if at_once && source.outbound.ready => source
                 .attempt(&operation, &mut buffer)
                 .map(|result| result.map_err(io::Error::from)),
             Ok(_) => None,
@@ -290,10 +357,11 @@ impl Driver for Epoll {
         if let Some(source) = self.sources.get_mut(&id) {
             let side = source.side(direction);
             debug_assert!(side.operation.is_none(), "one at a time");
-            if side.ready {
+            side.operation = Some(operation);
+            side.completions = 0;
+            if side.wants_turn() {
                 self.due.push_back((id, direction));
             }
-            side.operation = Some(operation);
             self.operations += 1;
         }
         None
@@ -304,10 +372,13 @@ impl Driver for Epoll {
             return;
         };
         for side in [&mut source.inbound, &mut source.outbound] {
-            if let Some(operation) = side.operation.take_if(|operation| operation.id == id) {
+            if side
+                .operation
+                .as_ref()
+                .is_some_and(|operation| operation.id == id)
+            {
                 self.operations -= 1;
-                let cancelled = Err(Errno::CANCELED.into());
-                self.done.push_back(Completion::only(operation, cancelled));
+                self.done.extend(side.end(Err(Errno::CANCELED.into())));
             }
         }
     }
@@ -347,10 +418,7 @@ impl Driver for Epoll {
         completions.append(&mut self.done);
         for source in self.sources.values_mut() {
             for side in [&mut source.inbound, &mut source.outbound] {
-                if let Some(operation) = side.operation.take() {
-                    let cancelled = Err(Errno::CANCELED.into());
-                    completions.push_back(Completion::only(operation, cancelled));
-                }
+                completions.extend(side.end(Err(Errno::CANCELED.into())));
             }
         }
         self.operations = 0;
