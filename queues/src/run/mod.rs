@@ -220,6 +220,23 @@ pub trait RunQueue<T: Send>: Send + Sync + Sized {
         let _ = local;
     }
 
+    /// How many items the worker can put in before its own part is full and some of them go where all look: a snapshot. All there can ever be, where there are no such parts.
+    ///
+    /// ```
+    /// use libprocess_queues::run::{RunQueue, WorkStealingRunQueue};
+    ///
+    /// let queue = WorkStealingRunQueue::new(1);
+    /// let mut local = queue.local(0);
+    /// let room = queue.room(&local);
+    /// queue.enqueue_local(&mut local, "displaced");
+    /// queue.enqueue_local(&mut local, "next");
+    /// assert_eq!(queue.room(&local), room - 1);
+    /// ```
+    fn room(&self, local: &Self::Local) -> usize {
+        let _ = local;
+        usize::MAX
+    }
+
     /// If the worker with this number keeps an item to itself: how many turns it has had. If it still has as
     /// many later, it has kept it all that while.
     ///

@@ -252,9 +252,12 @@ impl Epoll {
         }
     }
 
-    /// Tries what may succeed, each once.
-    fn work(&mut self) {
+    /// Tries what may succeed, each once, until there are so many completions.
+    fn work(&mut self, most: usize) {
         for _ in 0..self.due.len() {
+            if self.done.len() >= most {
+                return;
+            }
             let Some((id, direction)) = self.due.pop_front() else {
                 return;
             };
@@ -383,14 +386,14 @@ impl Driver for Epoll {
         }
     }
 
-    fn turn(&mut self, thorough: bool, completions: &mut VecDeque<Completion>) {
+    fn turn(&mut self, thorough: bool, most: usize, completions: &mut VecDeque<Completion>) {
         self.at_once = AT_ONCE;
-        self.work();
-        if thorough && self.operations > 0 {
+        if thorough && self.operations > 0 && self.due.len() < most {
             self.wait(Some(Timespec::default()));
-            self.work();
         }
-        completions.append(&mut self.done);
+        self.work(most);
+        let collected = self.done.len().min(most);
+        completions.extend(self.done.drain(..collected));
     }
 
     fn is_ready(&self) -> bool {
@@ -398,15 +401,13 @@ impl Driver for Epoll {
     }
 
     fn park(&mut self, deadline: Option<Instant>) {
-        self.work();
-        if self.done.is_empty() {
+        if !self.is_ready() {
             let timeout = deadline.map(|deadline| {
                 let left = deadline.saturating_duration_since(Instant::now());
                 // Of the right size: a duration's seconds fit unless it is of ages.
                 Timespec::try_from(left).unwrap_or_default()
             });
             self.wait(timeout);
-            self.work();
         }
     }
 

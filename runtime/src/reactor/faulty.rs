@@ -145,9 +145,9 @@ impl Driver for Faulty {
         self.inner.cancel(socket, id);
     }
 
-    fn turn(&mut self, thorough: bool, completions: &mut VecDeque<Completion>) {
+    fn turn(&mut self, thorough: bool, most: usize, completions: &mut VecDeque<Completion>) {
         let mut collected = VecDeque::new();
-        self.inner.turn(thorough, &mut collected);
+        self.inner.turn(thorough, most, &mut collected);
         for completion in collected {
             self.hold(completion);
         }

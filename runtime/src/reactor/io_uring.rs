@@ -31,9 +31,11 @@ mod buffers;
 /// Submissions before the kernel is called. More than that wait in a list.
 const ENTRIES: u32 = 256;
 /// Completions before the kernel has to keep them itself.
-const COMPLETIONS: u32 = 4 * ENTRIES;
+const COMPLETIONS: u32 = 16 * ENTRIES;
 /// The size of a receive's own buffer, where the kernel has no provided ones.
 const OWN_BUFFER: usize = 16 * 1024;
+/// While so many completions wait for workers, no more are taken from the kernel: it then runs out of buffers, and peers wait.
+const DONE: usize = 1024;
 /// What the end of a ring waits for at most.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -50,7 +52,7 @@ pub(super) struct IoUringDriver {
     backlog: VecDeque<squeue::Entry>,
     /// What the kernel has ended and nobody else, until the buffers are back.
     to_arm: Vec<u64>,
-    /// Completions that were found outside of `turn`.
+    /// What was taken from the kernel, and by nobody from here yet.
     done: VecDeque<Completion>,
     multishot_accept: bool,
     multishot_receive: bool,
@@ -242,7 +244,7 @@ impl IoUringDriver {
         self.push(submission.user_data(id));
     }
 
-    fn complete(&mut self, completion: &cqueue::Entry, completions: &mut VecDeque<Completion>) {
+    fn complete(&mut self, completion: &cqueue::Entry) {
         let (id, result, flags) = (
             completion.user_data(),
             completion.result(),
@@ -258,7 +260,10 @@ impl IoUringDriver {
         // The buffer goes back, whoever it was for.
         let received = cqueue::buffer_select(flags).and_then(|buffer| {
             let length = usize::try_from(result).unwrap_or(0);
-            self.buffers.as_mut().map(|all| all.take(buffer, length))
+            let more = cqueue::buffer_more(flags);
+            self.buffers
+                .as_mut()
+                .map(|all| all.take(buffer, length, more))
         });
         let Some(entry) = self.operations.get_mut(&id) else {
             debug_assert!(false, "a completion of nothing");
@@ -327,7 +332,7 @@ impl IoUringDriver {
                 None => return,
             }
         };
-        completions.push_back(Completion {
+        self.done.push_back(Completion {
             id: OperationId(id),
             handler,
             completed: Completed {
@@ -339,11 +344,12 @@ impl IoUringDriver {
         });
     }
 
-    fn reap(&mut self, completions: &mut VecDeque<Completion>) {
-        loop {
+    /// Takes what the kernel has done, so that it has its buffers back.
+    fn reap(&mut self) {
+        while self.done.len() < DONE {
             let next = self.ring.completion().next();
             let Some(completion) = next else { break };
-            self.complete(&completion, completions);
+            self.complete(&completion);
         }
         if let Some(buffers) = &mut self.buffers {
             buffers.give_back();
@@ -432,8 +438,7 @@ impl Driver for IoUringDriver {
         }
     }
 
-    fn turn(&mut self, thorough: bool, completions: &mut VecDeque<Completion>) {
-        completions.append(&mut self.done);
+    fn turn(&mut self, thorough: bool, most: usize, completions: &mut VecDeque<Completion>) {
         let (taskrun, overflow) = {
             let submission = self.ring.submission();
             (submission.taskrun(), submission.cq_overflow())
@@ -441,7 +446,9 @@ impl Driver for IoUringDriver {
         if taskrun || overflow || (thorough && self.has_submissions()) {
             self.submit();
         }
-        self.reap(completions);
+        self.reap();
+        let collected = self.done.len().min(most);
+        completions.extend(self.done.drain(..collected));
     }
 
     fn is_ready(&self) -> bool {
@@ -452,14 +459,8 @@ impl Driver for IoUringDriver {
     }
 
     fn park(&mut self, deadline: Option<Instant>) {
-        let mut done = mem::take(&mut self.done);
-        self.reap(&mut done);
-        self.done = done;
-        if self.done.is_empty() {
+        if !self.is_ready() {
             self.wait(deadline);
-            let mut done = mem::take(&mut self.done);
-            self.reap(&mut done);
-            self.done = done;
         } else if self.has_submissions() {
             self.submit();
         }
@@ -478,11 +479,13 @@ impl Driver for IoUringDriver {
             self.push(opcode::AsyncCancel::new(id).build().user_data(NOBODY));
         }
         let deadline = Instant::now() + PATIENCE;
-        completions.append(&mut self.done);
-        self.reap(completions);
-        while !self.operations.is_empty() && Instant::now() < deadline {
+        loop {
+            self.reap();
+            completions.append(&mut self.done);
+            if self.operations.is_empty() || Instant::now() >= deadline {
+                break;
+            }
             self.wait(Some(deadline));
-            self.reap(completions);
         }
         let _all = self
             .ring

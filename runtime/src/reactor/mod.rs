@@ -221,6 +221,10 @@ impl Completion {
     }
 }
 
+/// What one look at a port collects at most. Each completion may make a process runnable, and a worker's queue has room for some hundred: what does not fit goes where all the workers
+/// look, behind those that come later, and is late.
+pub(crate) const BATCH: usize = 128;
+
 /// Where operations go, and completions come from: io_uring, epoll, or a simulated network.
 ///
 /// One thread at a time uses it: the owner of its port, or who looks after that one.
@@ -234,9 +238,9 @@ trait Driver: Send {
     /// Asks for the end of an operation of this socket, which may have ended already.
     fn cancel(&mut self, socket: SocketId, id: OperationId);
 
-    /// Collects completions. With `thorough` the kernel is told what it was not told yet, and asked for news, if that takes a call; without, only
-    /// what can be had for less than waiting for it in the next `park`.
-    fn turn(&mut self, thorough: bool, completions: &mut VecDeque<Completion>);
+    /// Collects completions, about as many as `most` at most, in the order in which they came. With `thorough` the kernel is told what it was not told yet, and asked for news, if
+    /// that takes a call; without, only what can be had for less than waiting for it in the next `park`.
+    fn turn(&mut self, thorough: bool, most: usize, completions: &mut VecDeque<Completion>);
 
     /// Whether `turn` would find something, as far as memory tells.
     fn is_ready(&self) -> bool;

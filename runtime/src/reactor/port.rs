@@ -28,7 +28,7 @@ use std::time::Instant;
 use libprocess_semaphore::{FutexParker, Parked, Parker};
 
 use super::{
-    Choice, Completed, Completion, Driver, Handler, Operation, OperationId, ReactorKind,
+    BATCH, Choice, Completed, Completion, Driver, Handler, Operation, OperationId, ReactorKind,
     ReactorUnavailable, SocketId, Waker,
 };
 use crate::facade::lock_std;
@@ -116,7 +116,7 @@ impl Ports {
             // A port that all share is nobody's own: who looks at it may be all that do.
             let own = seat == own && self.ports.len() > 1;
             if std::mem::replace(seen, looks) == looks && !own {
-                port.turn(true, completions);
+                port.turn(true, BATCH, completions);
             }
         }
     }
@@ -173,24 +173,29 @@ impl Port {
     }
 
     /// Collects completions, in the owner or for it; see [`Driver::turn`]. If the driver is in use, nothing.
-    pub(crate) fn turn(&self, thorough: bool, completions: &mut VecDeque<Completion>) {
+    pub(crate) fn turn(&self, thorough: bool, most: usize, completions: &mut VecDeque<Completion>) {
         if !self.is_active() {
             return;
         }
         if let Some(mut driver) = self.try_driver() {
             self.take_mail(&mut driver, completions);
             if let Some(driver) = driver.as_mut() {
-                driver.turn(thorough, completions);
+                driver.turn(thorough, most, completions);
             }
         }
     }
 
     /// As `turn`, in the owner.
-    pub(crate) fn own_turn(&self, thorough: bool, completions: &mut VecDeque<Completion>) {
+    pub(crate) fn own_turn(
+        &self,
+        thorough: bool,
+        most: usize,
+        completions: &mut VecDeque<Completion>,
+    ) {
         // Relaxed: only the owner writes it; a later look is compared with this one.
         let looks = self.looks.load(Ordering::Relaxed).wrapping_add(1);
         self.looks.store(looks, Ordering::Relaxed);
-        self.turn(thorough, completions);
+        self.turn(thorough, most, completions);
     }
 
     /// Whether the owner would find something, as far as memory tells.
@@ -458,7 +463,7 @@ mod tests {
         assert!(port.is_ready());
         assert_eq!(port.park(None), Parked::Interrupted);
         let mut found = VecDeque::new();
-        port.own_turn(false, &mut found);
+        port.own_turn(false, BATCH, &mut found);
         assert_eq!(found.len(), 1);
     }
 }

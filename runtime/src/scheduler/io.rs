@@ -47,7 +47,9 @@ mod over_ports {
     use super::super::{Scheduler, Semaphore, Worker};
     use super::SeatIo;
     use crate::facade::atomic::Ordering;
-    use crate::reactor::{Completed, Completion, Operation, OperationId, Port, Ports, SocketId};
+    use crate::reactor::{
+        BATCH, Completed, Completion, Operation, OperationId, Port, Ports, SocketId,
+    };
 
     /// One worker's side of the ports.
     pub(in crate::scheduler) struct WorkerIo {
@@ -62,6 +64,9 @@ mod over_ports {
 
     /// A worker at work looks at its port once in so many turns: a look is a lock that nobody else wants, and two loads; submitting is a call of the kernel.
     const TURNS: u32 = 32;
+
+    /// So many completions are collected even where the queue is full: I/O does not wait until others have nothing to do.
+    const LEAST: usize = 8;
 
     impl WorkerIo {
         pub(in crate::scheduler) fn new(ports: Arc<Ports>) -> Self {
@@ -81,11 +86,14 @@ mod over_ports {
             left == 0
         }
 
-        /// Collects what the seat's port has.
-        pub(in crate::scheduler) fn look(&self, seat: usize, thorough: bool) {
+        /// Collects what the seat's port has, before it is too long ago or, if not `thorough`, as there is nothing else to do. `room`: how many processes more the
+        /// worker's queue can have.
+        pub(in crate::scheduler) fn look(&self, seat: usize, room: usize, thorough: bool) {
             let port = self.ports.of_seat(seat);
             if port.is_active() {
-                port.own_turn(thorough, &mut self.completions.borrow_mut());
+                // Half of it: what runs puts something in, too.
+                let most = (room / 2).clamp(LEAST, BATCH);
+                port.own_turn(thorough, most, &mut self.completions.borrow_mut());
             }
         }
 

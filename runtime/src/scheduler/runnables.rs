@@ -202,6 +202,12 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
         }
     }
 
+    /// How many items the worker can put in before they go where all look.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub(super) fn room(&self, local: &Q::Local) -> usize {
+        self.queue.room(local)
+    }
+
     /// Takes out, and sleeps while there is nothing to do.
     #[inline]
     pub(crate) fn take(

@@ -224,8 +224,10 @@ impl Worker {
 
     /// Collects what the kernel has done, and delivers it. It may run anything, so no part of the seat is borrowed.
     fn look_at_io(&self, thorough: bool) {
-        if let Some(seat) = self.seat_index() {
-            self.io.look(seat, thorough);
+        // SAFETY: as in `take_seat`: the port does not call back.
+        if let Some(seat) = unsafe { (*self.seat.get()).as_ref() } {
+            let room = self.scheduler.runnables.room(&seat.local);
+            self.io.look(seat.index, room, thorough);
             self.deliver_io();
         }
     }

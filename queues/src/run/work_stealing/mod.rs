@@ -273,6 +273,10 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
         }
     }
 
+    fn room(&self, local: &WorkStealingLocal<T>) -> usize {
+        ring::CAPACITY as usize - local.part.ring.len()
+    }
+
     fn kept(&self, worker: usize) -> Option<u32> {
         let part = &self.parts[worker];
         // Relaxed: a later look compares it with this one.
