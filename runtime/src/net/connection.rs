@@ -14,20 +14,24 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use rustix::net::Shutdown;
+use rustix::net::{Shutdown, SocketAddrAny};
 
-use super::socket::{Begun, Home, any_address, failure};
+use super::socket::{Begun, Home, failure, socket_for};
 use super::waiting::Waiting;
+use crate::FutureError;
 use crate::facade::lock_std;
 use crate::future::{Future, Promise};
 use crate::reactor::{Action, Completed, Data, Handler, Kind, Outcome, Socket};
 
 /// What is kept for readers to come, in bytes, before the peer has to wait.
 const KEPT: usize = 256 * 1024;
+
+/// When a unix socket whose backlog is full is tried again.
+const AGAIN: Duration = Duration::from_millis(2);
 
 pub(super) struct Connection {
     home: Home,
@@ -61,7 +65,12 @@ struct Outbound {
     /// While there is anything in it, a send of the first ones is under way.
     queue: VecDeque<Outgoing>,
     failed: Option<Arc<str>>,
-    connecting: Option<Promise<()>>,
+    connecting: Option<Connecting>,
+}
+
+struct Connecting {
+    address: SocketAddrAny,
+    promise: Promise<()>,
 }
 
 enum Outgoing {
@@ -80,6 +89,21 @@ fn tell(ended: Ended) {
             Err(reason) => promise.fail(reason),
         };
     }
+}
+
+/// A new connection to an address, whose text is for errors.
+pub(super) fn connect(home: Home, address: SocketAddrAny, text: String) -> Future<Arc<Connection>> {
+    let connection = match socket_for(&address) {
+        Ok(socket) => Connection::new(home, socket),
+        Err(error) => return Future::failed(failure(&format!("connect to {text}"), &error)),
+    };
+    connection
+        .connect(address)
+        .then(move |()| connection)
+        .repair(move |error| match error {
+            FutureError::Failed(reason) => Future::failed(format!("connect to {text}: {reason}")),
+            other => Future::failed(other.to_string()),
+        })
 }
 
 impl Connection {
@@ -118,19 +142,19 @@ impl Connection {
     }
 
     /// Ready once it is connected.
-    pub(super) fn connect(self: &Arc<Self>, address: SocketAddr) -> Future<()> {
+    pub(super) fn connect(self: &Arc<Self>, address: SocketAddrAny) -> Future<()> {
         let (promise, connected) = Promise::pair();
-        lock_std(&self.outbound).connecting = Some(promise);
-        let action = Action::Connect(Box::new(any_address(address)));
+        let action = Action::Connect(Box::new(address.clone()));
+        lock_std(&self.outbound).connecting = Some(Connecting { address, promise });
         let begun = self.home.place();
         self.begin(begun, action);
         let of_discard = Arc::downgrade(self);
         connected.on_cancelled(move || {
             if let Some(shared) = of_discard.upgrade()
-                && let Some(promise) = shared.take_connecting()
+                && let Some(connecting) = shared.take_connecting()
             {
                 shared.home.cancel(begun, &shared.socket);
-                promise.discard();
+                connecting.promise.discard();
             }
         });
         connected
@@ -145,7 +169,43 @@ impl Connection {
         }
     }
 
-    fn take_connecting(&self) -> Option<Promise<()>> {
+    fn connected(self: &Arc<Self>, result: io::Result<Outcome>) {
+        if let Err(error) = &result
+            && error.raw_os_error() == Some(libc::EAGAIN)
+        {
+            return self.connect_later();
+        }
+        if let Some(Connecting { promise, .. }) = self.take_connecting() {
+            match result {
+                Ok(_) => promise.set(()),
+                Err(error) => promise.fail(error.to_string()),
+            };
+        }
+    }
+
+    /// The backlog of a unix socket is full, and the kernel does not tell when it is no more.
+    fn connect_later(self: &Arc<Self>) {
+        let shared = Arc::downgrade(self);
+        let again = move || {
+            let shared = shared.upgrade()?;
+            let address = {
+                let outbound = lock_std(&shared.outbound);
+                outbound.connecting.as_ref()?.address.clone()
+            };
+            shared.begin(shared.home.place(), Action::Connect(Box::new(address)));
+            Some(())
+        };
+        let slept = self.home.clock().sleep(AGAIN);
+        slept
+            .on_any(move |_| {
+                // Nothing, if it was given up.
+                let _begun = again();
+            })
+            .clone()
+            .detach();
+    }
+
+    fn take_connecting(&self) -> Option<Connecting> {
         lock_std(&self.outbound).connecting.take()
     }
 
@@ -416,14 +476,7 @@ impl Handler for Connection {
     fn complete(self: Arc<Self>, completed: Completed) {
         let result = completed.result;
         match completed.kind {
-            Kind::Connect => {
-                if let Some(promise) = self.take_connecting() {
-                    match result {
-                        Ok(_) => promise.set(()),
-                        Err(error) => promise.fail(error.to_string()),
-                    };
-                }
-            }
+            Kind::Connect => self.connected(result),
             Kind::Receive => self.received(Received {
                 number: completed.number,
                 result: result.map(|outcome| match outcome {
@@ -440,7 +493,7 @@ impl Handler for Connection {
 
 #[cfg(test)]
 mod tests {
-    use super::super::socket::socket_for;
+    use super::super::socket::any_address;
     use super::*;
 
     fn piece(number: u32, text: &'static str, more: bool) -> Completed {
@@ -455,7 +508,7 @@ mod tests {
     /// As when a worker looks after the port of another one, which is just about to tell of what it found before.
     #[test]
     fn pieces_that_come_out_of_turn_are_put_in_order() {
-        let socket = socket_for("127.0.0.1:0".parse().expect("an address"));
+        let socket = socket_for(&any_address("127.0.0.1:0".parse().expect("an address")));
         let connection = Connection::new(Home::current(), socket.expect("a socket"));
         let (promise, waiting) = Promise::pair();
         {

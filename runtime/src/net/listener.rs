@@ -1,32 +1,17 @@
-//! A listening socket: connections that came, and who waits for one.
-//!
-//! As a stream's inbound side: an accept is under way while somebody waits, and where the driver can it stays so; what comes
-//! while nobody waits is kept for the next one, and beyond [`KEPT`] the kernel's backlog keeps it.
-//!
-//! Where the process has no descriptor left an accept fails, and would fail again at once: the listener rests for [`REST`], and those who wait go on waiting.
+//! TCP sockets that listen, and how they are set up.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use rustix::net::sockopt;
 
 use super::TcpStream;
-use super::socket::{Begun, Home, any_address, failure, socket_for, to_address};
-use super::waiting::Waiting;
-use crate::facade::lock_std;
-use crate::future::{Future, Promise};
-use crate::reactor::{Action, Completed, Handler, Outcome, Socket};
+use super::acceptor::Acceptor;
+use super::socket::{Home, any_address, socket_for, to_address};
+use crate::future::Future;
 
-/// How many connections are kept for `accept`s to come.
-const KEPT: usize = 64;
-/// How many the kernel keeps beyond those, unless it allows fewer (`net.core.somaxconn`).
-const BACKLOG: i32 = 1024;
-/// How long nothing is accepted where there are no descriptors.
-const REST: Duration = Duration::from_millis(50);
+/// How many connections the kernel keeps that nobody has accepted yet, unless told.
+const BACKLOG: u32 = 1024;
 
 /// A TCP socket that accepts connections.
 ///
@@ -43,25 +28,11 @@ const REST: Duration = Duration::from_millis(50);
 /// assert_eq!(server.peer_address()?, client.local_address()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct TcpListener {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    home: Home,
-    socket: Arc<Socket>,
-    state: Mutex<State>,
-}
-
-struct State {
-    kept: VecDeque<OwnedFd>,
-    waiting: Waiting<TcpStream>,
-    failed: Option<Arc<str>>,
-}
+pub struct TcpListener(Acceptor<TcpStream>);
 
 impl TcpListener {
-    /// Listens at an address; port 0 has the operating system choose one, which [`local_address`](Self::local_address) tells. The address may have been in use
-    /// a moment ago (`SO_REUSEADDR`).
+    /// Listens at an address, as [`ListenOptions`] have it that nobody has changed; port 0 has the operating system choose one, which
+    /// [`local_address`](Self::local_address) tells.
     ///
     /// # Errors
     ///
@@ -75,23 +46,7 @@ impl TcpListener {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let home = Home::current();
-        let socket = socket_for(address)?;
-        sockopt::set_socket_reuseaddr(socket.descriptor(), true)?;
-        rustix::net::bind(socket.descriptor(), &any_address(address))?;
-        rustix::net::listen(socket.descriptor(), BACKLOG)?;
-        let state = State {
-            kept: VecDeque::new(),
-            waiting: Waiting::new(),
-            failed: None,
-        };
-        Ok(Self {
-            shared: Arc::new(Shared {
-                home,
-                socket,
-                state: Mutex::new(state),
-            }),
-        })
+        ListenOptions::new().bind(address)
     }
 
     /// The address at which it listens.
@@ -106,7 +61,7 @@ impl TcpListener {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn local_address(&self) -> io::Result<SocketAddr> {
-        to_address(rustix::net::getsockname(self.shared.socket.descriptor())?)
+        to_address(rustix::net::getsockname(self.0.socket().descriptor())?)
     }
 
     /// The next connection. Several may wait: the one that asked first is given the first.
@@ -122,7 +77,7 @@ impl TcpListener {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn accept(&self) -> Future<TcpStream> {
-        self.shared.accept()
+        self.0.accept()
     }
 }
 
@@ -134,156 +89,178 @@ impl std::fmt::Debug for TcpListener {
     }
 }
 
-impl Drop for TcpListener {
-    fn drop(&mut self) {
-        let (accept, waiting, kept) = {
-            let mut state = lock_std(&self.shared.state);
-            let kept = std::mem::take(&mut state.kept);
-            (state.waiting.close(), state.waiting.take_all(), kept)
-        };
-        if let Some(begun) = accept {
-            self.shared.home.cancel(begun, &self.shared.socket);
+/// How a TCP socket listens.
+///
+/// ```
+/// use libprocess::net::ListenOptions;
+///
+/// let listener = ListenOptions::new()
+///     .backlog(4096)
+///     .nodelay(true)
+///     .bind("127.0.0.1:0".parse()?)?;
+/// # drop(listener);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing listens until `bind`"]
+pub struct ListenOptions {
+    backlog: u32,
+    reuse_address: bool,
+    reuse_port: bool,
+    nodelay: bool,
+}
+
+impl ListenOptions {
+    /// A backlog of 1,024, an address that may have been in use a moment ago, and nothing else.
+    ///
+    /// ```
+    /// let options = libprocess::net::ListenOptions::new();
+    /// # let _ = options;
+    /// ```
+    pub fn new() -> Self {
+        Self {
+            backlog: BACKLOG,
+            reuse_address: true,
+            reuse_port: false,
+            nodelay: false,
         }
-        // Abandoned, and closed.
-        drop((waiting, kept));
+    }
+
+    /// How many connections the kernel keeps that nobody has accepted yet; it allows no more than `net.core.somaxconn`. Beyond that, those who connect wait and
+    /// try again.
+    ///
+    /// ```
+    /// # use libprocess::net::ListenOptions;
+    /// let listener = ListenOptions::new().backlog(16).bind("127.0.0.1:0".parse()?)?;
+    /// # drop(listener);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn backlog(mut self, connections: u32) -> Self {
+        self.backlog = connections;
+        self
+    }
+
+    /// Whether the address may have connections from before that have not quite ended (`SO_REUSEADDR`), as after a restart.
+    ///
+    /// ```
+    /// # use libprocess::net::ListenOptions;
+    /// let listener = ListenOptions::new().reuse_address(false).bind("127.0.0.1:0".parse()?)?;
+    /// # drop(listener);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reuse_address(mut self, on: bool) -> Self {
+        self.reuse_address = on;
+        self
+    }
+
+    /// Whether several sockets may listen at the address, all of which say so (`SO_REUSEPORT`): the kernel spreads the connections over them.
+    ///
+    /// ```
+    /// # use libprocess::net::ListenOptions;
+    /// let options = ListenOptions::new().reuse_port(true);
+    /// let one = options.bind("127.0.0.1:0".parse()?)?;
+    /// let other = options.bind(one.local_address()?)?;
+    /// # drop(other);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reuse_port(mut self, on: bool) -> Self {
+        self.reuse_port = on;
+        self
+    }
+
+    /// Whether accepted connections send small pieces at once: as [`TcpStream::set_nodelay`] on each of them, without a call of the kernel for each.
+    ///
+    /// ```
+    /// # use libprocess::net::ListenOptions;
+    /// let listener = ListenOptions::new().nodelay(true).bind("127.0.0.1:0".parse()?)?;
+    /// # drop(listener);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn nodelay(mut self, on: bool) -> Self {
+        self.nodelay = on;
+        self
+    }
+
+    /// Listens at an address. Port 0: one that the operating system chooses.
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpListener::bind`].
+    ///
+    /// ```
+    /// # use libprocess::net::ListenOptions;
+    /// let listener = ListenOptions::new().bind("[::1]:0".parse()?)?;
+    /// assert!(listener.local_address()?.is_ipv6());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn bind(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        self.bind_in(Home::current(), address)
+    }
+
+    /// Listens at an address with a socket for each worker, over which the kernel spreads the connections (`SO_REUSEPORT`). What comes to a socket is accepted in its worker's driver, and
+    /// whoever waits for it runs there: a process for each listener, and connections are served by all workers without one handing them to the others.
+    ///
+    /// The kernel spreads by the connections' addresses, whatever the workers have to do: with few connections some have none.
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpListener::bind`].
+    ///
+    /// ```
+    /// # use libprocess::net::{ListenOptions, TcpStream};
+    /// # use libprocess::{Runtime, spawn_async};
+    /// # let runtime = Runtime::builder().workers(2).build()?;
+    /// # let spread = runtime.spawn_async(async {
+    /// let listeners = ListenOptions::new().bind_per_worker("127.0.0.1:0".parse()?)?;
+    /// let address = listeners[0].local_address()?;
+    /// let count = listeners.len();
+    /// for listener in listeners {
+    ///     spawn_async(async move {
+    ///         while let Ok(stream) = listener.accept().await {
+    ///             stream.send("hello").detach();
+    ///         }
+    ///     })
+    ///     .detach();
+    /// }
+    /// let client = TcpStream::connect(address).await?;
+    /// assert_eq!(client.receive().await?, "hello");
+    /// # Ok::<_, Box<dyn std::error::Error + Send + Sync>>(count)
+    /// # });
+    /// # assert_eq!(spread.get()?.expect("listeners"), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn bind_per_worker(&self, address: SocketAddr) -> io::Result<Vec<TcpListener>> {
+        let home = Home::current();
+        let options = self.clone().reuse_port(true);
+        let first = options.bind_in(home.of_worker(0), address)?;
+        // Where it was left to the operating system, the others take what it chose.
+        let address = first.local_address()?;
+        let mut listeners = vec![first];
+        for worker in 1..home.workers() {
+            listeners.push(options.bind_in(home.of_worker(worker), address)?);
+        }
+        Ok(listeners)
+    }
+
+    fn bind_in(&self, home: Home, address: SocketAddr) -> io::Result<TcpListener> {
+        let socket = socket_for(&any_address(address))?;
+        let descriptor = socket.descriptor();
+        sockopt::set_socket_reuseaddr(descriptor, self.reuse_address)?;
+        if self.reuse_port {
+            sockopt::set_socket_reuseport(descriptor, true)?;
+        }
+        if self.nodelay {
+            // Linux hands it on to what is accepted.
+            sockopt::set_tcp_nodelay(descriptor, true)?;
+        }
+        rustix::net::bind(descriptor, &any_address(address))?;
+        rustix::net::listen(descriptor, i32::try_from(self.backlog).unwrap_or(i32::MAX))?;
+        Ok(TcpListener(Acceptor::new(home, socket)))
     }
 }
 
-impl Shared {
-    fn stream(&self, descriptor: OwnedFd) -> TcpStream {
-        TcpStream::of_accepted(self.home.clone(), Socket::new(descriptor))
-    }
-
-    fn accept(self: &Arc<Self>) -> Future<TcpStream> {
-        let (accepted, number, begin) = {
-            let mut state = lock_std(&self.state);
-            if let Some(descriptor) = state.kept.pop_front() {
-                drop(state);
-                return Future::ready(self.stream(descriptor));
-            }
-            if let Some(reason) = &state.failed {
-                return Future::failed(Arc::clone(reason));
-            }
-            let (promise, accepted) = Promise::pair();
-            let number = state.waiting.push(promise);
-            (accepted, number, state.waiting.next_place(&self.home))
-        };
-        let of_discard = Arc::downgrade(self);
-        accepted.on_cancelled(move || {
-            let shared = of_discard.upgrade();
-            let promise = shared.and_then(|shared| lock_std(&shared.state).waiting.take(number));
-            if let Some(promise) = promise {
-                promise.discard();
-            }
-        });
-        if let Some(place) = begin {
-            self.begin_accept(place);
-        }
-        accepted
-    }
-
-    fn begin_accept(self: &Arc<Self>, place: Begun) {
-        let handler = Arc::clone(self) as _;
-        let done = self
-            .home
-            .begin(place, &self.socket, Action::Accept, handler);
-        if let Some(completed) = done {
-            return Arc::clone(self).complete(completed);
-        }
-        let closed = lock_std(&self.state).waiting.is_closed();
-        if closed {
-            self.home.cancel(place, &self.socket);
-        }
-    }
-
-    fn begin_again(self: &Arc<Self>) {
-        let begin = {
-            let mut state = lock_std(&self.state);
-            state.waiting.end_rest();
-            state.waiting.next_place(&self.home)
-        };
-        if let Some(place) = begin {
-            self.begin_accept(place);
-        }
-    }
-
-    fn rest(self: &Arc<Self>, error: &io::Error) {
-        tracing::warn!(%error, "no connection can be accepted for now");
-        let shared = Arc::downgrade(self);
-        self.home
-            .clock()
-            .sleep(REST)
-            .on_any(move |_| {
-                if let Some(shared) = shared.upgrade() {
-                    shared.begin_again();
-                }
-            })
-            .clone()
-            .detach();
-    }
-}
-
-impl Handler for Shared {
-    /// In any order: a connection is as good as another.
-    fn complete(self: Arc<Self>, completed: Completed) {
-        let Completed { result, more, .. } = completed;
-        let mut given = None;
-        let mut failed = Vec::new();
-        let mut rest = None;
-        let (cancel, begin) = {
-            let mut state = lock_std(&self.state);
-            let goes_on = state.waiting.completed(more);
-            let cancel = goes_on.filter(|_| state.kept.len() >= KEPT);
-            match result {
-                Ok(Outcome::Accepted(descriptor)) => match state.waiting.pop() {
-                    Some(promise) => given = Some((promise, descriptor)),
-                    None if state.waiting.is_closed() => {}
-                    None => state.kept.push_back(descriptor),
-                },
-                Ok(_) => {}
-                Err(error) => match error.raw_os_error() {
-                    Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-                        state.waiting.rest();
-                        rest = Some(error);
-                    }
-                    // That connection's own affair, of which accept(2) tells; the next one may be better.
-                    Some(
-                        libc::ECANCELED
-                        | libc::ECONNABORTED
-                        | libc::EPROTO
-                        | libc::ENETDOWN
-                        | libc::ENOPROTOOPT
-                        | libc::EHOSTDOWN
-                        | libc::ENONET
-                        | libc::EHOSTUNREACH
-                        | libc::EOPNOTSUPP
-                        | libc::ENETUNREACH
-                        | libc::EPERM,
-                    ) => {}
-                    _ => {
-                        let reason: Arc<str> = Arc::from(failure("accept", &error));
-                        state.failed = Some(Arc::clone(&reason));
-                        let waiting = state.waiting.take_all();
-                        failed.extend(waiting.map(|promise| (promise, reason.clone())));
-                    }
-                },
-            }
-            (cancel, state.waiting.next_place(&self.home))
-        };
-        if let Some(begun) = cancel {
-            self.home.cancel(begun, &self.socket);
-        }
-        if let Some((promise, descriptor)) = given {
-            promise.set(self.stream(descriptor));
-        }
-        for (promise, reason) in failed {
-            promise.fail(reason);
-        }
-        if let Some(error) = rest {
-            self.rest(&error);
-        }
-        if let Some(place) = begin {
-            self.begin_accept(place);
-        }
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self::new()
     }
 }

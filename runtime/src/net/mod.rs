@@ -42,11 +42,20 @@
 //!
 //! A future fails with the operating system's text for what went wrong, behind what was to be done: `receive: Connection reset by peer (os error 104)`.
 
+mod acceptor;
 mod connection;
+#[cfg(any(feature = "futures-io", feature = "tokio"))]
+mod io_stream;
 mod listener;
+mod lookup;
 mod socket;
 mod stream;
+mod unix;
 mod waiting;
 
-pub use listener::TcpListener;
+#[cfg(any(feature = "futures-io", feature = "tokio"))]
+pub use io_stream::{ByteStream, IoStream};
+pub use listener::{ListenOptions, TcpListener};
+pub use lookup::lookup;
 pub use stream::TcpStream;
+pub use unix::{UnixListener, UnixStream};

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType};
+use rustix::net::{SocketAddrAny, SocketFlags, SocketType};
 
 use crate::reactor::{Action, Completed, Handler, Operation, OperationId, Socket};
 use crate::runtime::with_current;
@@ -15,6 +15,8 @@ use crate::scheduler::Scheduler;
 pub(super) struct Home {
     scheduler: Arc<Scheduler>,
     clock: crate::Clock,
+    /// The seat in whose port all is begun; else it is the calling worker's.
+    seat: Option<usize>,
 }
 
 impl Home {
@@ -23,7 +25,28 @@ impl Home {
         with_current(|manager| Self {
             scheduler: Arc::clone(manager.scheduler()),
             clock: manager.clock().clone(),
+            seat: None,
         })
+    }
+
+    /// All operations go to this worker's port.
+    pub(super) fn of_worker(&self, worker: usize) -> Self {
+        Self {
+            seat: Some(worker),
+            ..self.clone()
+        }
+    }
+
+    /// Operations go to the port of whoever begins them.
+    pub(super) fn anywhere(&self) -> Self {
+        Self {
+            seat: None,
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn workers(&self) -> usize {
+        self.scheduler.workers()
     }
 
     pub(super) fn clock(&self) -> &crate::Clock {
@@ -34,7 +57,7 @@ impl Home {
     pub(super) fn place(&self) -> Begun {
         Begun {
             id: OperationId::new(),
-            seat: self.scheduler.seat_for_io(),
+            seat: self.seat.unwrap_or_else(|| self.scheduler.seat_for_io()),
         }
     }
 
@@ -69,13 +92,9 @@ pub(super) struct Begun {
 }
 
 /// A new socket for addresses like this one.
-pub(super) fn socket_for(address: SocketAddr) -> io::Result<Arc<Socket>> {
-    let family = match address {
-        SocketAddr::V4(_) => AddressFamily::INET,
-        SocketAddr::V6(_) => AddressFamily::INET6,
-    };
-    let descriptor =
-        rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+pub(super) fn socket_for(address: &SocketAddrAny) -> io::Result<Arc<Socket>> {
+    let (family, flags) = (address.address_family(), SocketFlags::CLOEXEC);
+    let descriptor = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
     Ok(Socket::new(descriptor))
 }
 

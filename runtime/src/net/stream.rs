@@ -4,12 +4,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use std::vec;
 
 use bytes::Bytes;
 use rustix::net::sockopt;
 
-use super::connection::Connection;
-use super::socket::{Home, failure, socket_for, to_address};
+use super::acceptor::Accepted;
+use super::connection::{Connection, connect};
+use super::socket::{Home, any_address, to_address};
 use crate::future::Future;
 use crate::reactor::Socket;
 
@@ -59,22 +61,39 @@ impl TcpStream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn connect(address: SocketAddr) -> Future<Self> {
-        let fail =
-            |error: &io::Error| Future::failed(failure(&format!("connect to {address}"), error));
-        let socket = match socket_for(address) {
-            Ok(socket) => socket,
-            Err(error) => return fail(&error),
+        Self::connect_in(Home::current(), address)
+    }
+
+    fn connect_in(home: Home, address: SocketAddr) -> Future<Self> {
+        connect(home, any_address(address), address.to_string()).then(|shared| Self { shared })
+    }
+
+    /// Looks a name up, as [`lookup`](super::lookup) does, and connects to the first of its addresses that answers. Fails with what the last of them said.
+    ///
+    /// ```
+    /// use libprocess::net::{TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0".parse()?)?;
+    /// let port = listener.local_address()?.port();
+    /// let stream = TcpStream::connect_host("localhost", port).get()?;
+    /// assert_eq!(stream.peer_address()?.port(), port);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn connect_host(host: impl Into<String>, port: u16) -> Future<Self> {
+        let home = Home::current();
+        super::lookup(host, port)
+            .then(|addresses: Vec<SocketAddr>| Self::connect_to_one_of(home, addresses.into_iter()))
+    }
+
+    fn connect_to_one_of(home: Home, mut addresses: vec::IntoIter<SocketAddr>) -> Future<Self> {
+        let Some(first) = addresses.next() else {
+            return Future::failed("connect: there is no address");
         };
-        let shared = Connection::new(Home::current(), socket);
-        shared
-            .connect(address)
-            .then(move |()| Self { shared })
-            .repair(move |error| match error {
-                crate::FutureError::Failed(reason) => {
-                    Future::failed(format!("connect to {address}: {reason}"))
-                }
-                other => Future::failed(other.to_string()),
-            })
+        let connected = Self::connect_in(home.clone(), first);
+        if addresses.as_slice().is_empty() {
+            return connected;
+        }
+        connected.repair(move |_| Self::connect_to_one_of(home, addresses))
     }
 
     /// As [`connect`](Self::connect), and fails if that takes longer, by the runtime's clock.
@@ -94,12 +113,6 @@ impl TcpStream {
             connecting.discard();
             Future::<Self>::failed(format!("connect to {address}: no answer within {time:?}"))
         })
-    }
-
-    pub(super) fn of_accepted(home: Home, socket: Arc<Socket>) -> Self {
-        Self {
-            shared: Connection::new(home, socket),
-        }
     }
 
     /// The next bytes, as many as have come, at least one; none at the end of the stream, and from then on.
@@ -250,6 +263,14 @@ impl TcpStream {
             sockopt::set_tcp_keepidle(descriptor, after)?;
         }
         Ok(sockopt::set_socket_keepalive(descriptor, after.is_some())?)
+    }
+}
+
+impl Accepted for TcpStream {
+    fn of_accepted(home: Home, socket: Arc<Socket>) -> Self {
+        Self {
+            shared: Connection::new(home, socket),
+        }
     }
 }
 

@@ -160,7 +160,12 @@ impl Source {
             }
         };
         match &result {
-            Err(Errno::AGAIN) => {
+            Err(Errno::INPROGRESS | Errno::ALREADY) => {
+                self.side(direction).ready = false;
+                return None;
+            }
+            // A unix socket that finds no place to connect to hears no more of it.
+            Err(Errno::AGAIN) if !matches!(operation.action, Action::Connect(_)) => {
                 self.side(direction).ready = false;
                 return None;
             }
@@ -334,7 +339,6 @@ fn call(operation: &Operation, buffer: &mut Vec<u8>) -> Result<Outcome, Errno> {
                 net::sockopt::socket_error(descriptor)??;
                 Ok(Outcome::Connected)
             }
-            Err(Errno::INPROGRESS | Errno::ALREADY) => Err(Errno::AGAIN),
             Err(error) => Err(error),
         },
     }
@@ -342,7 +346,12 @@ fn call(operation: &Operation, buffer: &mut Vec<u8>) -> Result<Outcome, Errno> {
 
 impl Driver for Epoll {
     fn begin(&mut self, operation: Operation) -> Option<Completed> {
-        let at_once = self.at_once > 0 && matches!(operation.action, Action::Send(_));
+        // A connect is begun before epoll has anything to tell of the socket: until then that is a hang-up.
+        let at_once = match operation.action {
+            Action::Send(_) => self.at_once > 0,
+            Action::Connect(_) => true,
+            Action::Accept | Action::Receive => false,
+        };
         let mut buffer = std::mem::take(&mut self.buffer);
         let result = match self.register(&operation) {
             Err(error) => Some(Err(error)),

@@ -1,0 +1,221 @@
+//! What listening sockets share: connections that came, and who waits for one.
+//!
+//! As a stream's inbound side: an accept is under way while somebody waits, and where the driver can it stays so; what comes
+//! while nobody waits is kept for the next one, and beyond [`KEPT`] the kernel's backlog keeps it.
+//!
+//! Where the process has no descriptor left an accept fails, and would fail again at once: the listener rests for [`REST`], and those who wait go on waiting.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::socket::{Begun, Home, failure};
+use super::waiting::Waiting;
+use crate::facade::lock_std;
+use crate::future::{Future, Promise};
+use crate::reactor::{Action, Completed, Handler, Outcome, Socket};
+
+/// How many connections are kept for `accept`s to come.
+const KEPT: usize = 64;
+/// How long nothing is accepted where there are no descriptors.
+const REST: Duration = Duration::from_millis(50);
+
+/// What a connection becomes.
+pub(super) trait Accepted: Send + Sized + 'static {
+    fn of_accepted(home: Home, socket: Arc<Socket>) -> Self;
+}
+
+/// The one that has the socket: closed when it is dropped.
+pub(super) struct Acceptor<S: Accepted>(Arc<Shared<S>>);
+
+struct Shared<S> {
+    home: Home,
+    socket: Arc<Socket>,
+    state: Mutex<State<S>>,
+}
+
+struct State<S> {
+    kept: VecDeque<OwnedFd>,
+    waiting: Waiting<S>,
+    failed: Option<Arc<str>>,
+}
+
+impl<S: Accepted> Acceptor<S> {
+    /// Of a socket that listens.
+    pub(super) fn new(home: Home, socket: Arc<Socket>) -> Self {
+        let state = State {
+            kept: VecDeque::new(),
+            waiting: Waiting::new(),
+            failed: None,
+        };
+        Self(Arc::new(Shared {
+            home,
+            socket,
+            state: Mutex::new(state),
+        }))
+    }
+
+    pub(super) fn socket(&self) -> &Socket {
+        &self.0.socket
+    }
+
+    pub(super) fn accept(&self) -> Future<S> {
+        self.0.accept()
+    }
+}
+
+impl<S: Accepted> Drop for Acceptor<S> {
+    fn drop(&mut self) {
+        let (accept, waiting, kept) = {
+            let mut state = lock_std(&self.0.state);
+            let kept = std::mem::take(&mut state.kept);
+            (state.waiting.close(), state.waiting.take_all(), kept)
+        };
+        if let Some(begun) = accept {
+            self.0.home.cancel(begun, &self.0.socket);
+        }
+        // Abandoned, and closed.
+        drop((waiting, kept));
+    }
+}
+
+impl<S: Accepted> Shared<S> {
+    fn stream(&self, descriptor: OwnedFd) -> S {
+        S::of_accepted(self.home.anywhere(), Socket::new(descriptor))
+    }
+
+    fn accept(self: &Arc<Self>) -> Future<S> {
+        let (accepted, number, begin) = {
+            let mut state = lock_std(&self.state);
+            if let Some(descriptor) = state.kept.pop_front() {
+                drop(state);
+                return Future::ready(self.stream(descriptor));
+            }
+            if let Some(reason) = &state.failed {
+                return Future::failed(Arc::clone(reason));
+            }
+            let (promise, accepted) = Promise::pair();
+            let number = state.waiting.push(promise);
+            (accepted, number, state.waiting.next_place(&self.home))
+        };
+        let of_discard = Arc::downgrade(self);
+        accepted.on_cancelled(move || {
+            let shared = of_discard.upgrade();
+            let promise = shared.and_then(|shared| lock_std(&shared.state).waiting.take(number));
+            if let Some(promise) = promise {
+                promise.discard();
+            }
+        });
+        if let Some(place) = begin {
+            self.begin_accept(place);
+        }
+        accepted
+    }
+
+    fn begin_accept(self: &Arc<Self>, place: Begun) {
+        let handler = Arc::clone(self) as _;
+        let done = self
+            .home
+            .begin(place, &self.socket, Action::Accept, handler);
+        if let Some(completed) = done {
+            return Arc::clone(self).complete(completed);
+        }
+        let closed = lock_std(&self.state).waiting.is_closed();
+        if closed {
+            self.home.cancel(place, &self.socket);
+        }
+    }
+
+    fn begin_again(self: &Arc<Self>) {
+        let begin = {
+            let mut state = lock_std(&self.state);
+            state.waiting.end_rest();
+            state.waiting.next_place(&self.home)
+        };
+        if let Some(place) = begin {
+            self.begin_accept(place);
+        }
+    }
+
+    fn rest(self: &Arc<Self>, error: &io::Error) {
+        tracing::warn!(%error, "no connection can be accepted for now");
+        let shared = Arc::downgrade(self);
+        self.home
+            .clock()
+            .sleep(REST)
+            .on_any(move |_| {
+                if let Some(shared) = shared.upgrade() {
+                    shared.begin_again();
+                }
+            })
+            .clone()
+            .detach();
+    }
+}
+
+impl<S: Accepted> Handler for Shared<S> {
+    /// In any order: a connection is as good as another.
+    fn complete(self: Arc<Self>, completed: Completed) {
+        let Completed { result, more, .. } = completed;
+        let mut given = None;
+        let mut failed = Vec::new();
+        let mut rest = None;
+        let (cancel, begin) = {
+            let mut state = lock_std(&self.state);
+            let goes_on = state.waiting.completed(more);
+            let cancel = goes_on.filter(|_| state.kept.len() >= KEPT);
+            match result {
+                Ok(Outcome::Accepted(descriptor)) => match state.waiting.pop() {
+                    Some(promise) => given = Some((promise, descriptor)),
+                    None if state.waiting.is_closed() => {}
+                    None => state.kept.push_back(descriptor),
+                },
+                Ok(_) => {}
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                        state.waiting.rest();
+                        rest = Some(error);
+                    }
+                    // That connection's own affair, of which accept(2) tells; the next one may be better.
+                    Some(
+                        libc::ECANCELED
+                        | libc::ECONNABORTED
+                        | libc::EPROTO
+                        | libc::ENETDOWN
+                        | libc::ENOPROTOOPT
+                        | libc::EHOSTDOWN
+                        | libc::ENONET
+                        | libc::EHOSTUNREACH
+                        | libc::EOPNOTSUPP
+                        | libc::ENETUNREACH
+                        | libc::EPERM,
+                    ) => {}
+                    _ => {
+                        let reason: Arc<str> = Arc::from(failure("accept", &error));
+                        state.failed = Some(Arc::clone(&reason));
+                        let waiting = state.waiting.take_all();
+                        failed.extend(waiting.map(|promise| (promise, reason.clone())));
+                    }
+                },
+            }
+            (cancel, state.waiting.next_place(&self.home))
+        };
+        if let Some(begun) = cancel {
+            self.home.cancel(begun, &self.socket);
+        }
+        if let Some((promise, descriptor)) = given {
+            promise.set(self.stream(descriptor));
+        }
+        for (promise, reason) in failed {
+            promise.fail(reason);
+        }
+        if let Some(error) = rest {
+            self.rest(&error);
+        }
+        if let Some(place) = begin {
+            self.begin_accept(place);
+        }
+    }
+}
