@@ -6,6 +6,7 @@
     reason = "each test file uses its own part"
 )]
 
+pub mod sockets;
 pub mod store;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

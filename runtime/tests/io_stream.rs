@@ -1,0 +1,138 @@
+//! Streams through the traits of futures-io and tokio, and what is written to those.
+
+#![cfg(all(feature = "futures-io", feature = "tokio"))]
+
+mod common;
+
+use std::convert::Infallible;
+
+use common::sockets::{any, on_each};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use libprocess::net::{IoStream, TcpListener, TcpStream, UnixStream};
+use libprocess::spawn_async;
+
+async fn pair() -> (IoStream<TcpStream>, IoStream<TcpStream>) {
+    let listener = TcpListener::bind(any()).expect("a listener");
+    let connecting = TcpStream::connect(listener.local_address().expect("an address"));
+    let server = listener.accept().await.expect("a connection");
+    (
+        connecting.await.expect("a connection").into(),
+        server.into(),
+    )
+}
+
+fn much() -> Vec<u8> {
+    (0..1_000_000_u32).map(|n| (n % 251) as u8).collect()
+}
+
+#[test]
+fn much_goes_through_futures_io() {
+    use futures_lite::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+    on_each(|| async {
+        let (mut client, mut server) = pair().await;
+        let writing = spawn_async(async move {
+            client.write_all(b"a line\n").await?;
+            client.write_all(&much()).await?;
+            client.close().await?;
+            // A second time it is no error.
+            client.close().await?;
+            Ok::<_, std::io::Error>(client)
+        });
+        let mut line = String::new();
+        server.read_line(&mut line).await.expect("a line");
+        assert_eq!(line, "a line\n");
+        let mut all = Vec::new();
+        server.read_to_end(&mut all).await.expect("bytes");
+        assert!(all == much(), "other bytes came");
+        let mut client = writing.await.expect("written").expect("written");
+        server.write_all(b"still there").await.expect("written");
+        drop(server);
+        let mut text = String::new();
+        client.read_to_string(&mut text).await.expect("text");
+        assert_eq!(text, "still there");
+        client.write_all(b"more").await.expect_err("it was closed");
+    });
+}
+
+#[test]
+fn much_goes_through_tokio() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    on_each(|| async {
+        let (mut client, mut server) = pair().await;
+        let echoing = spawn_async(async move {
+            let (mut reading, mut writing) = tokio::io::split(&mut server);
+            tokio::io::copy(&mut reading, &mut writing).await?;
+            writing.shutdown().await
+        });
+        let (mut reading, mut writing) = tokio::io::split(&mut client);
+        let mut all = Vec::new();
+        let data = much();
+        let write = async {
+            writing.write_all(&data).await?;
+            writing.shutdown().await
+        };
+        let read = async { reading.read_to_end(&mut all).await };
+        let (wrote, read) = futures_lite::future::zip(write, read).await;
+        wrote.expect("written");
+        read.expect("read");
+        assert!(all == data, "other bytes came");
+        echoing.await.expect("echoed").expect("echoed");
+    });
+}
+
+#[test]
+fn a_reset_keeps_its_kind() {
+    use futures_lite::AsyncReadExt;
+    on_each(|| async {
+        let listener = TcpListener::bind(any()).expect("a listener");
+        let address = listener.local_address().expect("an address");
+        let peer = std::net::TcpStream::connect(address).expect("a connection");
+        let mut stream = IoStream::from(listener.accept().await.expect("a connection"));
+        let linger = Some(std::time::Duration::ZERO);
+        rustix::net::sockopt::set_socket_linger(&peer, linger).expect("an option");
+        drop(peer);
+        let error = stream.read(&mut [0; 8]).await.expect_err("a reset");
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    });
+}
+
+#[test]
+fn hyper_serves_and_asks() {
+    async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+        let body = request.into_body().collect().await;
+        let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+        Ok(Response::new(Full::new(body)))
+    }
+    on_each(|| async {
+        let (client, server) = UnixStream::pair().expect("a pair");
+        let serving = spawn_async(async move {
+            let io = TokioIo::new(IoStream::from(server));
+            let service = hyper::service::service_fn(answer);
+            let connection = hyper::server::conn::http1::Builder::new();
+            connection.serve_connection(io, service).await
+        });
+        let io = TokioIo::new(IoStream::from(client));
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(io)
+            .await
+            .expect("a handshake");
+        let connected = spawn_async(connection);
+        for length in [0, 1, 300_000] {
+            let body = Bytes::from(vec![5; length]);
+            let request = Request::post("/echo").header("host", "here");
+            let request = request.body(Full::new(body.clone())).expect("a request");
+            let response = sender.send_request(request).await.expect("a response");
+            assert_eq!(response.status(), 200);
+            let answered = response.into_body().collect().await.expect("a body");
+            assert_eq!(answered.to_bytes(), body);
+        }
+        drop(sender);
+        connected
+            .await
+            .expect("it ended")
+            .expect("without an error");
+        serving.await.expect("it ended").expect("without an error");
+    });
+}
