@@ -10,7 +10,7 @@
 use std::error::Error;
 use std::net::SocketAddr;
 
-use libprocess::net::{TcpListener, TcpStream};
+use libprocess::net::{ListenOptions, TcpListener, TcpStream};
 use libprocess::{Future, Runtime, spawn_async};
 
 const ADDRESS: &str = "127.0.0.1:7000";
@@ -24,7 +24,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = Runtime::builder().name("echo").build()?;
     // A socket belongs to the runtime in which it is made.
     let listening = runtime.spawn_async(async move {
-        let listener = TcpListener::bind(address).map_err(|error| error.to_string())?;
+        // Of an answer in several pieces the last one would wait for the client's acknowledgement.
+        let options = ListenOptions::new().nodelay(true);
+        let listener = options.bind(address).map_err(|error| error.to_string())?;
         let address = listener.local_address().map_err(|error| error.to_string());
         // Begun here, as which reactor there is is decided with the first operation.
         let first = listener.accept();
@@ -55,9 +57,6 @@ async fn accept(listener: TcpListener, mut next: Future<TcpStream>) {
 }
 
 async fn echo(stream: TcpStream) {
-    if let Err(error) = stream.set_nodelay(true) {
-        return eprintln!("echo: {stream:?}: {error}");
-    }
     loop {
         // A client that breaks its connection off is no affair of the server's.
         let Ok(bytes) = stream.receive().await else {

@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, SocketFlags, sockopt};
+use rustix::net::{RecvFlags, SendFlags, SocketFlags};
 
 /// What is taken from a socket at a time.
 const PIECE: usize = 64 * 1024;
@@ -73,7 +73,6 @@ impl EpollEcho {
             Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        sockopt::set_tcp_nodelay(&socket, true)?;
         epoll::add(&self.epoll, &socket, data(&socket), EventFlags::IN)?;
         let index = index(data(&socket).u64());
         if self.connections.len() <= index {

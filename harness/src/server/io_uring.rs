@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use io_uring::types::Fd;
 use io_uring::{IoUring, cqueue, opcode, squeue};
-use rustix::net::{Shutdown, sockopt};
+use rustix::net::Shutdown;
 
 use super::provided_buffers::{self, ProvidedBuffers};
 
@@ -173,7 +173,6 @@ impl IoUringEcho {
         let descriptor = i32::try_from(index).expect("the kernel told it as such");
         // SAFETY: the kernel has just opened it, and told nobody else.
         let socket = unsafe { OwnedFd::from_raw_fd(descriptor) };
-        sockopt::set_tcp_nodelay(&socket, true)?;
         if self.connections.len() <= index {
             self.connections.resize_with(index + 1, || None);
         }

@@ -127,6 +127,8 @@ fn listen() -> Result<(TcpListener, SocketAddr), Failure> {
         let listener = TcpListener::bind(ADDRESS)?;
         // Std's own backlog is smaller; the kernel takes the last one that it was told.
         rustix::net::listen(&listener, BACKLOG)?;
+        // Linux hands it on to what is accepted.
+        rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
         let address = listener.local_addr()?;
         Ok((listener, address))
     };

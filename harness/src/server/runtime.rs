@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use libprocess::net::{TcpListener, TcpStream};
+use libprocess::net::{ListenOptions, TcpListener, TcpStream};
 use libprocess::{ReactorKind, Runtime, spawn_async};
 
 use super::ADDRESS;
@@ -24,7 +24,9 @@ pub(super) fn start(
     let builder = overrides.runtime_builder(Defaults::new(1));
     let runtime = builder.reactor(reactor).build()?;
     let listening = runtime.spawn_async(async {
-        let listener = TcpListener::bind(ADDRESS).map_err(|error| error.to_string())?;
+        // Of an answer in several pieces the last one would wait for the client's acknowledgement.
+        let options = ListenOptions::new().nodelay(true);
+        let listener = options.bind(ADDRESS).map_err(|error| error.to_string())?;
         let address = listener.local_address();
         spawn_async(accept(listener)).detach();
         address.map_err(|error| error.to_string())
@@ -40,10 +42,6 @@ async fn accept(listener: TcpListener) {
 }
 
 async fn echo(stream: TcpStream) {
-    // Of an answer in several pieces the last one would wait for the client's acknowledgement.
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
     while let Ok(bytes) = stream.receive().await {
         if bytes.is_empty() || stream.send(bytes).await.is_err() {
             break;
