@@ -252,11 +252,12 @@ impl Connection {
         let mut cancel = None;
         let begin = {
             let mut inbound = lock_std(&self.inbound);
-            inbound.early.push(received);
-            while let Some(received) = inbound.next_received() {
+            let mut next = inbound.in_turn(received);
+            while let Some(received) = next {
                 let goes_on = inbound.waiting.completed(received.more);
                 cancel = cancel.or(goes_on.filter(|_| inbound.bytes > KEPT));
                 inbound.take_in(received.result, &mut told);
+                next = inbound.next_received();
             }
             inbound.next_place(&self.home)
         };
@@ -434,6 +435,16 @@ impl Inbound {
         let place = self.waiting.next_place(home)?;
         self.next = 0;
         Some(place)
+    }
+
+    /// Gives it back if its turn has come, as mostly; else it is kept until then.
+    fn in_turn(&mut self, received: Received) -> Option<Received> {
+        if received.number != self.next {
+            self.early.push(received);
+            return None;
+        }
+        self.next = self.next.wrapping_add(1);
+        Some(received)
     }
 
     /// The one whose turn it is, if it has come: two threads may bring two pieces, and the later one first.

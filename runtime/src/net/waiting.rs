@@ -7,7 +7,9 @@ use crate::future::Promise;
 
 /// Promises in the order in which they were asked for, each of which may be taken out by its number.
 pub(super) struct Waiting<T> {
-    promises: VecDeque<(u64, Promise<T>)>,
+    /// Before those of `rest`: mostly there is one, and it needs no memory of its own.
+    first: Option<(u64, Promise<T>)>,
+    rest: VecDeque<(u64, Promise<T>)>,
     next: u64,
     supply: Supply,
 }
@@ -28,7 +30,8 @@ enum Supply {
 impl<T> Waiting<T> {
     pub(super) fn new() -> Self {
         Self {
-            promises: VecDeque::new(),
+            first: None,
+            rest: VecDeque::new(),
             next: 0,
             supply: Supply::No,
         }
@@ -37,30 +40,43 @@ impl<T> Waiting<T> {
     pub(super) fn push(&mut self, promise: Promise<T>) -> u64 {
         let number = self.next;
         self.next += 1;
-        self.promises.push_back((number, promise));
+        if self.is_empty() {
+            self.first = Some((number, promise));
+        } else {
+            self.rest.push_back((number, promise));
+        }
         number
     }
 
+    fn is_empty(&self) -> bool {
+        self.first.is_none() && self.rest.is_empty()
+    }
+
     pub(super) fn pop(&mut self) -> Option<Promise<T>> {
-        self.promises.pop_front().map(|(_, promise)| promise)
+        let first = self.first.take().or_else(|| self.rest.pop_front());
+        first.map(|(_, promise)| promise)
     }
 
     pub(super) fn take(&mut self, number: u64) -> Option<Promise<T>> {
-        let index = self
-            .promises
-            .binary_search_by_key(&number, |&(number, _)| number)
-            .ok()?;
-        self.promises.remove(index).map(|(_, promise)| promise)
+        let first = self.first.take_if(|(first, _)| *first == number);
+        let taken = first.or_else(|| {
+            let index = self
+                .rest
+                .binary_search_by_key(&number, |&(number, _)| number)
+                .ok()?;
+            self.rest.remove(index)
+        });
+        taken.map(|(_, promise)| promise)
     }
 
     pub(super) fn take_all(&mut self) -> impl Iterator<Item = Promise<T>> + use<T> {
-        let promises = std::mem::take(&mut self.promises);
-        promises.into_iter().map(|(_, promise)| promise)
+        let (first, rest) = (self.first.take(), std::mem::take(&mut self.rest));
+        first.into_iter().chain(rest).map(|(_, promise)| promise)
     }
 
     /// Where the caller shall begin the operation, once it has let go of the lock: if somebody waits and none is under way.
     pub(super) fn next_place(&mut self, home: &Home) -> Option<Begun> {
-        if self.promises.is_empty() || !matches!(self.supply, Supply::No) {
+        if self.is_empty() || !matches!(self.supply, Supply::No) {
             return None;
         }
         let place = home.place();

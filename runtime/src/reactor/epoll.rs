@@ -37,6 +37,8 @@ const BUFFER: usize = 64 * 1024;
 const SWEEP_AT: usize = 256;
 /// How many operations are done at once between two turns. Beyond these, a process that never has to wait would keep the others from their turn.
 const AT_ONCE: u32 = 64;
+/// What one turn collects at most: an answer then goes out while what the kernel has of its socket is still in the cache. With a thousand connections 128 were a sixth slower.
+const TURN: usize = 32;
 /// How many connections a listener is given in one turn.
 const ACCEPTS: u32 = 16;
 /// The waker's number among the sockets.
@@ -397,6 +399,7 @@ impl Driver for Epoll {
 
     fn turn(&mut self, thorough: bool, most: usize, completions: &mut VecDeque<Completion>) {
         self.at_once = AT_ONCE;
+        let most = most.min(TURN);
         if thorough && self.operations > 0 && self.due.len() < most {
             self.wait(Some(Timespec::default()));
         }
