@@ -23,7 +23,7 @@ impl Pinned {
             let mut allowed = (0..CpuSet::MAX_CPU).filter(|&index| allowed.is_set(index));
             let chosen = match core {
                 Core::First => allowed.next(),
-                Core::Last => allowed.last(),
+                Core::Last => allowed.next_back(),
             };
             chosen.is_some_and(|index| {
                 let mut one = CpuSet::new();
