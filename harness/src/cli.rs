@@ -124,7 +124,7 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(0..=10_000))]
     warmup: usize,
 
-    /// Pin each worker to a core; helps only where the machine has nothing else to do
+    /// Pin each worker to a core, and the clients of a server to the last one; helps only where the machine has nothing else to do
     #[arg(long)]
     pin: bool,
 
