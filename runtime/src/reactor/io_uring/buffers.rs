@@ -37,6 +37,8 @@ pub(super) struct ProvidedBuffers {
     memory: NonNull<u8>,
     /// Of each.
     size: usize,
+    /// They are filled piece by piece.
+    incremental: bool,
     /// How much of each buffer was written and read.
     filled: Box<[usize]>,
     /// What the kernel will be told.
@@ -77,6 +79,7 @@ impl ProvidedBuffers {
             entries: allocate(entries_layout(count)).cast(),
             memory: allocate(memory_layout()),
             size,
+            incremental: flags & INCREMENTAL != 0,
             filled: vec![0; count].into(),
             tail: 0,
         };
@@ -116,7 +119,8 @@ impl ProvidedBuffers {
         let written =
             unsafe { std::slice::from_raw_parts(self.buffer(buffer).as_ptr().add(from), length) };
         let bytes = Bytes::copy_from_slice(written);
-        if more {
+        // Of a buffer into which nothing was written the kernel has let go only where it takes whole ones; in the ring twice, it would be written by two.
+        if more || (self.incremental && length == 0) {
             self.filled[buffer] = from + length;
         } else {
             self.put(buffer);
