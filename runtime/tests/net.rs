@@ -561,3 +561,23 @@ fn a_host_may_have_several_addresses() {
         );
     });
 }
+
+#[test]
+fn whoever_makes_the_pieces_may_use_the_stream_or_panic() {
+    on_each(|| async {
+        let (client, server) = pair().await;
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let pieces = (0..3).map(|n| match n {
+                0 => "lost",
+                _ => std::panic::panic_any("no more pieces"),
+            });
+            client.send_vectored(pieces).detach();
+        }));
+        assert!(panicked.is_err());
+        let pieces = ["b", "c"]
+            .into_iter()
+            .inspect(|_| client.send("a").detach());
+        client.send_vectored(pieces).await.expect("sent");
+        assert_eq!(receive_exactly(&server, 4).await, b"aabc");
+    });
+}

@@ -22,9 +22,12 @@ const KEPT: usize = 64;
 /// How long nothing is accepted where there are no descriptors.
 const REST: Duration = Duration::from_millis(50);
 
+/// What passes when others have given back what they have.
+const SHORTAGES: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+
 /// What a connection becomes.
 pub(super) trait Accepted: Send + Sized + 'static {
-    fn of_accepted(home: Home, socket: Arc<Socket>) -> Self;
+    fn of_accepted(home: Home, descriptor: OwnedFd) -> Self;
 }
 
 /// The one that has the socket: closed when it is dropped.
@@ -83,7 +86,7 @@ impl<S: Accepted> Drop for Acceptor<S> {
 
 impl<S: Accepted> Shared<S> {
     fn stream(&self, descriptor: OwnedFd) -> S {
-        S::of_accepted(self.home.anywhere(), Socket::new(descriptor))
+        S::of_accepted(self.home.anywhere(), descriptor)
     }
 
     fn accept(self: &Arc<Self>) -> Future<S> {
@@ -119,7 +122,14 @@ impl<S: Accepted> Shared<S> {
         let done = self
             .home
             .begin(place, &self.socket, Action::Accept, handler);
-        if let Some(completed) = done {
+        if let Some(mut completed) = done {
+            // No accept was tried, and the next one would not be either.
+            completed.result = completed
+                .result
+                .map_err(|error| match error.raw_os_error() {
+                    Some(code) if SHORTAGES.contains(&code) => error,
+                    _ => io::Error::other(error),
+                });
             return Arc::clone(self).complete(completed);
         }
         let closed = lock_std(&self.state).waiting.is_closed();
@@ -174,7 +184,7 @@ impl<S: Accepted> Handler for Shared<S> {
                 },
                 Ok(_) => {}
                 Err(error) => match error.raw_os_error() {
-                    Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                    Some(code) if SHORTAGES.contains(&code) => {
                         state.waiting.rest();
                         rest = Some(error);
                     }

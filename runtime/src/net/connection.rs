@@ -275,7 +275,7 @@ impl Connection {
         }
     }
 
-    /// Ready when all of it is with the kernel, and all before it.
+    /// Ready when all of it is with the kernel, and all before it. The pieces are there: nothing of a caller's runs while they are put in.
     pub(super) fn send(self: &Arc<Self>, pieces: impl IntoIterator<Item = Bytes>) -> Future<()> {
         let pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
         let mut ended = Ended::new();

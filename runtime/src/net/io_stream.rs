@@ -219,6 +219,9 @@ impl<S: ByteStream> futures_io::AsyncRead for IoStream<S> {
         context: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
         let rest = ready!(self.poll_rest(context))?;
         let length = rest.len().min(buffer.len());
         rest.copy_to_slice(&mut buffer[..length]);
@@ -272,6 +275,9 @@ impl<S: ByteStream> tokio::io::AsyncRead for IoStream<S> {
         context: &mut Context<'_>,
         buffer: &mut tokio::io::ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
         let rest = ready!(self.poll_rest(context))?;
         let read = rest.split_to(rest.len().min(buffer.remaining()));
         buffer.put_slice(&read);

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rustix::net::{SocketAddrAny, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType};
 
 use crate::reactor::{Action, Completed, Handler, Operation, OperationId, Socket};
 use crate::runtime::with_current;
@@ -95,7 +95,11 @@ pub(super) struct Begun {
 pub(super) fn socket_for(address: &SocketAddrAny) -> io::Result<Arc<Socket>> {
     let (family, flags) = (address.address_family(), SocketFlags::CLOEXEC);
     let descriptor = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
-    Ok(Socket::new(descriptor))
+    Ok(if family == AddressFamily::UNIX {
+        Socket::unix(descriptor)
+    } else {
+        Socket::tcp(descriptor)
+    })
 }
 
 pub(super) fn to_address(address: SocketAddrAny) -> io::Result<SocketAddr> {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 use std::vec;
@@ -168,7 +169,9 @@ impl TcpStream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn send_vectored<T: Into<Bytes>>(&self, pieces: impl IntoIterator<Item = T>) -> Future<()> {
-        self.shared.send(pieces.into_iter().map(Into::into))
+        // Before anything is locked: what makes the pieces is not ours.
+        let pieces: Vec<Bytes> = pieces.into_iter().map(Into::into).collect();
+        self.shared.send(pieces)
     }
 
     /// Tells the peer that nothing more will be sent, behind what was. It is still possible to receive.
@@ -267,9 +270,9 @@ impl TcpStream {
 }
 
 impl Accepted for TcpStream {
-    fn of_accepted(home: Home, socket: Arc<Socket>) -> Self {
+    fn of_accepted(home: Home, descriptor: OwnedFd) -> Self {
         Self {
-            shared: Connection::new(home, socket),
+            shared: Connection::new(home, Socket::tcp(descriptor)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Unix stream sockets: as TCP, within one machine, at a path.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -142,7 +143,7 @@ impl UnixStream {
         let (family, flags) = (AddressFamily::UNIX, SocketFlags::CLOEXEC);
         let (one, other) = rustix::net::socketpair(family, SocketType::STREAM, flags, None)?;
         let home = Home::current();
-        let stream = |descriptor| Self::of_accepted(home.clone(), Socket::new(descriptor));
+        let stream = |descriptor| Self::of_accepted(home.clone(), descriptor);
         Ok((stream(one), stream(other)))
     }
 
@@ -179,7 +180,9 @@ impl UnixStream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn send_vectored<T: Into<Bytes>>(&self, pieces: impl IntoIterator<Item = T>) -> Future<()> {
-        self.shared.send(pieces.into_iter().map(Into::into))
+        // Before anything is locked: what makes the pieces is not ours.
+        let pieces: Vec<Bytes> = pieces.into_iter().map(Into::into).collect();
+        self.shared.send(pieces)
     }
 
     /// Tells the peer that nothing more will be sent; as [`TcpStream::shutdown`](super::TcpStream::shutdown).
@@ -196,9 +199,9 @@ impl UnixStream {
 }
 
 impl Accepted for UnixStream {
-    fn of_accepted(home: Home, socket: Arc<Socket>) -> Self {
+    fn of_accepted(home: Home, descriptor: OwnedFd) -> Self {
         Self {
-            shared: Connection::new(home, socket),
+            shared: Connection::new(home, Socket::unix(descriptor)),
         }
     }
 }

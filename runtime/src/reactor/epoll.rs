@@ -3,7 +3,8 @@
 //! A socket is registered once, for both directions, when it has its first operation here; from then on two marks say whether it may be read and written, as far as
 //! is known. An operation is tried while its mark is set; a call that would have blocked clears the mark, and the next edge
 //! sets it. A read that fills less than the buffer has emptied the socket, so the call that would only find that out is left out, unless the peer has hung up, of
-//! which there is no second edge.
+//! which there is no second edge, or it is a unix socket, where a read ends also behind what came with a descriptor. (It ends at TCP's urgent mark, too: a peer that
+//! sets one may wait for itself.)
 //!
 //! A send is tried when it is begun, and mostly is done then. Accepts and receives go on until they are cancelled, as io_uring's multishots do; in each turn a socket may have
 //! [`ACCEPTS`] connections or one piece, so that who has asked for them can say that it is enough.
@@ -41,6 +42,8 @@ const AT_ONCE: u32 = 64;
 const TURN: usize = 32;
 /// How many connections a listener is given in one turn.
 const ACCEPTS: u32 = 16;
+/// After so many turns the kernel is asked for news although there is enough to do: sockets that always have more would keep the others from being heard of.
+const UNASKED: u32 = 8;
 /// The waker's number among the sockets.
 const WAKER: u64 = u64::MAX;
 
@@ -55,6 +58,8 @@ pub(super) struct Epoll {
     done: VecDeque<Completion>,
     buffer: Vec<u8>,
     at_once: u32,
+    /// How many turns the kernel was not asked.
+    unasked: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -171,7 +176,9 @@ impl Source {
                 self.side(direction).ready = false;
                 return None;
             }
-            Ok(Outcome::Received(bytes)) if bytes.len() < BUFFER && !self.hung_up => {
+            Ok(Outcome::Received(bytes))
+                if bytes.len() < BUFFER && !self.hung_up && !operation.socket.is_unix() =>
+            {
                 self.inbound.ready = false;
             }
             _ => {}
@@ -228,6 +235,7 @@ impl Epoll {
             done: VecDeque::new(),
             buffer: Vec::with_capacity(BUFFER),
             at_once: AT_ONCE,
+            unasked: 0,
         })
     }
 
@@ -281,6 +289,7 @@ impl Epoll {
     }
 
     fn wait(&mut self, timeout: Option<Timespec>) {
+        self.unasked = 0;
         let mut events = [const { MaybeUninit::uninit() }; EVENTS];
         let events = match epoll::wait(&self.epoll, &mut events[..], timeout.as_ref()) {
             Ok((events, _)) => events,
@@ -400,7 +409,9 @@ impl Driver for Epoll {
     fn turn(&mut self, thorough: bool, most: usize, completions: &mut VecDeque<Completion>) {
         self.at_once = AT_ONCE;
         let most = most.min(TURN);
-        if thorough && self.operations > 0 && self.due.len() < most {
+        self.unasked += 1;
+        let enough = !thorough || self.due.len() >= most;
+        if self.operations > 0 && (!enough || self.unasked >= UNASKED) {
             self.wait(Some(Timespec::default()));
         }
         self.work(most);
@@ -435,5 +446,71 @@ impl Driver for Epoll {
             }
         }
         self.operations = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Handler;
+    use super::*;
+
+    struct Nobody;
+
+    impl Handler for Nobody {
+        fn complete(self: Arc<Self>, _completed: Completed) {}
+    }
+
+    fn receive(driver: &mut Epoll, end: OwnedFd) -> OperationId {
+        let id = OperationId::new();
+        let done = driver.begin(Operation {
+            id,
+            socket: Socket::unix(end),
+            action: Action::Receive,
+            handler: Arc::new(Nobody),
+        });
+        assert!(done.is_none());
+        id
+    }
+
+    fn pair() -> (OwnedFd, OwnedFd) {
+        let (family, flags) = (net::AddressFamily::UNIX, SocketFlags::NONBLOCK);
+        net::socketpair(family, net::SocketType::STREAM, flags, None).expect("a pair")
+    }
+
+    /// More of them than are served in a turn.
+    #[test]
+    fn those_with_always_more_to_read_do_not_keep_others_from_being_heard_of() {
+        let waker = Arc::new(Waker::new().expect("a waker"));
+        let mut driver = Epoll::new(waker).expect("a driver");
+        let busy: Vec<_> = (0..2 * TURN)
+            .map(|_| {
+                let (one, other) = pair();
+                receive(&mut driver, one);
+                other
+            })
+            .collect();
+        let (one, quiet) = pair();
+        let quiet_receive = receive(&mut driver, one);
+        let refill = |completions: &mut VecDeque<Completion>| {
+            completions.clear();
+            for peer in &busy {
+                // As much as there is room for.
+                while net::send(peer, &[0; BUFFER], SendFlags::NOSIGNAL).is_ok() {}
+            }
+        };
+        let mut completions = VecDeque::new();
+        for _ in 0..20 {
+            refill(&mut completions);
+            driver.turn(true, TURN, &mut completions);
+        }
+        net::send(&quiet, b"hello", SendFlags::NOSIGNAL).expect("sent");
+        let heard = (0..20).any(|_| {
+            refill(&mut completions);
+            driver.turn(true, TURN, &mut completions);
+            completions
+                .iter()
+                .any(|completion| completion.id == quiet_receive)
+        });
+        assert!(heard, "the kernel was not asked");
     }
 }

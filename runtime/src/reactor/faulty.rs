@@ -172,7 +172,11 @@ impl Driver for Faulty {
     }
 
     fn end(&mut self, completions: &mut VecDeque<Completion>) {
+        let mut collected = VecDeque::new();
+        self.inner.end(&mut collected);
+        for completion in collected {
+            self.hold(completion);
+        }
         completions.append(&mut self.held);
-        self.inner.end(completions);
     }
 }

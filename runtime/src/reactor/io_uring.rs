@@ -66,6 +66,8 @@ struct Entry {
     /// What the kernel is told of where there are several pieces to send.
     message: Option<Box<Message>>,
     cancelled: bool,
+    /// It was submitted as one that goes on.
+    multishot: bool,
     /// The kernel has cancelled it before.
     again: bool,
     /// How many there were.
@@ -200,9 +202,14 @@ impl IoUringDriver {
         let Some(entry) = self.operations.get_mut(&id) else {
             return;
         };
+        entry.multishot = match entry.operation.action {
+            Action::Accept => self.multishot_accept,
+            Action::Receive => self.multishot_receive && self.buffers.is_some(),
+            Action::Send(_) | Action::Connect(_) => false,
+        };
         let descriptor = Fd(entry.operation.socket.descriptor().as_raw_fd());
         let submission = match &entry.operation.action {
-            Action::Accept if self.multishot_accept => opcode::AcceptMulti::new(descriptor)
+            Action::Accept if entry.multishot => opcode::AcceptMulti::new(descriptor)
                 .flags(libc::SOCK_CLOEXEC)
                 .build(),
             Action::Accept => {
@@ -210,16 +217,14 @@ impl IoUringDriver {
                     .flags(libc::SOCK_CLOEXEC)
                     .build()
             }
-            Action::Receive => match &self.buffers {
-                Some(_) if self.multishot_receive => {
-                    opcode::RecvMulti::new(descriptor, buffers::GROUP).build()
-                }
-                _ => {
-                    entry.buffer.reserve_exact(OWN_BUFFER);
-                    let buffer = entry.buffer.as_mut_ptr();
-                    opcode::Recv::new(descriptor, buffer, OWN_BUFFER as u32).build()
-                }
-            },
+            Action::Receive if entry.multishot => {
+                opcode::RecvMulti::new(descriptor, buffers::GROUP).build()
+            }
+            Action::Receive => {
+                entry.buffer.reserve_exact(OWN_BUFFER);
+                let buffer = entry.buffer.as_mut_ptr();
+                opcode::Recv::new(descriptor, buffer, OWN_BUFFER as u32).build()
+            }
             Action::Send(Data::Several(pieces)) => {
                 let message = entry.message.insert(Message::new(pieces));
                 opcode::SendMsg::new(descriptor, &raw const message.header)
@@ -232,8 +237,8 @@ impl IoUringDriver {
                     .flags(libc::MSG_NOSIGNAL)
                     .build()
             }
-            // The socket goes on connecting.
-            Action::Connect(_) if entry.again => {
+            // The socket goes on connecting; a unix socket does not, and connects anew.
+            Action::Connect(_) if entry.again && !entry.operation.socket.is_unix() => {
                 opcode::PollAdd::new(descriptor, libc::POLLOUT as u32).build()
             }
             Action::Connect(address) => {
@@ -279,13 +284,12 @@ impl IoUringDriver {
                     entry.again = true;
                     return self.to_arm.push(id);
                 }
-                libc::EINVAL if receives && self.multishot_receive => {
+                libc::EINVAL if receives && entry.multishot => {
                     self.multishot_receive = false;
                     return self.to_arm.push(id);
                 }
                 libc::EINVAL
-                    if matches!(entry.operation.action, Action::Accept)
-                        && self.multishot_accept =>
+                    if matches!(entry.operation.action, Action::Accept) && entry.multishot =>
                 {
                     self.multishot_accept = false;
                     return self.to_arm.push(id);
@@ -294,7 +298,9 @@ impl IoUringDriver {
             }
         }
         let result = match &entry.operation.action {
-            Action::Connect(_) if entry.again && result >= 0 => {
+            Action::Connect(_)
+                if entry.again && result >= 0 && !entry.operation.socket.is_unix() =>
+            {
                 outcome_of_connect(&entry.operation)
             }
             _ => result,
@@ -422,6 +428,7 @@ impl Driver for IoUringDriver {
             buffer: Vec::new(),
             message: None,
             cancelled: false,
+            multishot: false,
             again: false,
             completions: 0,
         };

@@ -69,20 +69,34 @@ pub(crate) struct SocketId(u64);
 pub(crate) struct Socket {
     id: SocketId,
     descriptor: OwnedFd,
+    is_unix: bool,
 }
 
 impl Socket {
-    pub(crate) fn new(descriptor: OwnedFd) -> Arc<Self> {
+    pub(crate) fn tcp(descriptor: OwnedFd) -> Arc<Self> {
+        Self::new(descriptor, false)
+    }
+
+    pub(crate) fn unix(descriptor: OwnedFd) -> Arc<Self> {
+        Self::new(descriptor, true)
+    }
+
+    fn new(descriptor: OwnedFd, is_unix: bool) -> Arc<Self> {
         static IDS: AtomicU64 = AtomicU64::new(0);
         Arc::new(Self {
             // Relaxed: only uniqueness matters.
             id: SocketId(IDS.fetch_add(1, Ordering::Relaxed)),
             descriptor,
+            is_unix,
         })
     }
 
     pub(crate) fn id(&self) -> SocketId {
         self.id
+    }
+
+    fn is_unix(&self) -> bool {
+        self.is_unix
     }
 
     pub(crate) fn descriptor(&self) -> &OwnedFd {

@@ -31,7 +31,7 @@ const INCREMENTAL: u16 = 2;
 const PAGE: usize = 4096;
 
 pub(super) struct ProvidedBuffers {
-    /// As many as there are buffers; the kernel reads them.
+    /// As many as there are buffers; the kernel reads them, and notes in them how far it has come.
     entries: NonNull<BufRingEntry>,
     /// The buffers, one behind the other; the kernel writes into those that are its own.
     memory: NonNull<u8>,
