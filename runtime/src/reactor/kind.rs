@@ -1,7 +1,8 @@
 //! Which driver: what was asked for, and what the kernel allows.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::faulty::Faulty;
 use super::{Driver, Waker, epoll};
@@ -62,6 +63,9 @@ pub struct ReactorUnavailable {
     reason: String,
 }
 
+const KINDS: [ReactorKind; 2] = [ReactorKind::IoUring, ReactorKind::Epoll];
+const NONE: usize = usize::MAX;
+
 /// A driver, and what ends its sleep.
 type Made = (Box<dyn Driver>, Arc<Waker>);
 
@@ -70,7 +74,8 @@ pub(crate) struct Choice {
     asked: Option<ReactorKind>,
     /// The seed of faults, if there shall be some.
     faults: Option<u64>,
-    made: OnceLock<ReactorKind>,
+    /// `NONE`, or which kind: by its place in `KINDS`.
+    made: AtomicUsize,
 }
 
 impl Choice {
@@ -90,13 +95,14 @@ impl Choice {
         Ok(Self {
             asked,
             faults,
-            made: OnceLock::new(),
+            made: AtomicUsize::new(NONE),
         })
     }
 
     /// What the first driver was, if there is one.
     pub(crate) fn made(&self) -> Option<ReactorKind> {
-        self.made.get().copied()
+        // Relaxed: a number, beside which nothing is published.
+        KINDS.get(self.made.load(Ordering::Relaxed)).copied()
     }
 
     /// Makes a driver, as those before it.
@@ -130,7 +136,12 @@ impl Choice {
     }
 
     fn note(&self, kind: ReactorKind, why: &str) {
-        if self.made.set(kind).is_ok() {
+        let place = KINDS.iter().position(|&one| one == kind).unwrap_or(NONE);
+        // Relaxed: as in `made`.
+        let first = self
+            .made
+            .compare_exchange(NONE, place, Ordering::Relaxed, Ordering::Relaxed);
+        if first.is_ok() {
             if why.is_empty() {
                 tracing::info!(reactor = %kind, "I/O is done with {kind}");
             } else {
