@@ -22,7 +22,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Instant;
 
 use libprocess_semaphore::{FutexParker, Parked, Parker};
@@ -140,7 +140,8 @@ pub(crate) struct Port {
     looks: AtomicU32,
     /// Whether there is anything to look at: a driver, requests, or completions.
     active: AtomicBool,
-    waker: OnceLock<Arc<Waker>>,
+    /// Held for a moment: it is set once.
+    waker: Mutex<Option<Arc<Waker>>>,
     driver: Mutex<Option<Box<dyn Driver>>>,
     inbox: Mutex<Inbox>,
     /// Whether the inbox has anything in it: changed under its lock.
@@ -157,7 +158,7 @@ impl Port {
             ended_by_kernel: AtomicBool::new(false),
             looks: AtomicU32::new(0),
             active: AtomicBool::new(false),
-            waker: OnceLock::new(),
+            waker: Mutex::new(None),
             driver: Mutex::new(None),
             inbox: Mutex::default(),
             has_mail: AtomicBool::new(false),
@@ -324,7 +325,7 @@ impl Port {
     ) -> io::Result<&'a mut Box<dyn Driver>> {
         if driver.is_none() {
             let (made, waker) = self.choice.driver()?;
-            let _first = self.waker.set(waker);
+            *lock_std(&self.waker) = Some(waker);
             *driver = Some(made);
         }
         driver.as_mut().ok_or_else(|| io::Error::other("no driver"))
@@ -424,7 +425,8 @@ impl Parker for Port {
         match self.word.swap(NOTIFIED, Ordering::AcqRel) {
             IN_FUTEX => self.futex.unpark(),
             IN_DRIVER => {
-                if let Some(waker) = self.waker.get() {
+                let waker = lock_std(&self.waker).clone();
+                if let Some(waker) = waker {
                     waker.wake();
                 }
             }
