@@ -4,6 +4,8 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::TcpStream as StdStream;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::sockets::{LONG, any, on_each, runtime};
@@ -383,28 +385,13 @@ fn busy_workers_do_not_keep_their_connections_waiting() {
 /// Each operation is given up at another moment: before it has begun, while it is under way, or when it is done.
 #[test]
 fn what_is_given_up_at_any_moment_loses_nothing() {
-    async fn after<T: Clone + Sync>(moment: usize, future: Future<T>) -> Option<T> {
+    async fn after<T>(moment: usize, future: Future<T>) -> Option<T> {
         for _ in 0..moment {
             yield_now().await;
         }
         future.discard();
         match future.await {
             Ok(value) => Some(value),
-            Err(error) => {
-                assert_eq!(error, FutureError::Discarded);
-                None
-            }
-        }
-    }
-
-    /// As `after`, of a connection, which cannot be cloned.
-    async fn connection_after(moment: usize, future: Future<TcpStream>) -> Option<TcpStream> {
-        for _ in 0..moment {
-            yield_now().await;
-        }
-        future.discard();
-        match future.await {
-            Ok(stream) => Some(stream),
             Err(error) => {
                 assert_eq!(error, FutureError::Discarded);
                 None
@@ -419,11 +406,11 @@ fn what_is_given_up_at_any_moment_loses_nothing() {
         for moment in 0..24 {
             let connecting =
                 TcpStream::connect(nobody_accepts.local_address().expect("an address"));
-            drop(connection_after(moment, connecting).await);
+            drop(after(moment, connecting).await);
 
             let accepting = listener.accept();
             let connecting = TcpStream::connect(address);
-            let server = match connection_after(moment, accepting).await {
+            let server = match after(moment, accepting).await {
                 Some(server) => server,
                 None => listener.accept().await.expect("it was not lost"),
             };
@@ -461,13 +448,17 @@ fn several_pieces_are_one_stream() {
     });
 }
 
+/// Where no test has made a socket yet.
+fn new_path() -> PathBuf {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("libprocess-net-{}-{number}", std::process::id()))
+}
+
 #[test]
 fn unix_sockets_are_streams_too() {
     on_each(|| async {
-        static NUMBER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-        let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let name = format!("libprocess-net-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
+        let path = new_path();
         let listener = UnixListener::bind(&path).expect("a listener");
         let connecting: Vec<_> = (0..8).map(|_| UnixStream::connect(&path)).collect();
         for connecting in connecting {
@@ -501,10 +492,7 @@ fn unix_sockets_are_streams_too() {
 #[test]
 fn who_finds_a_full_backlog_waits() {
     on_each(|| async {
-        static NUMBER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-        let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let name = format!("libprocess-full-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
+        let path = new_path();
         let listener = std::os::unix::net::UnixListener::bind(&path).expect("a listener");
         rustix::net::listen(&listener, 1).expect("a small backlog");
         let connecting: Vec<_> = (0..6).map(|_| UnixStream::connect(&path)).collect();

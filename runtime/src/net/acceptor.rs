@@ -152,16 +152,11 @@ impl<S: Accepted> Shared<S> {
     fn rest(self: &Arc<Self>, error: &io::Error) {
         tracing::warn!(%error, "no connection can be accepted for now");
         let shared = Arc::downgrade(self);
-        self.home
-            .clock()
-            .sleep(REST)
-            .on_any(move |_| {
-                if let Some(shared) = shared.upgrade() {
-                    shared.begin_again();
-                }
-            })
-            .clone()
-            .detach();
+        self.home.later(REST, move || {
+            if let Some(shared) = shared.upgrade() {
+                shared.begin_again();
+            }
+        });
     }
 }
 

@@ -59,7 +59,16 @@ struct Received {
 }
 
 /// Who is to be told what, once the lock is let go.
-type Told = VecDeque<(Promise<Bytes>, Result<Bytes, Arc<str>>)>;
+type Told<T> = Vec<(Promise<T>, Result<T, Arc<str>>)>;
+
+fn tell<T>(told: Told<T>) {
+    for (promise, outcome) in told {
+        match outcome {
+            Ok(value) => promise.set(value),
+            Err(reason) => promise.fail(reason),
+        };
+    }
+}
 
 struct Outbound {
     /// While there is anything in it, a send of the first ones is under way.
@@ -77,18 +86,6 @@ enum Outgoing {
     /// Whoever sends several has a promise with the last one.
     Data(Bytes, Option<Promise<()>>),
     Shutdown(Promise<()>),
-}
-
-/// Which sends have ended and how, to be told once the lock is let go.
-type Ended = Vec<(Promise<()>, Result<(), Arc<str>>)>;
-
-fn tell(ended: Ended) {
-    for (promise, outcome) in ended {
-        match outcome {
-            Ok(()) => promise.set(()),
-            Err(reason) => promise.fail(reason),
-        };
-    }
 }
 
 /// A new connection to an address, whose text is for errors.
@@ -186,23 +183,23 @@ impl Connection {
     /// The backlog of a unix socket is full, and the kernel does not tell when it is no more.
     fn connect_later(self: &Arc<Self>) {
         let shared = Arc::downgrade(self);
-        let again = move || {
-            let shared = shared.upgrade()?;
-            let address = {
-                let outbound = lock_std(&shared.outbound);
-                outbound.connecting.as_ref()?.address.clone()
-            };
-            shared.begin(shared.home.place(), Action::Connect(Box::new(address)));
-            Some(())
+        self.home.later(AGAIN, move || {
+            if let Some(shared) = shared.upgrade() {
+                shared.connect_again();
+            }
+        });
+    }
+
+    /// Unless it was given up.
+    fn connect_again(self: &Arc<Self>) {
+        let address = {
+            let outbound = lock_std(&self.outbound);
+            let connecting = outbound.connecting.as_ref();
+            connecting.map(|connecting| connecting.address.clone())
         };
-        let slept = self.home.clock().sleep(AGAIN);
-        slept
-            .on_any(move |_| {
-                // Nothing, if it was given up.
-                let _begun = again();
-            })
-            .clone()
-            .detach();
+        if let Some(address) = address {
+            self.begin(self.home.place(), Action::Connect(Box::new(address)));
+        }
     }
 
     fn take_connecting(&self) -> Option<Connecting> {
@@ -248,7 +245,7 @@ impl Connection {
     }
 
     fn received(self: &Arc<Self>, received: Received) {
-        let mut told = VecDeque::new();
+        let mut told = Told::new();
         let mut cancel = None;
         let begin = {
             let mut inbound = lock_std(&self.inbound);
@@ -264,12 +261,7 @@ impl Connection {
         if let Some(begun) = cancel {
             self.home.cancel(begun, &self.socket);
         }
-        for (promise, outcome) in told {
-            match outcome {
-                Ok(bytes) => promise.set(bytes),
-                Err(reason) => promise.fail(reason),
-            };
-        }
+        tell(told);
         if let Some(place) = begin {
             self.begin_receive(place);
         }
@@ -278,7 +270,7 @@ impl Connection {
     /// Ready when all of it is with the kernel, and all before it. The pieces are there: nothing of a caller's runs while they are put in.
     pub(super) fn send(self: &Arc<Self>, pieces: impl IntoIterator<Item = Bytes>) -> Future<()> {
         let pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
-        let mut ended = Ended::new();
+        let mut ended = Told::new();
         let mut outbound = lock_std(&self.outbound);
         if let Some(reason) = &outbound.failed {
             return Future::failed(Arc::clone(reason));
@@ -308,7 +300,7 @@ impl Connection {
 
     pub(super) fn shutdown(self: &Arc<Self>) -> Future<()> {
         let (promise, done) = Promise::pair();
-        let mut ended = Ended::new();
+        let mut ended = Told::new();
         let mut outbound = lock_std(&self.outbound);
         if let Some(reason) = &outbound.failed {
             return Future::failed(Arc::clone(reason));
@@ -323,7 +315,7 @@ impl Connection {
     }
 
     /// Goes on, as nothing is under way, until a send is, or the queue is empty.
-    fn advance(self: &Arc<Self>, outbound: &mut Outbound, ended: &mut Ended) {
+    fn advance(self: &Arc<Self>, outbound: &mut Outbound, ended: &mut Told<()>) {
         loop {
             match outbound.queue.front() {
                 None => return,
@@ -339,24 +331,21 @@ impl Connection {
                 }
                 Some(Outgoing::Shutdown(_)) => {
                     let shut = rustix::net::shutdown(self.socket.descriptor(), Shutdown::Write);
-                    match shut {
+                    let reason = match shut {
                         Ok(()) => {
                             outbound.ended(ended);
-                            let reason = Arc::from("send: this side was shut down");
-                            outbound.fail(&reason, ended);
+                            Arc::from("send: this side was shut down")
                         }
-                        Err(error) => {
-                            let reason = Arc::from(failure("shutdown", &error.into()));
-                            outbound.fail(&reason, ended);
-                        }
-                    }
+                        Err(error) => Arc::from(failure("shutdown", &error.into())),
+                    };
+                    outbound.fail(&reason, ended);
                 }
             }
         }
     }
 
     fn sent(self: &Arc<Self>, result: io::Result<Outcome>) {
-        let mut ended = Ended::new();
+        let mut ended = Told::new();
         let mut outbound = lock_std(&self.outbound);
         outbound.sent(result, &mut ended);
         self.advance(&mut outbound, &mut ended);
@@ -382,7 +371,7 @@ impl Outbound {
         }
     }
 
-    fn sent(&mut self, result: io::Result<Outcome>, ended: &mut Ended) {
+    fn sent(&mut self, result: io::Result<Outcome>, ended: &mut Told<()>) {
         let mut sent = match result {
             Ok(Outcome::Sent(sent)) => sent,
             Ok(_) => 0,
@@ -404,7 +393,7 @@ impl Outbound {
     }
 
     /// The first one has.
-    fn ended(&mut self, ended: &mut Ended) {
+    fn ended(&mut self, ended: &mut Told<()>) {
         if let Some(Outgoing::Data(_, Some(promise)) | Outgoing::Shutdown(promise)) =
             self.queue.pop_front()
         {
@@ -413,7 +402,7 @@ impl Outbound {
     }
 
     /// All of them, and those to come.
-    fn fail(&mut self, reason: &Arc<str>, ended: &mut Ended) {
+    fn fail(&mut self, reason: &Arc<str>, ended: &mut Told<()>) {
         self.failed = Some(Arc::clone(reason));
         for outgoing in std::mem::take(&mut self.queue) {
             if let Outgoing::Data(_, Some(promise)) | Outgoing::Shutdown(promise) = outgoing {
@@ -458,12 +447,12 @@ impl Inbound {
         Some(self.early.swap_remove(index))
     }
 
-    fn take_in(&mut self, result: io::Result<Bytes>, told: &mut Told) {
+    fn take_in(&mut self, result: io::Result<Bytes>, told: &mut Told<Bytes>) {
         match result {
             Ok(bytes) if bytes.is_empty() => self.end(None, told),
             Ok(bytes) => {
                 if let Some(promise) = self.waiting.pop() {
-                    told.push_back((promise, Ok(bytes)));
+                    told.push((promise, Ok(bytes)));
                 } else if self.ended.is_none() {
                     self.bytes += bytes.len();
                     self.kept.push_back(bytes);
@@ -474,11 +463,11 @@ impl Inbound {
         }
     }
 
-    fn end(&mut self, reason: Option<Arc<str>>, told: &mut Told) {
+    fn end(&mut self, reason: Option<Arc<str>>, told: &mut Told<Bytes>) {
         self.ended.get_or_insert(reason.clone());
         for promise in self.waiting.take_all() {
             let outcome = reason.clone().map_or_else(|| Ok(Bytes::new()), Err);
-            told.push_back((promise, outcome));
+            told.push((promise, outcome));
         }
     }
 }

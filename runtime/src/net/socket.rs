@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType};
 
@@ -49,8 +50,10 @@ impl Home {
         self.scheduler.workers()
     }
 
-    pub(super) fn clock(&self) -> &crate::Clock {
-        &self.clock
+    /// Calls `f` after this time, by the runtime's clock.
+    pub(super) fn later(&self, time: Duration, f: impl FnOnce() + Send + 'static) {
+        let slept = self.clock.sleep(time);
+        slept.on_any(move |_| f()).clone().detach();
     }
 
     /// Where the next operation of the calling thread goes. To be handed to `begin`.

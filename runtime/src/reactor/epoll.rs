@@ -166,22 +166,21 @@ impl Source {
                 result => break result,
             }
         };
-        match &result {
-            Err(Errno::INPROGRESS | Errno::ALREADY) => {
-                self.side(direction).ready = false;
-                return None;
-            }
-            // A unix socket that finds no place to connect to hears no more of it.
-            Err(Errno::AGAIN) if !matches!(operation.action, Action::Connect(_)) => {
-                self.side(direction).ready = false;
-                return None;
-            }
-            Ok(Outcome::Received(bytes))
-                if bytes.len() < BUFFER && !self.hung_up && !operation.socket.is_unix() =>
-            {
-                self.inbound.ready = false;
-            }
-            _ => {}
+        let waits = match operation.action {
+            // Of `EAGAIN`, which is for a unix socket without a place to connect to, it would hear no more.
+            Action::Connect(_) => matches!(result, Err(Errno::INPROGRESS | Errno::ALREADY)),
+            _ => matches!(result, Err(Errno::AGAIN)),
+        };
+        if waits {
+            self.side(direction).ready = false;
+            return None;
+        }
+        if let Ok(Outcome::Received(bytes)) = &result
+            && bytes.len() < BUFFER
+            && !self.hung_up
+            && !operation.socket.is_unix()
+        {
+            self.inbound.ready = false;
         }
         Some(result)
     }
@@ -239,7 +238,7 @@ impl Epoll {
         })
     }
 
-    fn register(&mut self, operation: &Operation) -> io::Result<&mut Source> {
+    fn register(&mut self, operation: &Operation) -> io::Result<()> {
         let socket = &operation.socket;
         if !self.sources.contains_key(&socket.id()) {
             // The other calls are told by a flag not to wait.
@@ -253,9 +252,9 @@ impl Epoll {
             let data = epoll::EventData::new_u64(socket.id().0);
             epoll::add(&self.epoll, socket.descriptor(), data, flags)?;
             self.sweep();
+            self.sources.insert(socket.id(), Source::new(socket));
         }
-        let source = self.sources.entry(socket.id());
-        Ok(source.or_insert_with(|| Source::new(socket)))
+        Ok(())
     }
 
     /// Forgets sockets that were closed, once they may be half of all.
@@ -363,30 +362,27 @@ impl Driver for Epoll {
             Action::Connect(_) => true,
             Action::Accept | Action::Receive => false,
         };
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let result = match self.register(&operation) {
-            Err(error) => Some(Err(error)),
-            Ok(source) if at_once && source.outbound.ready => source
-                .attempt(&operation, &mut buffer)
-                .map(|result| result.map_err(io::Error::from)),
-            Ok(_) => None,
-        };
-        self.buffer = buffer;
-        if let Some(result) = result {
-            self.at_once = self.at_once.saturating_sub(1);
-            return Some(Completed::only(&operation.action, result));
+        if let Err(error) = self.register(&operation) {
+            return Some(Completed::only(&operation.action, Err(error)));
         }
         let (id, direction) = (operation.socket.id(), Direction::of(&operation.action));
-        if let Some(source) = self.sources.get_mut(&id) {
-            let side = source.side(direction);
-            debug_assert!(side.operation.is_none(), "one at a time");
-            side.operation = Some(operation);
-            side.completions = 0;
-            if side.wants_turn() {
-                self.due.push_back((id, direction));
-            }
-            self.operations += 1;
+        let source = self.sources.get_mut(&id)?;
+        if at_once
+            && source.outbound.ready
+            && let Some(result) = source.attempt(&operation, &mut self.buffer)
+        {
+            self.at_once = self.at_once.saturating_sub(1);
+            let result = result.map_err(io::Error::from);
+            return Some(Completed::only(&operation.action, result));
         }
+        let side = source.side(direction);
+        debug_assert!(side.operation.is_none(), "one at a time");
+        side.operation = Some(operation);
+        side.completions = 0;
+        if side.wants_turn() {
+            self.due.push_back((id, direction));
+        }
+        self.operations += 1;
         None
     }
 

@@ -68,8 +68,8 @@ struct Entry {
     cancelled: bool,
     /// It was submitted as one that goes on.
     multishot: bool,
-    /// The kernel has cancelled it before.
-    again: bool,
+    /// A connect that the kernel has cancelled, and whose socket goes on connecting.
+    goes_on_connecting: bool,
     /// How many there were.
     completions: u32,
 }
@@ -237,8 +237,7 @@ impl IoUringDriver {
                     .flags(libc::MSG_NOSIGNAL)
                     .build()
             }
-            // The socket goes on connecting; a unix socket does not, and connects anew.
-            Action::Connect(_) if entry.again && !entry.operation.socket.is_unix() => {
+            Action::Connect(_) if entry.goes_on_connecting => {
                 opcode::PollAdd::new(descriptor, libc::POLLOUT as u32).build()
             }
             Action::Connect(address) => {
@@ -281,7 +280,9 @@ impl IoUringDriver {
                 libc::ENOBUFS if receives => return self.to_arm.push(id),
                 // A thread has ended.
                 libc::ECANCELED | libc::EINTR => {
-                    entry.again = true;
+                    // A unix socket does not, and connects anew.
+                    entry.goes_on_connecting = matches!(entry.operation.action, Action::Connect(_))
+                        && !entry.operation.socket.is_unix();
                     return self.to_arm.push(id);
                 }
                 libc::EINVAL if receives && entry.multishot => {
@@ -298,9 +299,7 @@ impl IoUringDriver {
             }
         }
         let result = match &entry.operation.action {
-            Action::Connect(_)
-                if entry.again && result >= 0 && !entry.operation.socket.is_unix() =>
-            {
+            Action::Connect(_) if entry.goes_on_connecting && result >= 0 => {
                 outcome_of_connect(&entry.operation)
             }
             _ => result,
@@ -429,7 +428,7 @@ impl Driver for IoUringDriver {
             message: None,
             cancelled: false,
             multishot: false,
-            again: false,
+            goes_on_connecting: false,
             completions: 0,
         };
         self.operations.insert(id, entry);

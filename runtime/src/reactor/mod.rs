@@ -218,15 +218,10 @@ pub(crate) struct Completion {
 impl Completion {
     /// The only one of its operation.
     fn only(operation: Operation, result: io::Result<Outcome>) -> Self {
-        let completed = Completed::only(&operation.action, result);
-        Self::of(operation, completed)
-    }
-
-    fn of(operation: Operation, completed: Completed) -> Self {
         Self {
             id: operation.id,
+            completed: Completed::only(&operation.action, result),
             handler: operation.handler,
-            completed,
         }
     }
 

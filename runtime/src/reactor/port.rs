@@ -179,7 +179,8 @@ impl Port {
             return;
         }
         if let Some(mut driver) = self.try_driver() {
-            self.take_mail(&mut driver, completions);
+            self.take_requests(&mut driver);
+            self.take_late(completions);
             if let Some(driver) = driver.as_mut() {
                 driver.turn(thorough, most, completions);
             }
@@ -231,77 +232,74 @@ impl Port {
             self.active.store(true, Ordering::Relaxed);
         }
         if own && let Some(mut driver) = self.try_driver() {
-            if self.has_mail() {
-                let mut late = VecDeque::new();
-                self.take_mail(&mut driver, &mut late);
-                self.keep(&mut late);
-            }
+            self.take_requests(&mut driver);
             return self.apply(&mut driver, request);
         }
-        let mut inbox = lock_std(&self.inbox);
-        if inbox.closed {
-            return match request {
-                Request::Begin(operation) => {
-                    let error = io::Error::other("the runtime has ended");
-                    Some(Completed::only(&operation.action, Err(error)))
-                }
-                Request::Cancel(..) => None,
-            };
+        let refused = self.change_mail(|inbox| {
+            if inbox.closed {
+                return Some(request);
+            }
+            inbox.requests.push(request);
+            None
+        });
+        let Some(refused) = refused else {
+            self.interrupt();
+            return None;
+        };
+        match refused {
+            Request::Begin(operation) => {
+                let error = io::Error::other("the runtime has ended");
+                Some(Completed::only(&operation.action, Err(error)))
+            }
+            Request::Cancel(..) => None,
         }
-        inbox.requests.push(request);
-        // Relaxed: see `has_mail`.
-        self.has_mail.store(true, Ordering::Relaxed);
-        drop(inbox);
-        self.interrupt();
-        None
     }
 
     /// What was collected and cannot be delivered by who collected it: the next one that looks delivers it.
     pub(crate) fn put_back(&self, completions: &mut VecDeque<Completion>) {
         if !completions.is_empty() {
-            self.keep(completions);
+            self.change_mail(|inbox| inbox.late.append(completions));
             // Who looks after another's port may have had no I/O of its own until now.
             self.active.store(true, Ordering::Relaxed);
             self.interrupt();
         }
     }
 
-    fn keep(&self, completions: &mut VecDeque<Completion>) {
-        if !completions.is_empty() {
-            let mut inbox = lock_std(&self.inbox);
-            inbox.late.append(completions);
-            // Relaxed: see `has_mail`.
-            self.has_mail.store(true, Ordering::Relaxed);
-        }
-    }
-
-    fn take_mail(
-        &self,
-        driver: &mut Option<Box<dyn Driver>>,
-        completions: &mut VecDeque<Completion>,
-    ) {
+    /// What is done at once is late: whoever asked for it has gone.
+    fn take_requests(&self, driver: &mut Option<Box<dyn Driver>>) {
         if !self.has_mail() {
             return;
         }
-        let requests = {
-            let mut inbox = lock_std(&self.inbox);
-            completions.append(&mut inbox.late);
-            // Relaxed: see `has_mail`.
-            self.has_mail.store(false, Ordering::Relaxed);
-            std::mem::take(&mut inbox.requests)
-        };
+        let requests = self.change_mail(|inbox| std::mem::take(&mut inbox.requests));
         for request in requests {
             let who = request.who();
-            let completed = self.apply(driver, request);
-            completions.extend(completed.and_then(|completed| {
-                let (id, handler) = who?;
-                Some(Completion {
-                    id,
-                    handler,
-                    completed,
-                })
-            }));
+            if let Some(completed) = self.apply(driver, request)
+                && let Some((id, handler)) = who
+            {
+                self.change_mail(|inbox| {
+                    inbox.late.push_back(Completion {
+                        id,
+                        handler,
+                        completed,
+                    });
+                });
+            }
         }
+    }
+
+    fn take_late(&self, completions: &mut VecDeque<Completion>) {
+        if self.has_mail() {
+            self.change_mail(|inbox| completions.append(&mut inbox.late));
+        }
+    }
+
+    fn change_mail<R>(&self, change: impl FnOnce(&mut Inbox) -> R) -> R {
+        let mut inbox = lock_std(&self.inbox);
+        let result = change(&mut inbox);
+        let has_mail = !inbox.requests.is_empty() || !inbox.late.is_empty();
+        // Relaxed: see `has_mail`.
+        self.has_mail.store(has_mail, Ordering::Relaxed);
+        result
     }
 
     fn apply(&self, driver: &mut Option<Box<dyn Driver>>, request: Request) -> Option<Completed> {
@@ -342,7 +340,8 @@ impl Port {
         let mut completions = VecDeque::new();
         let mut driver = lock_std(&self.driver);
         lock_std(&self.inbox).closed = true;
-        self.take_mail(&mut driver, &mut completions);
+        self.take_requests(&mut driver);
+        self.take_late(&mut completions);
         if let Some(mut driver) = driver.take() {
             driver.end(&mut completions);
         }
@@ -365,11 +364,8 @@ impl Port {
         }
         let mut driver = lock_std(&self.driver);
         // Before the word is changed: whoever comes later interrupts.
-        let mut late = VecDeque::new();
-        self.take_mail(&mut driver, &mut late);
-        let has_late = !late.is_empty();
-        self.keep(&mut late);
-        if has_late || driver.as_ref().is_some_and(|driver| driver.is_ready()) {
+        self.take_requests(&mut driver);
+        if self.has_mail() || driver.as_ref().is_some_and(|driver| driver.is_ready()) {
             return Some(Parked::Interrupted);
         }
         let driver = driver.as_mut().filter(|driver| !driver.is_idle())?;
@@ -425,8 +421,7 @@ impl Parker for Port {
         match self.word.swap(NOTIFIED, Ordering::AcqRel) {
             IN_FUTEX => self.futex.unpark(),
             IN_DRIVER => {
-                let waker = lock_std(&self.waker).clone();
-                if let Some(waker) = waker {
+                if let Some(waker) = &*lock_std(&self.waker) {
                     waker.wake();
                 }
             }
