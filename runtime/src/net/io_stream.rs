@@ -78,6 +78,8 @@ byte_stream!(UnixStream);
 /// A write is done when its bytes wait to go out, up to 64 KiB of them; the next write or flush waits until the kernel has them, and is told if it did not take them. What comes is copied
 /// once more than with [`TcpStream::receive`]. Who drops a read or a write half way loses nothing of what came or was to go.
 ///
+/// A peer may have all of an answer, and close, before this side is told that it went out. hyper's server takes that for the end of half an answer, unless it is told `half_close(true)`.
+///
 /// # Errors
 ///
 /// Those of the operating system keep their kind; a runtime that has ended is [`ErrorKind::BrokenPipe`](std::io::ErrorKind::BrokenPipe).
