@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::clock::Clock;
 use crate::future::{Future, ValueOrFuture};
+use crate::http::{Request, Responder, Response};
 use crate::process::{
     self, Context, HttpEvent, HttpExchange, Method, Pid, Process, ProcessHandle, Recipient,
     SpawnError, SpawnOptions, Upid, WaitStatus, send,
@@ -193,22 +194,26 @@ pub fn post(to: impl Recipient, name: impl Into<Cow<'static, str>>, body: impl I
 
 /// Has a process serve an HTTP request, and gives a future of its response. The future is abandoned, or fails, where a dispatch's would.
 ///
+/// The path of the request is the route: the process's id is not in it.
+///
 /// ```
+/// use libprocess::http::Body;
 /// use libprocess::{Process, request, spawn_owned};
 ///
 /// struct Idle;
 /// impl Process for Idle {}
 ///
 /// let idle = spawn_owned(Idle);
-/// let response = request(idle.pid(), http::Request::new("".into())).get()?;
+/// let response = request(idle.pid(), http::Request::new(Body::empty())).get()?;
 /// assert_eq!(response.status(), 404);
 /// # Ok::<(), libprocess::FutureError>(())
 /// ```
-pub fn request(to: impl Recipient, request: http::Request<Bytes>) -> Future<http::Response<Bytes>> {
-    let response = crate::Promise::new();
-    let future = response.future();
+pub fn request(to: impl Recipient, request: impl Into<Request>) -> Future<Response> {
+    let (promise, future) = crate::Promise::pair();
     if let Some(pid) = send::resolve(&to.to_upid()) {
-        send::deliver(pid, HttpEvent::allocate(HttpExchange { request, response }));
+        let response = Responder::of_promise(promise);
+        let exchange = HttpExchange::new(request.into(), response, 0);
+        send::deliver(pid, HttpEvent::allocate(exchange));
     }
     future
 }

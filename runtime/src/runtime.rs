@@ -2,6 +2,8 @@
 
 mod builder;
 mod environment;
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+mod listen;
 
 use std::borrow::Cow;
 use std::panic::Location;
@@ -46,6 +48,9 @@ pub use builder::{BuildError, RuntimeBuilder};
 /// ```
 pub struct Runtime {
     manager: Arc<ProcessManager>,
+    /// Who serves the processes over HTTP.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    server: Option<crate::http::Server>,
 }
 
 static DEFAULT: OnceLock<Runtime> = OnceLock::new();
@@ -277,8 +282,8 @@ impl Runtime {
     pub fn request(
         &self,
         to: impl Recipient,
-        request: http::Request<Bytes>,
-    ) -> Future<http::Response<Bytes>> {
+        request: impl Into<crate::http::Request>,
+    ) -> Future<crate::http::Response> {
         crate::request(self.resolve(&to).unwrap_or_default(), request)
     }
 
@@ -334,6 +339,21 @@ impl Runtime {
     }
 }
 
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+impl Runtime {
+    /// Where the runtime's processes are reached, if it [listens](RuntimeBuilder::listen).
+    ///
+    /// ```
+    /// let runtime = libprocess::Runtime::builder().build()?;
+    /// println!("{:?}", runtime.address());
+    /// # Ok::<(), libprocess::BuildError>(())
+    /// ```
+    pub fn address(&self) -> Option<std::net::SocketAddr> {
+        let address = self.manager.address();
+        (address.port() != 0).then_some(address)
+    }
+}
+
 pub(crate) fn owned<P: Process>(manager: &ProcessManager, process: P) -> ProcessHandle<P> {
     let owner = crate::process::new_owner();
     let pid = spawn_or_nobody(manager, process, Some(Arc::clone(&owner)));
@@ -368,6 +388,8 @@ impl std::fmt::Debug for Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+        drop(self.server.take());
         let own_thread = current_manager(|manager| {
             manager.is_some_and(|manager| std::ptr::eq(manager, &*self.manager))
         });

@@ -126,6 +126,18 @@ where
     }
 }
 
+struct Finally<F>(F);
+
+impl<T, F> Continuation<T, ()> for Finally<F>
+where
+    F: FnOnce(Result<T, Error>) + Send + 'static,
+{
+    fn run(self, upstream: Upstream<'_, T>) -> Step<()> {
+        (self.0)(upstream.take());
+        Step::Done(Outcome::Ready(()))
+    }
+}
+
 struct Undiscardable;
 
 impl<T> Continuation<T, T> for Undiscardable {
@@ -208,6 +220,11 @@ impl<T: Send + 'static> Future<T> {
         K: 'static,
     {
         link(self, Repair(f, PhantomData))
+    }
+
+    /// Hands the value, or why there is none, to `f`. The future that this gives passes a discard request on.
+    pub(crate) fn finally(self, f: impl FnOnce(Result<T, Error>) + Send + 'static) -> Future<()> {
+        link(self, Finally(f))
     }
 
     /// A future that ends as this one does, and keeps discard requests from it.

@@ -1,13 +1,16 @@
 use std::borrow::Cow;
 use std::ptr::NonNull;
 
+use ::http::StatusCode;
 use bytes::Bytes;
 
-use super::event::{EventBox, EventKind, ExitedEvent, Message, MessageEvent};
+use super::event::{EventBox, EventKind, ExitedEvent, HttpEvent, Message, MessageEvent};
 use super::handlers::Action;
 use super::resume::Extra;
 use super::slot::Slot;
 use super::{Pid, Process, RawPid, Recipient, TrySendError, Upid, exits, send, statistics};
+use crate::future::ValueOrFuture;
+use crate::http::{Request, Response, text};
 use crate::scheduler::Worker;
 
 /// What a process can do while it is being served: lent to every handler.
@@ -122,7 +125,98 @@ impl<P: Process> Context<P> {
     where
         F: Fn(&mut P, MessageEvent, &mut Context<P>) + Send + 'static,
     {
-        self.extra().handlers.install(name.into(), handler);
+        self.extra()
+            .handlers
+            .install(name.into(), Cow::Borrowed(""), handler);
+    }
+
+    /// Has HTTP requests for `/<process id><path>` served by `handler`, and for what is below that, unless another route is longer: a request for `/adder/add/one` is
+    /// served by the route `/add/one` if there is one, else by `/add`. The route `/` is for the process's id alone. A handler that was there is replaced.
+    ///
+    /// `help` says to people what is there, and is shown under `/help`.
+    ///
+    /// The handler gives a response or a future of one. It runs as an event of the process; while the future is pending other events are served. The answers to the
+    /// requests of a connection go out in the order of the requests.
+    ///
+    /// A function, or a closure that captures nothing, under a path and with a help that are known at compile time, costs no memory per process.
+    ///
+    /// # Panics
+    ///
+    /// If the path does not begin with `/`.
+    ///
+    /// ```
+    /// use libprocess::http::{Body, Request, Response, ok};
+    /// use libprocess::{Context, Process, request, spawn_owned};
+    ///
+    /// #[derive(Default)]
+    /// struct Counter { count: u64 }
+    /// impl Process for Counter {
+    ///     fn initialize(&mut self, cx: &mut Context<Self>) {
+    ///         cx.route("/next", "Counts, and tells how far.", Self::next);
+    ///     }
+    /// }
+    /// impl Counter {
+    ///     fn next(&mut self, _request: &Request, _cx: &mut Context<Self>) -> Response {
+    ///         self.count += 1;
+    ///         ok(self.count.to_string())
+    ///     }
+    /// }
+    ///
+    /// let counter = spawn_owned(Counter::default());
+    /// let asked = http::Request::get("/next").body(Body::empty())?;
+    /// assert_eq!(request(counter.pid(), asked).get()?.body(), "1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn route<F, R, K>(
+        &mut self,
+        path: impl Into<Cow<'static, str>>,
+        help: impl Into<Cow<'static, str>>,
+        handler: F,
+    ) where
+        F: Fn(&mut P, &Request, &mut Context<P>) -> R + Send + 'static,
+        R: ValueOrFuture<Response, K> + 'static,
+        K: 'static,
+    {
+        let name = match path.into() {
+            Cow::Borrowed(path) => path.strip_prefix('/').map(Cow::Borrowed),
+            Cow::Owned(path) => path.strip_prefix('/').map(|name| Cow::Owned(name.to_owned())),
+        };
+        let name = name.expect("the path of a route begins with a slash");
+        let serve = move |process: &mut P, event: HttpEvent, cx: &mut Context<P>| {
+            let returned = handler(process, &event.request, cx).into_returned();
+            event.into_responder().give(returned);
+        };
+        self.extra().routes.install(name, help.into(), serve);
+    }
+
+    /// Serves a request by the handler of its route: what [`Process::consume_http`] does by default. For processes that override it and want the rest served as usual.
+    ///
+    /// Without such a route the answer is 404 Not Found.
+    pub fn handle_http(&mut self, process: &mut P, event: HttpEvent) {
+        let action = match event.route() {
+            Some(route) => self.find_route(&route),
+            None => Action::None,
+        };
+        match action {
+            Action::Function(function) => function(process, event, self),
+            Action::Closure(closure) => closure(process, event, self),
+            Action::Delegate(_) | Action::None => {
+                let nothing = text(StatusCode::NOT_FOUND, "404 Not Found.");
+                event.into_responder().set(nothing);
+            }
+        }
+    }
+
+    /// The longest of what is there, a slash at a time.
+    fn find_route(&mut self, route: &str) -> Action<P, HttpEvent> {
+        let routes = &self.extra().routes;
+        let mut name = route;
+        loop {
+            match (routes.find(name), name.rfind('/')) {
+                (Action::None, Some(slash)) => name = &name[..slash],
+                (found, _) => return found,
+            }
+        }
     }
 
     /// Has messages of this name passed on to `to`, which sees the original sender; a handler that was there is replaced.

@@ -58,6 +58,7 @@ pub(super) unsafe fn end<P: Process>(
     // If the handle is gone, this is the drop of the process.
     let _reported = guarded("the drop of a process", || drop(owner));
     let _reported = guarded("the drop of a message handler", || drop(extra.handlers));
+    let _reported = guarded("the drop of a route's handler", || drop(extra.routes));
     for linkee in extra.links.iter().flat_map(|links| links.iter()) {
         if let Some(mut ties) = arena().slot(*linkee).lock_ties(*linkee) {
             ties.unlink(pid);

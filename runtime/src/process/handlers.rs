@@ -1,4 +1,4 @@
-//! Which handler serves a message of which name.
+//! Which handler serves a message of which name, or a request of which route.
 //!
 //! # Shapes
 //!
@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex};
 
 use rustc_hash::FxBuildHasher;
 
-use super::{Context, MessageEvent, Process, Upid};
+use super::{Context, Process, Upid};
 use crate::facade::lock_std;
 
 /// Shapes that a type may have. Installing the same handlers in many different orders would otherwise grow memory without bound.
@@ -33,50 +33,52 @@ const SHAPES: usize = 256;
 /// From this many handlers on a shape keeps a hash table; below, a look through the list is faster.
 const HASHED_FROM: usize = 12;
 
-type Function<P> = fn(&mut P, MessageEvent, &mut Context<P>);
-type Closure<P> = dyn Fn(&mut P, MessageEvent, &mut Context<P>) + Send;
+type Function<P, E> = fn(&mut P, E, &mut Context<P>);
+type Closure<P, E> = dyn Fn(&mut P, E, &mut Context<P>) + Send;
 
-struct Entry<P: 'static> {
+struct Entry<P: 'static, E: 'static> {
     name: &'static str,
-    function: Function<P>,
+    help: &'static str,
+    function: Function<P, E>,
     /// The type of the function item: tells functions apart, whose addresses the compiler may merge.
     identity: TypeId,
 }
 
-impl<P> Clone for Entry<P> {
+impl<P, E> Clone for Entry<P, E> {
     fn clone(&self) -> Self {
         Self {
             name: self.name,
+            help: self.help,
             function: self.function,
             identity: self.identity,
         }
     }
 }
 
-struct Shape<P: 'static> {
-    entries: Vec<Entry<P>>,
+struct Shape<P: 'static, E: 'static> {
+    entries: Vec<Entry<P, E>>,
     /// The keys are the program's own, and only they are entered: nobody can choose names that collide. So a hash of few instructions does.
     by_name: HashMap<&'static str, usize, FxBuildHasher>,
     /// The shape that follows most often: found without a lock.
-    usual: AtomicPtr<Shape<P>>,
-    others: Mutex<Vec<&'static Shape<P>>>,
-    root: Option<&'static Shape<P>>,
+    usual: AtomicPtr<Shape<P, E>>,
+    others: Mutex<Vec<&'static Shape<P, E>>>,
+    root: Option<&'static Shape<P, E>>,
     /// Shapes of this type; counted in the root.
     count: AtomicUsize,
 }
 
-impl<P: Process> Shape<P> {
+impl<P: Process, E: 'static> Shape<P, E> {
     fn root() -> &'static Self {
-        let id = TypeId::of::<P>();
+        let id = TypeId::of::<(P, E)>();
         let address = roots::find_or_insert(id, || {
             let root: &'static Self = Box::leak(Box::new(Self::with_entries(Vec::new(), None)));
             std::ptr::from_ref(root).expose_provenance()
         });
-        // SAFETY: stored under `TypeId::of::<P>()` by the lines above, so it is a leaked `Shape<P>`.
+        // SAFETY: stored under `TypeId::of::<(P, E)>()` by the lines above, so it is a leaked `Shape<P, E>`.
         unsafe { &*std::ptr::with_exposed_provenance(address) }
     }
 
-    fn with_entries(entries: Vec<Entry<P>>, root: Option<&'static Self>) -> Self {
+    fn with_entries(entries: Vec<Entry<P, E>>, root: Option<&'static Self>) -> Self {
         let mut by_name = HashMap::default();
         if entries.len() >= HASHED_FROM {
             by_name.extend(
@@ -97,13 +99,13 @@ impl<P: Process> Shape<P> {
     }
 
     /// The shape that has one handler more, or another one under the name; `None` if the type has too many shapes.
-    fn with(&'static self, entry: Entry<P>) -> Option<&'static Self> {
+    fn with(&'static self, entry: Entry<P, E>) -> Option<&'static Self> {
         let follows = |shape: &'static Self| {
             let last = shape
                 .entries
                 .last()
                 .expect("every shape but the root has a last entry");
-            last.name == entry.name && last.identity == entry.identity
+            last.name == entry.name && last.help == entry.help && last.identity == entry.identity
         };
         // Acquire: pairs with the Release below.
         let usual = self.usual.load(Ordering::Acquire);
@@ -140,7 +142,7 @@ impl<P: Process> Shape<P> {
         Some(shape)
     }
 
-    fn find(&self, name: &str) -> Option<Function<P>> {
+    fn find(&self, name: &str) -> Option<Function<P, E>> {
         if !self.by_name.is_empty() {
             return self
                 .by_name
@@ -148,8 +150,8 @@ impl<P: Process> Shape<P> {
                 .map(|place| self.entries[*place].function);
         }
         // By address first: a name that is the same literal is found without reading the text.
-        let same = |entry: &&Entry<P>| std::ptr::eq(entry.name, name);
-        let equal = |entry: &&Entry<P>| entry.name == name;
+        let same = |entry: &&Entry<P, E>| std::ptr::eq(entry.name, name);
+        let equal = |entry: &&Entry<P, E>| entry.name == name;
         let found = self
             .entries
             .iter()
@@ -273,32 +275,32 @@ mod roots {
 }
 
 /// What a process does with a message of a name of its own table.
-enum Own<P: 'static> {
+enum Own<P: 'static, E: 'static> {
     /// Shared, so that a handler may replace itself while it runs.
-    Closure(Arc<Closure<P>>),
+    Closure(Arc<Closure<P, E>>, Cow<'static, str>),
     Delegate(Upid),
 }
 
 /// The handlers of one process: two words.
-pub(crate) struct Handlers<P: 'static> {
-    shape: Option<&'static Shape<P>>,
+pub(crate) struct Handlers<P: 'static, E: 'static> {
+    shape: Option<&'static Shape<P, E>>,
     #[allow(
         clippy::box_collection,
         reason = "one word in the many processes that have none"
     )]
-    own: Option<Box<HashMap<Cow<'static, str>, Own<P>>>>,
+    own: Option<Box<HashMap<Cow<'static, str>, Own<P, E>>>>,
 }
 
 /// What is to be done with a message.
-pub(crate) enum Action<P: 'static> {
-    Function(Function<P>),
-    Closure(Arc<Closure<P>>),
+pub(crate) enum Action<P: 'static, E: 'static> {
+    Function(Function<P, E>),
+    Closure(Arc<Closure<P, E>>),
     Delegate(Upid),
     /// No handler has that name.
     None,
 }
 
-impl<P: Process> Handlers<P> {
+impl<P: Process, E: 'static> Handlers<P, E> {
     pub(crate) const fn new() -> Self {
         Self {
             shape: None,
@@ -306,19 +308,25 @@ impl<P: Process> Handlers<P> {
         }
     }
 
-    pub(crate) fn install<F>(&mut self, name: Cow<'static, str>, handler: F)
-    where
-        F: Fn(&mut P, MessageEvent, &mut Context<P>) + Send + 'static,
+    /// With a text for who asks what there is.
+    pub(crate) fn install<F>(
+        &mut self,
+        name: Cow<'static, str>,
+        help: Cow<'static, str>,
+        handler: F,
+    ) where
+        F: Fn(&mut P, E, &mut Context<P>) + Send + 'static,
     {
         let own_has_it = self.own.as_ref().is_some_and(|own| own.contains_key(&name));
-        if let Cow::Borrowed(name) = name
+        if let (Cow::Borrowed(name), Cow::Borrowed(help)) = (&name, &help)
             && size_of::<F>() == 0
             && !std::mem::needs_drop::<F>()
             && !own_has_it
         {
             let entry = Entry {
                 name,
-                function: call::<P, F>,
+                help,
+                function: call::<P, E, F>,
                 identity: TypeId::of::<F>(),
             };
             let shape = self.shape.unwrap_or_else(Shape::root);
@@ -329,22 +337,22 @@ impl<P: Process> Handlers<P> {
                 return;
             }
         }
-        self.insert(name, Own::Closure(Arc::new(handler)));
+        self.insert(name, Own::Closure(Arc::new(handler), help));
     }
 
     pub(crate) fn delegate(&mut self, name: Cow<'static, str>, to: Upid) {
         self.insert(name, Own::Delegate(to));
     }
 
-    fn insert(&mut self, name: Cow<'static, str>, own: Own<P>) {
+    fn insert(&mut self, name: Cow<'static, str>, own: Own<P, E>) {
         self.own.get_or_insert_default().insert(name, own);
     }
 
     #[inline]
-    pub(crate) fn find(&self, name: &str) -> Action<P> {
+    pub(crate) fn find(&self, name: &str) -> Action<P, E> {
         if let Some(own) = &self.own {
             match own.get(name) {
-                Some(Own::Closure(closure)) => return Action::Closure(Arc::clone(closure)),
+                Some(Own::Closure(closure, _)) => return Action::Closure(Arc::clone(closure)),
                 Some(Own::Delegate(to)) => return Action::Delegate(to.clone()),
                 None => {}
             }
@@ -357,10 +365,10 @@ impl<P: Process> Handlers<P> {
 }
 
 /// Calls the handler of type `F`, which has no state.
-fn call<P, F>(process: &mut P, event: MessageEvent, cx: &mut Context<P>)
+fn call<P, E, F>(process: &mut P, event: E, cx: &mut Context<P>)
 where
     P: Process,
-    F: Fn(&mut P, MessageEvent, &mut Context<P>) + Send + 'static,
+    F: Fn(&mut P, E, &mut Context<P>) + Send + 'static,
 {
     // SAFETY: `install` was given a value of this type of size zero and forgot it, so one exists for
     // ever, at any aligned address; it has no drop.

@@ -42,6 +42,7 @@ pub(crate) struct ProcessManager {
     names: Mutex<HashMap<Arc<str>, Option<RawPid>>>,
     population: Population,
     dead_letters: DeadLetters,
+    address: Mutex<SocketAddr>,
 }
 
 impl ProcessManager {
@@ -70,6 +71,7 @@ impl ProcessManager {
             names: Mutex::new(HashMap::new()),
             population: Population::default(),
             dead_letters: DeadLetters::default(),
+            address: Mutex::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
         });
         let mut runtimes = lock_std(&RUNTIMES);
         runtimes.retain(|(_, manager)| manager.strong_count() > 0);
@@ -102,7 +104,11 @@ impl ProcessManager {
 
     /// Where the runtime can be reached: nowhere, until it listens.
     pub(crate) fn address(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))
+        *lock_std(&self.address)
+    }
+
+    pub(crate) fn set_address(&self, address: SocketAddr) {
+        *lock_std(&self.address) = address;
     }
 
     #[inline(always)]

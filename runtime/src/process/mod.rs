@@ -65,8 +65,22 @@ pub(crate) use event::dispatch::{
 };
 pub(crate) use exits::{terminate, wait};
 pub(crate) use handle::{new_owner, sender};
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(crate) use send::deliver;
 
 use event::EventBox;
+
+/// The process of that id in the current runtime.
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(crate) fn find_process(id: &str) -> Option<RawPid> {
+    current::with_runtime(|manager| directory::find(manager?, id))
+}
+
+/// Whether the process has not ended.
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(crate) fn is_alive(pid: RawPid) -> bool {
+    arena::arena().is_current(pid)
+}
 
 #[cfg(feature = "lock-free-event-queue")]
 pub(crate) type Mailbox = libprocess_queues::event::LockFreeEventQueue<EventBox>;
@@ -145,12 +159,10 @@ pub trait Process: Sized + Send + 'static {
         event.run(self, cx);
     }
 
-    /// Serves an HTTP request, by default with `404 Not Found`.
+    /// Serves an HTTP request, by default by the handler of its [route](Context::route); where there is none the answer is 404 Not Found.
+    #[inline]
     fn consume_http(&mut self, event: HttpEvent, cx: &mut Context<Self>) {
-        let _ = cx;
-        let mut response = http::Response::new(bytes::Bytes::new());
-        *response.status_mut() = http::StatusCode::NOT_FOUND;
-        event.response.set(response);
+        cx.handle_http(self, event);
     }
 
     /// Serves the news that a linked process has ended, by default by [`exited`](Self::exited).

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::event::{EventBox, EventKind, TerminateEvent};
+use super::event::{EventBox, EventKind, HttpEvent, MessageEvent, TerminateEvent};
 use super::handlers::Handlers;
 use super::manager::ProcessManager;
 use super::slot::{Next, Slot};
@@ -22,7 +22,8 @@ pub(super) struct Cell<P: 'static> {
 
 /// What the runtime keeps with a process.
 pub(super) struct Extra<P: 'static> {
-    pub(super) handlers: Handlers<P>,
+    pub(super) handlers: Handlers<P, MessageEvent>,
+    pub(super) routes: Handlers<P, HttpEvent>,
     /// Whom it linked: to be told when this one ends, that it need not be told any more.
     #[allow(
         clippy::box_collection,

@@ -176,6 +176,7 @@ pub(crate) fn spawn<P: Process>(
     manager.population().count_spawn(manager.scheduler());
     let extra = Extra {
         handlers: Handlers::new(),
+        routes: Handlers::new(),
         links: None,
         owner,
         initialized: false,

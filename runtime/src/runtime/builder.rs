@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use libprocess_semaphore::LifoFixedSizeSemaphore;
 
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+use super::listen::Listen;
 use super::{Runtime, environment};
 use crate::clock::{Activity, Clock};
 use crate::process::manager::ProcessManager;
@@ -41,6 +43,8 @@ pub struct RuntimeBuilder {
     reactor: Option<crate::reactor::ReactorKind>,
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     io_faults: Option<u64>,
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    listen: Listen,
     on_worker_start: Option<OnWorkerStart>,
     telemetry: Option<bool>,
     telemetry_entries: usize,
@@ -107,6 +111,15 @@ pub enum BuildError {
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     #[error(transparent)]
     Reactor(#[from] crate::reactor::ReactorUnavailable),
+    /// Nothing can listen at the address that was asked for.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    #[error("cannot listen at {address}: {reason}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why not.
+        reason: std::io::Error,
+    },
     /// The operating system refused a thread.
     #[error("a worker thread could not be started")]
     Thread(#[from] std::io::Error),
@@ -126,6 +139,8 @@ impl RuntimeBuilder {
             reactor: None,
             #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
             io_faults: None,
+            #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+            listen: Listen::default(),
             on_worker_start: None,
             telemetry: None,
             telemetry_entries: TELEMETRY_ENTRIES,
@@ -229,6 +244,57 @@ impl RuntimeBuilder {
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     pub fn io_faults(mut self, seed: u64) -> Self {
         self.io_faults = Some(seed);
+        self
+    }
+
+    /// Has the processes of this runtime served over HTTP at an address; port 0 has the operating system choose one, which [`Runtime::address`] tells. By default what `LIBPROCESS_IP` and
+    /// `LIBPROCESS_PORT` say, if one of them is set; else nothing listens.
+    ///
+    /// ```
+    /// use libprocess::Runtime;
+    ///
+    /// let runtime = Runtime::builder().listen("127.0.0.1:0".parse()?).build()?;
+    /// assert_ne!(runtime.address().expect("it listens").port(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub fn listen(mut self, address: std::net::SocketAddr) -> Self {
+        self.listen.address = Some(address);
+        self
+    }
+
+    /// What the clients of this runtime may ask for.
+    ///
+    /// ```
+    /// use libprocess::Runtime;
+    /// use libprocess::http::Limits;
+    ///
+    /// let runtime = Runtime::builder()
+    ///     .listen("127.0.0.1:0".parse()?)
+    ///     .http_limits(Limits::new().body_bytes(1 << 20))
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub fn http_limits(mut self, limits: crate::http::Limits) -> Self {
+        self.listen.limits = limits;
+        self
+    }
+
+    /// The id of the process that serves the requests whose paths name none: it finds its routes in the whole path. Without one they are answered 404 Not Found.
+    ///
+    /// ```
+    /// use libprocess::Runtime;
+    ///
+    /// let runtime = Runtime::builder()
+    ///     .listen("127.0.0.1:0".parse()?)
+    ///     .delegate("master")
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub fn delegate(mut self, id: impl Into<String>) -> Self {
+        self.listen.delegate = Some(id.into());
         self
     }
 
@@ -421,13 +487,20 @@ impl RuntimeBuilder {
                 guarded("an `on_worker_start`", || f(worker));
             }
         }))?;
-        let runtime = Runtime { manager };
+        #[cfg_attr(any(libprocess_loom, libprocess_shuttle), allow(unused_mut))]
+        let mut runtime = Runtime {
+            manager,
+            #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+            server: None,
+        };
         // If it is refused the runtime is dropped, and so shut down.
         runtime.manager.recorder().start_watch(watch_name)?;
         let telemetry = self.telemetry;
         if telemetry.or_else(|| environment::flag(environment::TELEMETRY)) == Some(true) {
             runtime.set_telemetry(true);
         }
+        #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+        self.listen.start(&mut runtime)?;
         Ok(runtime)
     }
 }

@@ -20,6 +20,19 @@ pub(super) const STUCK_AFTER: &str = "LIBPROCESS_STUCK_AFTER";
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub(super) const REACTOR: &str = "LIBPROCESS_REACTOR";
 
+/// The variables that say where to listen.
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(super) const IP: &str = "LIBPROCESS_IP";
+/// See [`IP`].
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(super) const PORT: &str = "LIBPROCESS_PORT";
+
+/// What a variable says, if it is an IP address.
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(super) fn ip(variable: &str) -> Option<std::net::IpAddr> {
+    value(variable, "an IP address", |text| text.parse().ok())
+}
+
 /// What a variable says, if it names a reactor.
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub(super) fn reactor(variable: &str) -> Option<crate::reactor::ReactorKind> {

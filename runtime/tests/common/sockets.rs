@@ -15,6 +15,13 @@ pub fn any() -> SocketAddr {
     "127.0.0.1:0".parse().expect("an address")
 }
 
+/// The reactors that were built in.
+pub const REACTORS: &[ReactorKind] = if cfg!(feature = "io-uring") {
+    &[ReactorKind::IoUring, ReactorKind::Epoll]
+} else {
+    &[ReactorKind::Epoll]
+};
+
 /// `None`: the kind was not built in. What was built in must be had: these tests are about it.
 pub fn runtime(kind: ReactorKind, workers: usize, faults: Option<u64>) -> Option<Runtime> {
     let mut builder = Runtime::builder().workers(workers).reactor(kind);

@@ -1,39 +1,52 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use bytes::Bytes;
-
 use super::block::{EventBox, EventKind, Table, table_of};
 use super::pointer::BlockOf;
-use crate::future::{MailboxFull, Outcome, Promise};
+use crate::future::MailboxFull;
+use crate::http::{Request, Responder, decoded_path};
 
 /// An HTTP request, and where its answer goes.
 #[derive(Debug)]
 pub struct HttpExchange {
     /// The request.
-    pub request: http::Request<Bytes>,
-    /// Completed with the response. Dropping it tells the client that there is none.
-    pub response: Promise<http::Response<Bytes>>,
+    pub request: Request,
+    /// Who is to be answered. Dropping it tells the client that there is no answer.
+    pub response: Responder,
+    /// Where in the path the route begins: behind the process's id, if that is in it.
+    route: u32,
+}
+
+impl HttpExchange {
+    pub(crate) fn new(request: Request, response: Responder, route: usize) -> Self {
+        Self {
+            request,
+            response,
+            // A path has a limit of far less.
+            route: u32::try_from(route).unwrap_or(u32::MAX),
+        }
+    }
 }
 
 /// An HTTP request that a process is being served.
 ///
 /// ```
+/// use libprocess::http::{Body, ok};
 /// use libprocess::{Context, HttpEvent, Process, request, spawn_owned};
 ///
 /// struct Hello;
 /// impl Process for Hello {
 ///     fn consume_http(&mut self, event: HttpEvent, _cx: &mut Context<Self>) {
 ///         let path = event.request.uri().path().to_owned();
-///         event.response.set(http::Response::new(path.into()));
+///         event.into_exchange().response.set(ok(path));
 ///     }
 /// }
 ///
 /// let hello = spawn_owned(Hello);
-/// let mut asked = http::Request::new("".into());
-/// *asked.uri_mut() = "/there".parse().unwrap();
-/// assert_eq!(request(hello.pid(), asked).get()?.into_body(), "/there");
-/// # Ok::<(), libprocess::FutureError>(())
+/// let asked = http::Request::get("/there").body(Body::empty())?;
+/// assert_eq!(request(hello.pid(), asked).get()?.body(), "/there");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct HttpEvent(BlockOf<HttpExchange>);
 
@@ -47,7 +60,7 @@ impl HttpEvent {
 
     /// Drops a request that found its mailbox full, and has the future of its response say so.
     pub(super) fn refuse(self, full: MailboxFull) {
-        self.into_exchange().response.settle(Outcome::Full(full));
+        self.into_responder().refuse(full);
     }
 
     /// # Safety
@@ -59,9 +72,25 @@ impl HttpEvent {
         Self(unsafe { BlockOf::from_box(event) })
     }
 
-    /// The request and the promise by value.
+    /// The request and the responder by value.
     pub fn into_exchange(self) -> HttpExchange {
         self.0.into_payload()
+    }
+
+    /// Who is to be answered, without moving the request.
+    pub(crate) fn into_responder(mut self) -> Responder {
+        std::mem::replace(&mut self.0.response, Responder::of_nobody())
+    }
+
+    /// The path without the process's id, decoded, and without slashes around it; `None` if it is no text.
+    pub(crate) fn route(&self) -> Option<Cow<'_, str>> {
+        let path = self.request.path_of_head();
+        let route = path.get(self.0.route as usize..)?.trim_matches('/');
+        if self.request.path_kind().is_encoded {
+            decoded_path(route)
+        } else {
+            Some(Cow::Borrowed(route))
+        }
     }
 }
 

@@ -1,0 +1,130 @@
+//! What a request or a response carries.
+
+use std::fmt;
+
+use bytes::Bytes;
+use ::http::HeaderMap;
+
+/// The body of a request or a response.
+///
+/// Cheap to clone: the bytes are shared.
+///
+/// ```
+/// use libprocess::http::Body;
+///
+/// let body = Body::from("hello");
+/// assert_eq!(body.len(), 5);
+/// assert_eq!(body, "hello");
+/// ```
+#[derive(Clone, Default)]
+pub struct Body {
+    bytes: Bytes,
+    /// Few bodies have any.
+    trailers: Option<Box<HeaderMap>>,
+}
+
+impl Body {
+    /// A body of no bytes.
+    ///
+    /// ```
+    /// assert!(libprocess::http::Body::empty().is_empty());
+    /// ```
+    pub const fn empty() -> Self {
+        Self {
+            bytes: Bytes::new(),
+            trailers: None,
+        }
+    }
+
+    /// The same body with trailers: header fields that come behind it, in a message whose body is sent in chunks.
+    ///
+    /// ```
+    /// use http::{HeaderMap, HeaderValue};
+    /// use libprocess::http::Body;
+    ///
+    /// let mut trailers = HeaderMap::new();
+    /// trailers.insert("checksum", HeaderValue::from_static("5d41402a"));
+    /// let body = Body::from("hello").with_trailers(trailers);
+    /// assert_eq!(body.trailers().expect("trailers")["checksum"], "5d41402a");
+    /// ```
+    pub fn with_trailers(mut self, trailers: HeaderMap) -> Self {
+        self.trailers = Some(Box::new(trailers)).filter(|trailers| !trailers.is_empty());
+        self
+    }
+
+    /// What came behind the body, if anything did.
+    ///
+    /// ```
+    /// assert!(libprocess::http::Body::from("hello").trailers().is_none());
+    /// ```
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_deref()
+    }
+
+    /// The bytes.
+    ///
+    /// ```
+    /// assert_eq!(libprocess::http::Body::from("hello").bytes(), "hello");
+    /// ```
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The bytes by value.
+    ///
+    /// ```
+    /// assert_eq!(libprocess::http::Body::from("hello").into_bytes(), "hello");
+    /// ```
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+
+    /// How many bytes there are.
+    ///
+    /// ```
+    /// assert_eq!(libprocess::http::Body::from("hello").len(), 5);
+    /// ```
+    pub const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there are none.
+    ///
+    /// ```
+    /// assert!(!libprocess::http::Body::from("hello").is_empty());
+    /// ```
+    pub const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for Body {
+    fn from(bytes: T) -> Self {
+        Self {
+            bytes: bytes.into(),
+            trailers: None,
+        }
+    }
+}
+
+impl<T: AsRef<[u8]> + ?Sized> PartialEq<T> for Body {
+    fn eq(&self, bytes: &T) -> bool {
+        self.bytes == bytes.as_ref()
+    }
+}
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({} bytes", self.bytes.len())?;
+        if let Some(trailers) = &self.trailers {
+            write!(f, ", {} trailers", trailers.len())?;
+        }
+        f.write_str(")")
+    }
+}

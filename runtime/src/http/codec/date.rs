@@ -1,0 +1,61 @@
+//! The time for `Date`: RFC 9110, section 5.6.7.
+
+use std::cell::Cell;
+
+use rustix::time::{ClockId, clock_gettime};
+use time::OffsetDateTime;
+use time::format_description::StaticFormatDescription;
+use time::macros::format_description;
+
+const FORMAT: StaticFormatDescription = format_description!(
+    "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+);
+
+/// Such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+type Text = [u8; 29];
+
+thread_local! {
+    /// The second of which the text is.
+    static LAST: Cell<(i64, Text)> = const { Cell::new((i64::MIN, [0; 29])) };
+}
+
+/// The machine's time. The clock's coarse one is asked, a few ns, and the text is made once a second.
+pub(crate) fn now() -> Text {
+    let second = clock_gettime(ClockId::RealtimeCoarse).tv_sec;
+    LAST.with(|last| {
+        let (of, text) = last.get();
+        if of == second {
+            return text;
+        }
+        let text = format(second);
+        last.set((second, text));
+        text
+    })
+}
+
+fn format(second: i64) -> Text {
+    // A clock beyond the year 9999 or before 1 has no date of this form.
+    let time = OffsetDateTime::from_unix_timestamp(second)
+        .ok()
+        .filter(|time| (1..=9999).contains(&time.year()))
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let mut text = [0; 29];
+    if let Ok(made) = time.format(FORMAT)
+        && made.len() == text.len()
+    {
+        text.copy_from_slice(made.as_bytes());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_of_the_fixed_form() {
+        assert_eq!(&format(784_111_777), b"Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(&format(i64::MAX), b"Thu, 01 Jan 1970 00:00:00 GMT");
+        assert!(now().ends_with(b" GMT"));
+    }
+}

@@ -1,0 +1,186 @@
+//! The header fields that tell how a message is framed, and whether the connection stays: RFC 9112, sections 6 and 9.
+
+use ::http::StatusCode;
+
+use super::Refusal;
+
+/// How long a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    Length(u64),
+    Chunked,
+}
+
+/// What the fields of a request say of these things.
+#[derive(Debug, Default)]
+pub(super) struct Fields {
+    length: Option<u64>,
+    chunked: bool,
+    hosts: usize,
+    pub(super) close: bool,
+    pub(super) keep_alive: bool,
+    pub(super) expects_continue: bool,
+    pub(super) accepts_gzip: bool,
+    pub(super) is_gzip: bool,
+}
+
+impl Fields {
+    /// Takes one field into account. Most are recognized as none of these by the length of their names.
+    pub(super) fn add(&mut self, name: &str, value: &[u8]) -> Result<(), Refusal> {
+        match name.len() {
+            4 if name.eq_ignore_ascii_case("host") => self.add_host(value),
+            6 if name.eq_ignore_ascii_case("expect") => self.add_expect(value),
+            10 if name.eq_ignore_ascii_case("connection") => {
+                self.add_connection(value);
+                Ok(())
+            }
+            14 if name.eq_ignore_ascii_case("content-length") => self.add_length(value),
+            15 if name.eq_ignore_ascii_case("accept-encoding") => {
+                self.accepts_gzip = accepts_gzip(value);
+                Ok(())
+            }
+            16 if name.eq_ignore_ascii_case("content-encoding") => self.add_encoding(value),
+            17 if name.eq_ignore_ascii_case("transfer-encoding") => self.add_coding(value),
+            _ => Ok(()),
+        }
+    }
+
+    fn add_host(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        self.hosts += 1;
+        if self.hosts > 1 || !super::target::is_host(value) {
+            return Err(Refusal::bad("there must be one Host, of a host and a port"));
+        }
+        Ok(())
+    }
+
+    fn add_expect(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        if !value.eq_ignore_ascii_case(b"100-continue") {
+            return Err(Refusal::with(
+                StatusCode::EXPECTATION_FAILED,
+                "only 100-continue can be expected",
+            ));
+        }
+        self.expects_continue = true;
+        Ok(())
+    }
+
+    fn add_connection(&mut self, value: &[u8]) {
+        for option in value.split(|byte| *byte == b',') {
+            let option = option.trim_ascii();
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+
+    fn add_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        let length = digits(value).ok_or(Refusal::bad("Content-Length must be digits"))?;
+        if self.length.replace(length).is_some() {
+            return Err(Refusal::bad("Content-Length is given twice"));
+        }
+        Ok(())
+    }
+
+    fn add_coding(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
+            return Err(Refusal::bad("Transfer-Encoding must be chunked, once"));
+        }
+        self.chunked = true;
+        Ok(())
+    }
+
+    fn add_encoding(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        if value.eq_ignore_ascii_case(b"identity") {
+            return Ok(());
+        }
+        // What else it may be is for who handles it.
+        self.is_gzip = value.eq_ignore_ascii_case(b"gzip") || value.eq_ignore_ascii_case(b"x-gzip");
+        Ok(())
+    }
+
+    /// What they say together, in a message of that minor version.
+    pub(super) fn framing(&self, minor: u8, is_absolute: bool) -> Result<Framing, Refusal> {
+        if minor == 1 && self.hosts == 0 && !is_absolute {
+            return Err(Refusal::bad("there must be a Host"));
+        }
+        match (self.chunked, self.length) {
+            (true, Some(_)) => Err(Refusal::bad(
+                "there are both Content-Length and Transfer-Encoding",
+            )),
+            (true, None) if minor == 0 => {
+                Err(Refusal::bad("HTTP/1.0 has no Transfer-Encoding"))
+            }
+            (true, None) => Ok(Framing::Chunked),
+            (false, length) => Ok(Framing::Length(length.unwrap_or(0))),
+        }
+    }
+
+    /// Whether the connection is to stay.
+    pub(super) fn keeps_alive(&self, minor: u8) -> bool {
+        !self.close && (minor == 1 || self.keep_alive)
+    }
+}
+
+/// A number of digits, and nothing else.
+pub(super) fn digits(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// RFC 9110, section 12.5.3: the weight of `gzip`, else of `*`, is not zero.
+fn accepts_gzip(value: &[u8]) -> bool {
+    let mut any = false;
+    for coding in value.split(|byte| *byte == b',') {
+        let mut parts = coding.split(|byte| *byte == b';');
+        let name = parts.next().unwrap_or_default().trim_ascii();
+        let refused = parts.any(|parameter| {
+            let parameter = parameter.trim_ascii();
+            let weight = parameter
+                .strip_prefix(b"q=")
+                .or_else(|| parameter.strip_prefix(b"Q="));
+            weight.is_some_and(|weight| weight.iter().all(|byte| matches!(byte, b'0' | b'.')))
+        });
+        if name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip") {
+            return !refused;
+        }
+        any |= name == b"*" && !refused;
+    }
+    any
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_digits() {
+        for (text, number) in [("0", 0), ("17", 17), ("007", 7), ("18446744073709551615", u64::MAX)] {
+            assert_eq!(digits(text.as_bytes()), Some(number));
+        }
+        for text in ["", "-1", "+1", " 1", "1 ", "1,1", "0x1", "18446744073709551616", "1_0"] {
+            assert_eq!(digits(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn gzip_is_accepted_if_its_weight_is_not_zero() {
+        for (value, accepted) in [
+            ("gzip", true),
+            ("deflate, gzip;q=0.5", true),
+            ("gzip;q=0", false),
+            ("gzip; q=0.000", false),
+            ("*", true),
+            ("*;q=0", false),
+            ("gzip;q=0, *", false),
+            ("identity", false),
+            ("", false),
+            ("gzipped", false),
+        ] {
+            assert_eq!(accepts_gzip(value.as_bytes()), accepted, "{value}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The head of a request that was decoded.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use bytes::Bytes;
+
+use super::target::PathKind;
+use crate::http::{Body, Limits};
+
+/// The bytes of a head, of which the decoder has found that they are one, and where in them is what most requests are asked for.
+pub(crate) struct Head {
+    pub(super) bytes: Bytes,
+    pub(super) method: Method,
+    pub(super) target: Range<u32>,
+    /// In the bytes, too. Empty if the target is a URL without one.
+    pub(super) path: Range<u32>,
+    pub(super) kind: PathKind,
+    pub(super) minor: u8,
+}
+
+/// As many as any limit allows.
+pub(super) type FieldSpace<'a> = [MaybeUninit<httparse::Header<'a>>; Limits::MOST_FIELDS];
+
+pub(super) const fn field_space<'a>() -> FieldSpace<'a> {
+    [const { MaybeUninit::uninit() }; Limits::MOST_FIELDS]
+}
+
+pub(super) fn place(range: &Range<u32>) -> Range<usize> {
+    range.start as usize..range.end as usize
+}
+
+impl Head {
+    /// As it came, percent signs and all.
+    pub(crate) fn path(&self) -> &str {
+        match std::str::from_utf8(&self.bytes[place(&self.path)]) {
+            Ok("") | Err(_) => "/",
+            Ok(path) => path,
+        }
+    }
+
+    pub(crate) fn path_kind(&self) -> PathKind {
+        self.kind
+    }
+
+    /// The `http` crate's value. What it would not take, the decoder did not.
+    pub(crate) fn to_request(&self, body: Body) -> Request<Body> {
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.version_mut() = if self.minor == 0 {
+            Version::HTTP_10
+        } else {
+            Version::HTTP_11
+        };
+        let target = self.bytes.slice(place(&self.target));
+        *request.uri_mut() = Uri::from_maybe_shared(target).unwrap_or_default();
+        let mut space = field_space();
+        let mut parsed = httparse::Request::new(&mut []);
+        if parsed
+            .parse_with_uninit_headers(&self.bytes, &mut space)
+            .is_ok()
+        {
+            append(parsed.headers, &self.bytes, request.headers_mut());
+        }
+        request
+    }
+}
+
+/// Makes fields of parts of the bytes, without copying their values.
+pub(super) fn append(fields: &[httparse::Header<'_>], bytes: &Bytes, map: &mut HeaderMap) {
+    map.reserve(fields.len());
+    for field in fields {
+        let name = HeaderName::from_bytes(field.name.as_bytes());
+        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value));
+        if let (Ok(name), Ok(value)) = (name, value) {
+            map.append(name, value);
+        }
+    }
+}

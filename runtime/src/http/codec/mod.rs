@@ -1,0 +1,49 @@
+//! HTTP/1.1 messages as bytes, and back: no I/O here, so that every byte can be tested and fuzzed.
+//!
+//! # Strictness
+//!
+//! There is one way to tell where a message ends, and a message of which two readers could think differently is refused: 400, and the connection is closed, as nobody
+//! knows what its next bytes are. `httparse` tells the lines and the fields apart; what it lets pass and this does not is a line that ends with a bare LF, a
+//! target with bytes that RFC 3986 has not, and all that the framing fields must not be (RFC 9112, section 6). docs/http.md lists the cases and the policy in each.
+//!
+//! # What can go wrong
+//!
+//! - *A head that comes byte by byte* would be parsed once for each of them, in quadratic time. So a head that was incomplete is only searched for its end, from where the last
+//!   search ended.
+//! - *A head, a target, a body without end.* Each has a limit, of [`Limits`](super::Limits), and the status that the RFC names for it.
+//! - *A size that overflows.* Lengths are read digit by digit, checked; a chunk's size has at most 16 digits.
+
+mod body;
+mod date;
+mod fields;
+mod head;
+mod request;
+mod response;
+mod target;
+
+pub(crate) use head::Head;
+pub(crate) use request::{About, Decoded, RequestDecoder};
+pub(crate) use response::encode_response;
+pub(crate) use target::PathKind;
+
+use ::http::StatusCode;
+
+/// Why a message is not taken: the connection is closed behind the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) reason: &'static str,
+}
+
+impl Refusal {
+    pub(crate) const fn bad(reason: &'static str) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            reason,
+        }
+    }
+
+    pub(crate) const fn with(status: StatusCode, reason: &'static str) -> Self {
+        Self { status, reason }
+    }
+}

@@ -1,0 +1,292 @@
+//! Requests out of the bytes of a connection.
+
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes, BytesMut};
+use ::http::{Method, StatusCode};
+
+use super::Refusal;
+use super::body::{BodyDecoder, find_end};
+use super::fields::{Fields, Framing};
+use super::head::{Head, field_space};
+use crate::http::{Body, Limits, Request};
+
+const TOO_LONG: Refusal = Refusal::with(
+    StatusCode::URI_TOO_LONG,
+    "the target is longer than this server takes",
+);
+const TOO_LARGE: Refusal = Refusal::with(
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "the header fields are more than this server takes",
+);
+
+/// A request, and what its answer depends on.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    pub(crate) request: Request,
+    pub(crate) about: About,
+}
+
+/// What the answer to a request depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct About {
+    pub(crate) is_head: bool,
+    pub(crate) minor: u8,
+    pub(crate) keeps_alive: bool,
+    pub(crate) accepts_gzip: bool,
+}
+
+/// Takes requests out of what comes, one behind the other.
+pub(crate) struct RequestDecoder {
+    limits: Arc<Limits>,
+    /// What has come and was not taken.
+    input: Bytes,
+    /// The beginning of a head, while the rest is to come; then the input is empty.
+    partial: BytesMut,
+    /// How much of that has no end of a head in it.
+    searched: usize,
+    body: Option<Pending>,
+}
+
+/// A request whose body is to come.
+struct Pending {
+    head: Head,
+    about: About,
+    decoder: BodyDecoder,
+    /// Whether the client waits to be told to go on.
+    expects_continue: bool,
+}
+
+impl RequestDecoder {
+    pub(crate) fn new(limits: Arc<Limits>) -> Self {
+        Self {
+            limits,
+            input: Bytes::new(),
+            partial: BytesMut::new(),
+            searched: 0,
+            body: None,
+        }
+    }
+
+    /// Whether nothing has come of a request that was not taken.
+    pub(crate) fn is_between(&self) -> bool {
+        self.input.is_empty() && self.partial.is_empty() && self.body.is_none()
+    }
+
+    /// Whether a head has come, and the body has not.
+    pub(crate) fn is_in_body(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// Adds what has come, behind what is there.
+    pub(crate) fn feed(&mut self, piece: Bytes) {
+        if !self.partial.is_empty() {
+            self.partial.extend_from_slice(&piece);
+        } else if self.input.is_empty() {
+            self.input = piece;
+        } else {
+            let mut both = BytesMut::with_capacity(self.input.len() + piece.len());
+            both.extend_from_slice(&self.input);
+            both.extend_from_slice(&piece);
+            self.input = both.freeze();
+        }
+    }
+
+    /// Whether the client waits for `100 Continue`, of which this tells once.
+    pub(crate) fn take_expectation(&mut self) -> bool {
+        self.body
+            .as_mut()
+            .is_some_and(|pending| std::mem::take(&mut pending.expects_continue))
+    }
+
+    /// The next request, if all of it has come. After a refusal nothing that comes has a meaning.
+    pub(crate) fn next(&mut self) -> Result<Option<Decoded>, Refusal> {
+        if self.body.is_none() {
+            let Some(pending) = self.next_head()? else {
+                return Ok(None);
+            };
+            match pending {
+                Begun::Whole(decoded) => return Ok(Some(decoded)),
+                Begun::Pending(pending) => self.body = Some(pending),
+            }
+        }
+        let Some(pending) = &mut self.body else {
+            return Ok(None);
+        };
+        if !self.input.is_empty() {
+            // It did not wait.
+            pending.expects_continue = false;
+        }
+        let Some(body) = pending.decoder.decode(&mut self.input)? else {
+            return Ok(None);
+        };
+        Ok(self.body.take().map(|pending| Decoded {
+            request: Request::decoded(pending.head, body),
+            about: pending.about,
+        }))
+    }
+
+    fn next_head(&mut self) -> Result<Option<Begun>, Refusal> {
+        if !self.partial.is_empty() {
+            let from = self.searched.saturating_sub(3);
+            if find_end(&self.partial[from..]).is_none() {
+                self.searched = self.partial.len();
+                return self.too_long(&self.partial).map_or(Ok(None), Err);
+            }
+            self.input = std::mem::take(&mut self.partial).freeze();
+        }
+        // RFC 9112, section 2.2: behind the body of a request some clients send an empty line.
+        while self.input.starts_with(b"\r\n") {
+            self.input.advance(2);
+        }
+        if self.input.is_empty() {
+            return Ok(None);
+        }
+        let mut space = field_space();
+        let mut parsed = httparse::Request::new(&mut []);
+        let length = match parsed.parse_with_uninit_headers(&self.input, &mut space) {
+            Ok(httparse::Status::Complete(length)) => length,
+            Ok(httparse::Status::Partial) => {
+                if let Some(refusal) = self.too_long(&self.input) {
+                    return Err(refusal);
+                }
+                self.searched = self.input.len();
+                self.partial = BytesMut::from(std::mem::take(&mut self.input));
+                return Ok(None);
+            }
+            Err(error) => return Err(refusal_of(error, &self.input)),
+        };
+        let (begun, framing, fields) = self.check(&parsed, length)?;
+        let bytes = self.input.split_to(length);
+        let head = Head { bytes, ..begun };
+        let about = About {
+            is_head: head.method == Method::HEAD,
+            minor: head.minor,
+            keeps_alive: fields.keeps_alive(head.minor),
+            accepts_gzip: fields.accepts_gzip,
+        };
+        if framing == Framing::Length(0) {
+            return Ok(Some(Begun::Whole(Decoded {
+                request: Request::decoded(head, Body::empty()),
+                about,
+            })));
+        }
+        Ok(Some(Begun::Pending(Pending {
+            decoder: BodyDecoder::new(framing, &self.limits)?,
+            // RFC 9110, section 10.1.1: of an older client it means nothing.
+            expects_continue: fields.expects_continue && head.minor == 1,
+            about,
+            head,
+        })))
+    }
+
+    /// A head that is not complete, and will be too long when it is.
+    fn too_long(&self, text: &[u8]) -> Option<Refusal> {
+        let line = &text[..text.len().min(self.limits.target_bytes + 64)];
+        let in_first_line = !line.contains(&b'\n');
+        if in_first_line && text.len() > self.limits.target_bytes + 64 {
+            return Some(TOO_LONG);
+        }
+        (text.len() > self.limits.head_bytes).then_some(TOO_LARGE)
+    }
+
+    /// What `httparse` does not look at. Gives a head without its bytes.
+    fn check(
+        &self,
+        parsed: &httparse::Request<'_, '_>,
+        length: usize,
+    ) -> Result<(Head, Framing, Fields), Refusal> {
+        const LINE_END: Refusal = Refusal::bad("a line does not end with CR LF");
+        let input: &[u8] = &self.input;
+        let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version)
+        else {
+            return Err(Refusal::bad("the request is malformed"));
+        };
+        if target.len() > self.limits.target_bytes {
+            return Err(TOO_LONG);
+        }
+        if length > self.limits.head_bytes || parsed.headers.len() > self.limits.fields {
+            return Err(TOO_LARGE);
+        }
+        let start = offset(input, target.as_bytes());
+        let end = start + target.len();
+        if !ends_line(input, end + " HTTP/1.1".len()) {
+            return Err(LINE_END);
+        }
+        let mut fields = Fields::default();
+        for field in parsed.headers.iter() {
+            let mut end = offset(input, field.value) + field.value.len();
+            while matches!(input.get(end), Some(b' ' | b'\t')) {
+                end += 1;
+            }
+            if !ends_line(input, end) {
+                return Err(LINE_END);
+            }
+            fields.add(field.name, field.value)?;
+        }
+        if !ends_line(input, length - 2) {
+            return Err(LINE_END);
+        }
+        let method = Method::from_bytes(method.as_bytes())
+            .map_err(|_| Refusal::bad("the method is no token"))?;
+        if method == Method::CONNECT {
+            return Err(Refusal::with(
+                StatusCode::NOT_IMPLEMENTED,
+                "this server is no proxy",
+            ));
+        }
+        let parts = super::target::parse(&method, target.as_bytes())?;
+        let framing = fields.framing(minor, parts.is_absolute)?;
+        // A head's length has a limit of far less.
+        let place = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
+        let head = Head {
+            bytes: Bytes::new(),
+            method,
+            target: place(start)..place(end),
+            path: place(start + parts.path.start)..place(start + parts.path.end),
+            kind: parts.kind,
+            minor,
+        };
+        Ok((head, framing, fields))
+    }
+}
+
+enum Begun {
+    Whole(Decoded),
+    Pending(Pending),
+}
+
+/// Where a part of the input is; beyond its end, if it is none.
+fn offset(input: &[u8], part: &[u8]) -> usize {
+    let offset = part.as_ptr().addr().wrapping_sub(input.as_ptr().addr());
+    offset.min(input.len())
+}
+
+fn ends_line(input: &[u8], place: usize) -> bool {
+    input.get(place..place + 2) == Some(b"\r\n")
+}
+
+fn refusal_of(error: httparse::Error, input: &[u8]) -> Refusal {
+    match error {
+        httparse::Error::TooManyHeaders => TOO_LARGE,
+        httparse::Error::Version if is_other_version(input) => Refusal::with(
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            "this server speaks HTTP/1.1",
+        ),
+        httparse::Error::Version => Refusal::bad("the version is malformed"),
+        httparse::Error::HeaderName => Refusal::bad("the name of a header field is malformed"),
+        httparse::Error::HeaderValue => Refusal::bad("the value of a header field is malformed"),
+        httparse::Error::NewLine => Refusal::bad("a line does not end with CR LF"),
+        httparse::Error::Token | httparse::Error::Status => {
+            Refusal::bad("the request line is malformed")
+        }
+    }
+}
+
+/// Whether the first line ends as that of a version of HTTP does.
+fn is_other_version(input: &[u8]) -> bool {
+    let line = input.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    matches!(line, [.., b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+        if major.is_ascii_digit() && minor.is_ascii_digit() && !matches!((major, minor), (b'1', b'0' | b'1')))
+}

@@ -1,0 +1,215 @@
+//! The target of a request: RFC 9112, section 3.2.
+
+use std::ops::Range;
+
+use ::http::Method;
+
+use super::Refusal;
+
+/// Where the parts of a target are, in the target.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    /// Empty in an absolute form without one, which means `/`.
+    pub(super) path: Range<usize>,
+    pub(super) is_absolute: bool,
+    pub(super) kind: PathKind,
+}
+
+/// What a path needs to be looked at for, before a process is found by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PathKind {
+    /// There is a percent sign in it.
+    pub(crate) is_encoded: bool,
+    /// There is `/..` in it.
+    pub(crate) is_relative: bool,
+}
+
+const PATH: u8 = 1;
+const QUERY: u8 = 2;
+
+/// RFC 3986: `pchar` and `/`; in a query also `?`, and what browsers leave as it is there.
+static ALLOWED: [u8; 256] = {
+    let mut allowed = [0; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let c = byte as u8;
+        if c.is_ascii_alphanumeric() {
+            allowed[byte] = PATH | QUERY;
+        }
+        byte += 1;
+    }
+    let both = b"-._~!$&'()*+,;=:@/%";
+    let mut i = 0;
+    while i < both.len() {
+        allowed[both[i] as usize] = PATH | QUERY;
+        i += 1;
+    }
+    let query = b"?[]^`{|}";
+    let mut i = 0;
+    while i < query.len() {
+        allowed[query[i] as usize] = QUERY;
+        i += 1;
+    }
+    allowed
+};
+
+pub(super) fn parse(method: &Method, target: &[u8]) -> Result<Target, Refusal> {
+    match target {
+        [b'/', ..] => {
+            let (end, kind) = path_end(target, 0)?;
+            Ok(Target {
+                path: 0..end,
+                is_absolute: false,
+                kind,
+            })
+        }
+        b"*" if method == Method::OPTIONS => Ok(Target {
+            path: 0..1,
+            is_absolute: false,
+            kind: PathKind::default(),
+        }),
+        _ => absolute(target),
+    }
+}
+
+/// What was sent to a proxy, or by a client that takes this for one: a server must take it, too.
+fn absolute(target: &[u8]) -> Result<Target, Refusal> {
+    const BAD: Refusal = Refusal::bad("the target is neither a path nor an http URL");
+    let scheme = [b"http://".as_slice(), b"https://"]
+        .into_iter()
+        .find(|scheme| {
+            target
+                .get(..scheme.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        })
+        .ok_or(BAD)?;
+    let authority = &target[scheme.len()..];
+    let length = authority
+        .iter()
+        .position(|byte| matches!(byte, b'/' | b'?'))
+        .unwrap_or(authority.len());
+    if !is_host(&authority[..length]) || length == 0 {
+        return Err(BAD);
+    }
+    let start = scheme.len() + length;
+    let (end, kind) = path_end(target, start)?;
+    Ok(Target {
+        path: start..end,
+        is_absolute: true,
+        kind,
+    })
+}
+
+/// Where the path that begins there ends; what is allowed is looked at to the end of the query.
+fn path_end(target: &[u8], start: usize) -> Result<(usize, PathKind), Refusal> {
+    let mut place = start;
+    let mut allowed = PATH;
+    let mut end = None;
+    let mut kind = PathKind::default();
+    while let Some(&byte) = target.get(place) {
+        if ALLOWED[usize::from(byte)] & allowed == 0 {
+            if byte != b'?' {
+                return Err(Refusal::bad("the target has a byte that must be encoded"));
+            }
+            end = Some(place);
+            allowed = QUERY;
+        } else if byte == b'%' {
+            let digits = target.get(place + 1..place + 3);
+            if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+                return Err(Refusal::bad("the target has a % without two digits"));
+            }
+            kind.is_encoded |= end.is_none();
+        } else if byte == b'.' && end.is_none() && target[..place].ends_with(b"/.") {
+            kind.is_relative = true;
+        }
+        place += 1;
+    }
+    Ok((end.unwrap_or(place), kind))
+}
+
+/// Whether it can be the host and port of a `Host` field: RFC 9110, section 7.2. It may be empty, as where there is no authority.
+pub(super) fn is_host(host: &[u8]) -> bool {
+    let (name, port) = match host.strip_prefix(b"[") {
+        Some(rest) => {
+            let Some(end) = rest.iter().position(|byte| *byte == b']') else {
+                return false;
+            };
+            let is_address = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+            if !rest[..end].iter().all(is_address) {
+                return false;
+            }
+            (b"".as_slice(), &rest[end + 1..])
+        }
+        None => {
+            let end = host.iter().position(|byte| *byte == b':');
+            host.split_at(end.unwrap_or(host.len()))
+        }
+    };
+    let is_name = |byte: &u8| {
+        byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(byte)
+    };
+    let port = match port {
+        [] => true,
+        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    port && name.iter().all(is_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::http::Uri;
+
+    fn path_of(target: &str) -> Result<&str, Refusal> {
+        let parsed = parse(&Method::GET, target.as_bytes())?;
+        Ok(&target[parsed.path])
+    }
+
+    #[test]
+    fn a_target_is_a_path_or_a_url() {
+        for (target, path) in [
+            ("/", "/"),
+            ("/a/b?c=d?e", "/a/b"),
+            ("/a%20b", "/a%20b"),
+            ("/a(1)/b", "/a(1)/b"),
+            ("http://host:80/a?b", "/a"),
+            ("HTTP://host?b", ""),
+            ("https://[::1]:5050/a", "/a"),
+            ("http://host", ""),
+        ] {
+            assert_eq!(path_of(target), Ok(path), "{target}");
+        }
+        for target in [
+            "a", "*", "host:80", "/a b", "/a#b", "/%", "/%2", "/%zz", "/a\u{e9}", "http://", "http:///a",
+            "ftp://host/", "http://a@b/", "http://[::1/", "/{a}", "?a", "http://host:123456/",
+        ] {
+            assert!(path_of(target).is_err(), "{target}");
+        }
+        assert!(parse(&Method::OPTIONS, b"*").is_ok());
+    }
+
+    /// Else a request could not be made of a head that was taken.
+    #[test]
+    fn what_is_allowed_makes_a_uri() {
+        for byte in 0..=255_u8 {
+            for target in [[b'/', byte].to_vec(), [b'/', b'?', byte].to_vec()] {
+                if parse(&Method::GET, &target).is_ok() {
+                    let text = std::str::from_utf8(&target).expect("text");
+                    let uri: Uri = text.parse().unwrap_or_else(|_| panic!("{text}"));
+                    assert_eq!(uri.path_and_query().map(|both| both.as_str()), Some(text));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn hosts() {
+        for host in ["", "a", "a.b:80", "127.0.0.1:5050", "[::1]:1", "[::1]", "a:"] {
+            assert!(is_host(host.as_bytes()), "{host}");
+        }
+        for host in ["a b", "a/b", "[::1", "a:b", "a:1:2", "a@b", "[g]", "a\"", "[::1]x"] {
+            assert!(!is_host(host.as_bytes()), "{host}");
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! A server's side of a connection.
+//!
+//! # What runs where
+//!
+//! A connection is an `async` block, and so a process of its own: it takes what comes, has the decoder make requests of it, hands them on, and sends what the
+//! [answers](super::answers) have. Those who handle the requests write the answers, on their own threads.
+//!
+//! # States
+//!
+//! ```text
+//!           ┌────────────── requests, answers ──────────────┐
+//!           ▼                                               │
+//! open ──► open ── end of stream, refusal, last request ──► ending: what was taken is answered ──► lingering ──► gone
+//!   │                                                                                                          ▲
+//!   └────────────────── reset, time-out while nothing is owed, client takes nothing ───────────────────────────┘
+//! ```
+//!
+//! Lingering: bytes that come after the last answer are read and thrown away for a while, as to close a socket that has some unread makes the kernel send a reset, which may
+//! take the answer away from the client (RFC 9112, section 9.6).
+//!
+//! # What can go wrong
+//!
+//! - *A client that sends and does not read.* Nothing is received while [`Limits::pipelined`] requests are unanswered or more than [`UNSENT`] bytes are under way,
+//!   so it finds its own socket full.
+//! - *A client that says little, or nothing* has a deadline in each state. One timer serves all of them: it is set for the first deadline and, when it fires, for the one that
+//!   holds then. So a request does not cost a timer.
+
+use std::future::Future as StdFuture;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use ::http::StatusCode;
+
+use super::answers::{OrderedAnswers, Output};
+use super::codec::{Decoded, Refusal, RequestDecoder};
+use super::responder::Responder;
+use super::{Limits, Request};
+use crate::clock::{Clock, Time};
+use crate::future::Future;
+use crate::net::{TcpStream, UnixStream};
+
+/// How much is given to the kernel at a time, and waits for it.
+const UNSENT: usize = 256 << 10;
+/// For how long, and how much, is read after the last answer.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1 << 20;
+
+/// What a connection needs of a stream.
+pub(super) trait Transport: Send + Sync + 'static {
+    fn receive(&self) -> Future<Bytes>;
+    fn send(&self, pieces: Vec<Bytes>) -> Future<()>;
+    fn shutdown(&self) -> Future<()>;
+}
+
+macro_rules! transport {
+    ($stream:ty) => {
+        impl Transport for $stream {
+            fn receive(&self) -> Future<Bytes> {
+                self.receive()
+            }
+
+            fn send(&self, mut pieces: Vec<Bytes>) -> Future<()> {
+                match pieces.len() {
+                    1 => self.send(pieces.swap_remove(0)),
+                    _ => self.send_vectored(pieces),
+                }
+            }
+
+            fn shutdown(&self) -> Future<()> {
+                self.shutdown()
+            }
+        }
+    };
+}
+
+transport!(TcpStream);
+transport!(UnixStream);
+
+/// Who handles requests.
+pub(crate) trait Service: Send + Sync + 'static {
+    /// What it remembers for a connection.
+    type Memory: Default + Send;
+
+    fn call(&self, request: Request, responder: Responder, memory: &mut Self::Memory);
+}
+
+pub(super) struct Connection<T: Transport, S: Service> {
+    stream: T,
+    service: Arc<S>,
+    memory: S::Memory,
+    limits: Arc<Limits>,
+    clock: Clock,
+    answers: Arc<OrderedAnswers>,
+    decoder: RequestDecoder,
+    /// Requests that came together.
+    batch: Vec<Decoded>,
+    phase: Phase,
+    receiving: Option<Future<Bytes>>,
+    sending: Option<Future<()>>,
+    requests: u64,
+    /// When something last came, went, or was answered.
+    active: Time,
+    /// When the head that is incomplete began.
+    head_began: Option<Time>,
+    timer: Option<(Time, Future<()>)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// No more requests are taken.
+    Ending { unread: bool },
+    Lingering { bytes: usize },
+    Gone,
+}
+
+/// Whether a turn leaves something to do at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Again,
+    Rest,
+}
+
+impl<T: Transport, S: Service> Connection<T, S> {
+    pub(super) fn new(stream: T, service: Arc<S>, limits: Arc<Limits>, clock: Clock) -> Self {
+        Self {
+            stream,
+            service,
+            memory: S::Memory::default(),
+            answers: Arc::new(OrderedAnswers::new()),
+            decoder: RequestDecoder::new(Arc::clone(&limits)),
+            batch: Vec::new(),
+            phase: Phase::Open,
+            receiving: None,
+            sending: None,
+            requests: 0,
+            active: clock.now(),
+            head_began: None,
+            timer: None,
+            limits,
+            clock,
+        }
+    }
+
+    pub(super) fn answers(&self) -> Arc<OrderedAnswers> {
+        Arc::clone(&self.answers)
+    }
+
+    /// It is told this, whatever it asks, and closed.
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        self.answers.refuse(refusal);
+        self.phase = Phase::Ending { unread: true };
+    }
+
+    /// Whether nothing more may be taken until something has been answered or sent.
+    fn is_stalled(&self) -> bool {
+        let backlog = self.answers.backlog();
+        backlog.awaited >= self.limits.pipelined as usize || backlog.unsent > UNSENT
+    }
+
+    /// Takes what has come, as far as it may be taken: at most `turns` pieces. Gives those that are left.
+    fn read(&mut self, cx: &mut Context<'_>, mut turns: u32) -> u32 {
+        while self.phase == Phase::Open && turns > 0 {
+            let backlog = self.answers.backlog();
+            let most = self.limits.pipelined as usize;
+            if backlog.awaited >= most || backlog.unsent > UNSENT {
+                break;
+            }
+            if self.take_requests(most - backlog.awaited) == Turn::Again {
+                continue;
+            }
+            if backlog.stopping && self.phase == Phase::Open && self.decoder.is_between() {
+                self.phase = Phase::Ending { unread: false };
+                break;
+            }
+            match self.receive(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(bytes)) if bytes.is_empty() => {
+                    self.phase = Phase::Ending { unread: false };
+                    if !self.decoder.is_between() {
+                        // Whoever shut down only its own half still listens.
+                        self.answers
+                            .refuse(Refusal::bad("the request ends in the middle"));
+                    }
+                }
+                Poll::Ready(Ok(bytes)) => {
+                    self.active = self.clock.now();
+                    self.decoder.feed(bytes);
+                    turns -= 1;
+                }
+                Poll::Ready(Err(_)) => self.phase = Phase::Gone,
+            }
+        }
+        turns
+    }
+
+    fn receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, crate::FutureError>> {
+        let receiving = self
+            .receiving
+            .get_or_insert_with(|| self.stream.receive());
+        let received = receiving.poll_result(cx.waker());
+        if received.is_ready() {
+            self.receiving = None;
+        }
+        received
+    }
+
+    /// Hands on what the decoder has, up to a number. `Again` if there may be more.
+    fn take_requests(&mut self, most: usize) -> Turn {
+        let mut refusal = None;
+        let mut last = false;
+        while self.batch.len() < most && !last {
+            match self.decoder.next() {
+                Ok(Some(decoded)) => {
+                    self.requests += 1;
+                    last = self.requests >= self.limits.requests || !decoded.about.keeps_alive;
+                    self.batch.push(decoded);
+                }
+                Ok(None) => break,
+                Err(refused) => {
+                    refusal = Some(refused);
+                    break;
+                }
+            }
+        }
+        let full = self.batch.len() == most;
+        if self.decoder.is_between() || self.decoder.is_in_body() {
+            self.head_began = None;
+        } else {
+            self.head_began.get_or_insert(self.active);
+        }
+        self.call(last);
+        if let Some(refusal) = refusal {
+            self.answers.refuse(refusal);
+            self.phase = Phase::Ending { unread: true };
+        } else if last {
+            let unread = !self.decoder.is_between();
+            self.phase = Phase::Ending { unread };
+        } else if self.decoder.take_expectation() {
+            self.answers.go_on();
+        }
+        if full { Turn::Again } else { Turn::Rest }
+    }
+
+    fn call(&mut self, last: bool) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let count = self.batch.len();
+        let slots = self.batch.iter().enumerate();
+        let slots = slots.map(|(index, decoded)| (decoded.about, last && index + 1 == count));
+        let first = self.answers.expect(slots);
+        for (number, decoded) in (first..).zip(self.batch.drain(..)) {
+            let answers = Arc::clone(&self.answers) as _;
+            let responder = Responder::of_connection(answers, number);
+            self.service
+                .call(decoded.request, responder, &mut self.memory);
+        }
+    }
+
+    /// Sends what there is; or, in the end, goes on to it.
+    fn write(&mut self, cx: &mut Context<'_>) -> Turn {
+        if !matches!(self.phase, Phase::Open | Phase::Ending { .. }) {
+            return Turn::Rest;
+        }
+        loop {
+            // What has gone out need not be heard of before there is more: that would be another wake for each answer.
+            let busy = self.sending.as_ref().is_some_and(Future::is_pending);
+            match self.answers.take(UNSENT, busy, cx.waker()) {
+                Output::Pieces(pieces) => {
+                    self.active = self.clock.now();
+                    self.sending = Some(self.stream.send(pieces));
+                }
+                Output::Waits => match self.sent(cx) {
+                    Poll::Ready(true) => {}
+                    Poll::Ready(false) => return self.go_to(Phase::Gone),
+                    Poll::Pending => return Turn::Rest,
+                },
+                Output::Nothing if self.phase == Phase::Open || self.answers.awaits_any() => {
+                    return Turn::Rest;
+                }
+                Output::Nothing | Output::End => return self.end(cx),
+            }
+        }
+    }
+
+    /// Whether the last send has ended well, once it has ended.
+    fn sent(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let Some(sending) = &mut self.sending else {
+            return Poll::Ready(true);
+        };
+        let sent = sending.poll_result(cx.waker()).map(|sent| sent.is_ok());
+        if sent.is_ready() {
+            self.sending = None;
+        }
+        sent
+    }
+
+    /// All that is owed has been given to the kernel, or is about to be.
+    fn end(&mut self, cx: &mut Context<'_>) -> Turn {
+        match self.sent(cx) {
+            Poll::Pending => Turn::Rest,
+            Poll::Ready(true) if self.phase != (Phase::Ending { unread: false }) => {
+                self.stream.shutdown().detach();
+                self.active = self.clock.now();
+                self.go_to(Phase::Lingering { bytes: 0 })
+            }
+            Poll::Ready(_) => self.go_to(Phase::Gone),
+        }
+    }
+
+    fn go_to(&mut self, phase: Phase) -> Turn {
+        self.phase = phase;
+        Turn::Again
+    }
+
+    /// Throws away what comes after the last answer.
+    fn linger(&mut self, cx: &mut Context<'_>) {
+        while let Phase::Lingering { bytes } = self.phase {
+            let Poll::Ready(received) = self.receive(cx) else {
+                return;
+            };
+            let more = received.map_or(0, |received| received.len());
+            self.phase = match bytes + more {
+                bytes if more > 0 && bytes <= LINGER_BYTES => Phase::Lingering { bytes },
+                _ => Phase::Gone,
+            };
+        }
+    }
+
+    /// When what is awaited now must have come, and what is said of it if not.
+    fn deadline(&self) -> Option<(Time, Option<Refusal>)> {
+        const LATE: Refusal = Refusal::with(
+            StatusCode::REQUEST_TIMEOUT,
+            "the request did not come in time",
+        );
+        let limits = &self.limits;
+        if matches!(self.phase, Phase::Lingering { .. }) {
+            return Some((self.active + LINGER, None));
+        }
+        if self.sending.as_ref().is_some_and(Future::is_pending) {
+            return Some((self.active + limits.write_timeout, None));
+        }
+        if self.phase != Phase::Open || self.answers.awaits_any() {
+            // The handlers' time is theirs.
+            return None;
+        }
+        Some(if self.decoder.is_in_body() {
+            (self.active + limits.body_timeout, Some(LATE))
+        } else if let Some(began) = self.head_began {
+            (began + limits.head_timeout, Some(LATE))
+        } else {
+            (self.active + limits.idle_timeout, None)
+        })
+    }
+
+    /// Has the timer fire when something is too late. `Again` if something is.
+    fn watch(&mut self, cx: &mut Context<'_>) -> Turn {
+        if let Some((_, fired)) = &self.timer
+            && !fired.is_pending()
+        {
+            self.timer = None;
+        }
+        let Some((deadline, refusal)) = self.deadline() else {
+            return Turn::Rest;
+        };
+        if let Some((until, _)) = &self.timer
+            && *until <= deadline
+        {
+            return Turn::Rest;
+        }
+        let now = self.clock.now();
+        if deadline <= now {
+            match refusal {
+                Some(refusal) => {
+                    self.answers.refuse(refusal);
+                    self.phase = Phase::Ending { unread: true };
+                }
+                None => self.phase = Phase::Gone,
+            }
+            return Turn::Again;
+        }
+        let mut fires = self.clock.sleep(deadline - now);
+        // Once is enough: it wakes whoever asked last.
+        if fires.poll_result(cx.waker()).is_ready() {
+            return Turn::Again;
+        }
+        self.timer = Some((deadline, fires));
+        Turn::Rest
+    }
+}
+
+/// Pieces that a connection takes before others have their turn.
+const TURNS: u32 = 16;
+
+impl<T: Transport, S: Service> Unpin for Connection<T, S> {}
+
+impl<T: Transport, S: Service> StdFuture for Connection<T, S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let mut turns = TURNS;
+        loop {
+            turns = this.read(cx, turns);
+            let turn = this.write(cx);
+            this.linger(cx);
+            if this.phase == Phase::Gone {
+                return Poll::Ready(());
+            }
+            if turns == 0 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let may_read = this.phase == Phase::Open && this.receiving.is_none();
+            if turn == Turn::Again || may_read && !this.is_stalled() {
+                continue;
+            }
+            if this.watch(cx) == Turn::Rest {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl<T: Transport, S: Service> Drop for Connection<T, S> {
+    fn drop(&mut self) {
+        self.answers.abandon();
+    }
+}

@@ -1,0 +1,213 @@
+//! How much a peer may ask for.
+
+use std::time::Duration;
+
+/// What a server takes from a client, and for how long it waits. Whoever goes beyond is told so, with the status code that the RFCs name, and the connection is closed.
+///
+/// ```
+/// use std::time::Duration;
+/// use libprocess::http::Limits;
+///
+/// let limits = Limits::new()
+///     .body_bytes(1 << 20)
+///     .idle_timeout(Duration::from_secs(20));
+/// # let _ = limits;
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Limits {
+    pub(crate) head_bytes: usize,
+    pub(crate) fields: usize,
+    pub(crate) target_bytes: usize,
+    pub(crate) body_bytes: u64,
+    pub(crate) head_timeout: Duration,
+    pub(crate) body_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) write_timeout: Duration,
+    pub(crate) requests: u64,
+    pub(crate) pipelined: u32,
+    pub(crate) connections: usize,
+    pub(crate) connections_per_address: usize,
+}
+
+macro_rules! limit {
+    ($(#[$doc:meta])* $name:ident: $type:ty $(, $least:expr, $most:expr)?) => {
+        $(#[$doc])*
+        pub fn $name(mut self, limit: $type) -> Self {
+            self.$name = limit $(.clamp($least, $most))?;
+            self
+        }
+    };
+}
+
+impl Limits {
+    /// Header fields that any limit allows.
+    pub(crate) const MOST_FIELDS: usize = 256;
+    /// Bytes of a target that any limit allows: as many as the `http` crate's `Uri` takes.
+    const MOST_TARGET: usize = 65_534;
+
+    /// The defaults.
+    ///
+    /// ```
+    /// let limits = libprocess::http::Limits::new();
+    /// # let _ = limits;
+    /// ```
+    pub const fn new() -> Self {
+        Self {
+            head_bytes: 32 << 10,
+            fields: 128,
+            target_bytes: 8_000,
+            body_bytes: 16 << 20,
+            head_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(60),
+            requests: u64::MAX,
+            pipelined: 128,
+            connections: 65_536,
+            connections_per_address: usize::MAX,
+        }
+    }
+
+    limit! {
+        /// Bytes of a request's line and header fields, and of a body's trailers: 32 KiB. Beyond: 431 Request Header Fields Too Large.
+        ///
+        /// ```
+        /// # use libprocess::http::Limits;
+        /// let limits = Limits::new().head_bytes(8 << 10);
+        /// # let _ = limits;
+        /// ```
+        head_bytes: usize, 64, 1 << 24
+    }
+
+    limit! {
+        /// Header fields of a request: 128; at most 256. Beyond: 431 Request Header Fields Too Large.
+        ///
+        /// ```
+        /// # use libprocess::http::Limits;
+        /// let limits = Limits::new().fields(64);
+        /// # let _ = limits;
+        /// ```
+        fields: usize, 1, Self::MOST_FIELDS
+    }
+
+    limit! {
+        /// Bytes of a request's target, that is of path and query: 8,000; at most 65,534. Beyond: 414 URI Too Long.
+        ///
+        /// ```
+        /// # use libprocess::http::Limits;
+        /// let limits = Limits::new().target_bytes(2_000);
+        /// # let _ = limits;
+        /// ```
+        target_bytes: usize, 1, Self::MOST_TARGET
+    }
+
+    limit! {
+        /// Bytes of a body: 16 MiB, also of what a compressed one is unpacked to. Beyond: 413 Content Too Large.
+        ///
+        /// ```
+        /// # use libprocess::http::Limits;
+        /// let limits = Limits::new().body_bytes(1 << 30);
+        /// # let _ = limits;
+        /// ```
+        body_bytes: u64
+    }
+
+    limit! {
+        /// How long the head of a request may take, from its first byte: 30 s. Beyond: 408 Request Timeout.
+        ///
+        /// ```
+        /// # use libprocess::http::Limits;
+        /// # use std::time::Duration;
+        /// let limits = Limits::new().head_timeout(Duration::from_secs(5));
+        /// # let _ = limits;
+        /// ```
+        head_timeout: Duration
+    }
+
+    limit! {
+        /// How long nothing of a body may come: 60 s. Beyond: 408 Request Timeout.
+        ///
+        /// ```
+        /// # use libprocess::http::Limits;
+        /// # use std::time::Duration;
+        /// let limits = Limits::new().body_timeout(Duration::from_secs(5));
+        /// # let _ = limits;
+        /// ```
+        body_timeout: Duration
+    }
+
+    limit! {
+        /// How long a connection may be without a request: 75 s. Then it is closed, without a word.
+        ///
+        /// ```
+        /// # use libprocess::http::Limits;
+        /// # use std::time::Duration;
+        /// let limits = Limits::new().idle_timeout(Duration::from_secs(5));
+        /// # let _ = limits;
+        /// ```
+        idle_timeout: Duration
+    }
+
+    limit! {
+        /// How long a client may take nothing of what is sent to it: 60 s. Then the connection is closed.
+        ///
+        /// ```
+        /// # use libprocess::http::Limits;
+        /// # use std::time::Duration;
+        /// let limits = Limits::new().write_timeout(Duration::from_secs(5));
+        /// # let _ = limits;
+        /// ```
+        write_timeout: Duration
+    }
+
+    limit! {
+        /// Requests of one connection: without bound, as each is bounded. The last one's answer says that the connection is closed.
+        ///
+        /// ```
+        /// # use libprocess::http::Limits;
+        /// let limits = Limits::new().requests(10_000);
+        /// # let _ = limits;
+        /// ```
+        requests: u64, 1, u64::MAX
+    }
+
+    limit! {
+        /// Requests of one connection that wait for their answers: 128. What comes beyond waits in the client's socket.
+        ///
+        /// ```
+        /// # use libprocess::http::Limits;
+        /// let limits = Limits::new().pipelined(16);
+        /// # let _ = limits;
+        /// ```
+        pipelined: u32, 1, 1 << 16
+    }
+
+    limit! {
+        /// Connections at a time: 65,536. What comes beyond is told 503 Service Unavailable and closed.
+        ///
+        /// ```
+        /// # use libprocess::http::Limits;
+        /// let limits = Limits::new().connections(1_000);
+        /// # let _ = limits;
+        /// ```
+        connections: usize
+    }
+
+    limit! {
+        /// Connections of one IP address at a time: as many as there may be, as behind a proxy all have one address. What comes beyond is told 503 Service Unavailable and closed.
+        ///
+        /// ```
+        /// # use libprocess::http::Limits;
+        /// let limits = Limits::new().connections_per_address(100);
+        /// # let _ = limits;
+        /// ```
+        connections_per_address: usize
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new()
+    }
+}

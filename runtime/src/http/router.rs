@@ -1,0 +1,82 @@
+//! From a path to a process.
+
+use std::borrow::Cow;
+
+use ::http::StatusCode;
+
+use super::connection::Service;
+use super::responder::Responder;
+use super::responses::text;
+use super::{Request, decoded_path};
+use crate::process::{HttpEvent, HttpExchange, RawPid, deliver, find_process, is_alive};
+
+/// Hands requests to the processes of the runtime that it is called in.
+pub(crate) struct Router {
+    /// Who is given what names no process.
+    delegate: Option<String>,
+}
+
+/// The process that was asked last: mostly it is the next one, too.
+#[derive(Default)]
+pub(crate) struct Last {
+    /// Its id, as it was in the path.
+    id: String,
+    pid: Option<RawPid>,
+}
+
+impl Router {
+    pub(crate) fn new(delegate: Option<String>) -> Self {
+        Self { delegate }
+    }
+
+    fn find(&self, path: &str, request: &Request, last: &mut Last) -> Option<(RawPid, usize)> {
+        let rest = path.strip_prefix('/')?;
+        let id = rest.split_once('/').map_or(rest, |(id, _)| id);
+        if let Some(pid) = last.pid
+            && last.id == id
+            && is_alive(pid)
+        {
+            return Some((pid, 1 + id.len()));
+        }
+        let decoded = if request.path_kind().is_encoded {
+            decoded_path(id)?
+        } else {
+            Cow::Borrowed(id)
+        };
+        let found = find_process(&decoded);
+        if let Some(pid) = found {
+            last.pid = found;
+            last.id.clear();
+            last.id.push_str(id);
+            return Some((pid, 1 + id.len()));
+        }
+        find_process(self.delegate.as_ref()?).map(|pid| (pid, 0))
+    }
+}
+
+/// Whether the path leads out of where it begins, once it is decoded.
+fn is_relative(path: &str, request: &Request) -> bool {
+    let kind = request.path_kind();
+    kind.is_relative
+        || kind.is_encoded && decoded_path(path).is_none_or(|path| path.contains("/.."))
+}
+
+impl Service for Router {
+    type Memory = Last;
+
+    fn call(&self, request: Request, responder: Responder, last: &mut Last) {
+        let path = request.path_of_head();
+        let found = if is_relative(path, &request) {
+            None
+        } else {
+            self.find(path, &request, last)
+        };
+        match found {
+            Some((pid, route)) => {
+                let exchange = HttpExchange::new(request, responder, route);
+                deliver(pid, HttpEvent::allocate(exchange));
+            }
+            None => responder.set(text(StatusCode::NOT_FOUND, "404 Not Found.")),
+        }
+    }
+}
