@@ -8,7 +8,7 @@ use crate::filter::Filter;
 use crate::measure::Plan;
 use crate::parameters::Overrides;
 use crate::save::SaveName;
-use crate::server::ServerKind;
+use crate::server::Service;
 
 const LONG_ABOUT: &str = "\
 Measures the libprocess runtime, checks that nothing was lost, and reports.
@@ -67,7 +67,7 @@ pub(crate) enum Command {
     /// One run, for a harness that is measuring
     #[command(name = IsolatedArguments::SUBCOMMAND, hide = true)]
     RunIsolated(IsolatedArguments),
-    /// An echo server, for a harness that is measuring
+    /// A server, for a harness that is measuring
     #[command(name = ServeArguments::SUBCOMMAND, hide = true)]
     Serve(ServeArguments),
 }
@@ -227,7 +227,7 @@ impl IsolatedArguments {
 /// What a harness tells the child that is its server.
 #[derive(Debug, Args, PartialEq)]
 pub(crate) struct ServeArguments {
-    pub(crate) kind: ServerKind,
+    pub(crate) service: Service,
     #[arg(long)]
     pub(crate) workers: usize,
     #[arg(long)]
@@ -243,7 +243,7 @@ impl ServeArguments {
     pub(crate) fn to_command_line(&self) -> Vec<String> {
         let mut line = vec![
             Self::SUBCOMMAND.to_owned(),
-            self.kind.name(),
+            self.service.name().to_owned(),
             format!("--workers={}", self.workers),
         ];
         let events = self.events_per_resume;
@@ -343,9 +343,9 @@ mod tests {
 
     #[test]
     fn a_server_understands_what_it_is_told() {
-        for &kind in ServerKind::value_variants() {
+        for &service in Service::value_variants() {
             let told = ServeArguments {
-                kind,
+                service,
                 workers: 3,
                 events_per_resume: Some(7),
                 pin: true,

@@ -26,7 +26,7 @@ use crate::benchmarks::savina::counting::Counting;
 use crate::benchmarks::savina::fork_join::{ForkJoinCreation, ForkJoinThroughput};
 use crate::benchmarks::savina::philosophers::Philosophers;
 use crate::filter::Filter;
-use crate::server::ServerKind;
+use crate::server::EchoServer;
 
 /// All of them, in the order in which they run.
 pub(crate) static BENCHMARKS: [&dyn Benchmark; 39] = [
@@ -62,14 +62,14 @@ pub(crate) static BENCHMARKS: [&dyn Benchmark; 39] = [
     &MpscLinkedQueue::Empty,
     &MpscLinkedQueue::NonContendedRead,
     // Last, as some need a kernel that allows io_uring: where it does not, all else has run.
-    &Net::Echo(ServerKind::IoUring),
-    &Net::Echo(ServerKind::Epoll),
-    &Net::Echo(ServerKind::CannedIoUring),
-    &Net::Echo(ServerKind::CannedEpoll),
-    &Net::Connect(ServerKind::IoUring),
-    &Net::Connect(ServerKind::Epoll),
-    &Net::Connect(ServerKind::CannedIoUring),
-    &Net::Connect(ServerKind::CannedEpoll),
+    &Net::Echo(EchoServer::IoUring),
+    &Net::Echo(EchoServer::Epoll),
+    &Net::Echo(EchoServer::CannedIoUring),
+    &Net::Echo(EchoServer::CannedEpoll),
+    &Net::Connect(EchoServer::IoUring),
+    &Net::Connect(EchoServer::Epoll),
+    &Net::Connect(EchoServer::CannedIoUring),
+    &Net::Connect(EchoServer::CannedEpoll),
 ];
 
 /// The one that runs without a filter.
