@@ -1,12 +1,11 @@
 //! Echo servers.
 
+use libprocess::ReactorKind;
+
 use super::epoll::{Echo, EpollLoop};
-#[cfg(feature = "io-uring")]
-use super::io_uring::IoUringEcho;
-use super::{Started, in_thread, listen, runtime};
+use super::{Started, listen_in_thread, runtime};
 use crate::cli::ServeArguments;
 use crate::failure::Failure;
-use libprocess::ReactorKind;
 
 /// What answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,20 +26,17 @@ pub(super) fn start(server: EchoServer, arguments: &ServeArguments) -> Result<St
         EchoServer::IoUring => runtime::start(ReactorKind::IoUring, arguments),
         EchoServer::Epoll => runtime::start(ReactorKind::Epoll, arguments),
         EchoServer::CannedIoUring => canned_io_uring(arguments.pin),
-        EchoServer::CannedEpoll => {
-            let (listener, address) = listen()?;
-            in_thread(address, arguments.pin, move || {
-                EpollLoop::new(listener, Echo)?.run()
-            })
-        }
+        EchoServer::CannedEpoll => listen_in_thread(arguments.pin, |listener| {
+            EpollLoop::new(listener, Echo)?.run()
+        }),
     }
 }
 
 #[cfg(feature = "io-uring")]
 fn canned_io_uring(pin: bool) -> Result<Started, Failure> {
-    let (listener, address) = listen()?;
-    let server = IoUringEcho::new(listener).map_err(Failure::CannotServe)?;
-    in_thread(address, pin, move || server.run())
+    let (listener, address) = super::listen()?;
+    let server = super::io_uring::IoUringEcho::new(listener).map_err(Failure::CannotServe)?;
+    super::in_thread(address, pin, move || server.run())
 }
 
 #[cfg(not(feature = "io-uring"))]

@@ -1,4 +1,4 @@
-//! The canned loop over epoll: level-triggered, one `recv` and one `send` for each piece.
+//! The canned loop over epoll, whatever it answers: level-triggered, one `recv` and one `send` for each piece.
 
 use std::convert::Infallible;
 use std::io;

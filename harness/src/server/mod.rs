@@ -15,6 +15,7 @@
 
 mod echo;
 mod epoll;
+mod http;
 #[cfg(feature = "io-uring")]
 mod io_uring;
 mod parent;
@@ -37,6 +38,7 @@ use crate::placement::{Core, Pinned};
 use crate::{measure, usage};
 
 pub(crate) use echo::EchoServer;
+pub(crate) use http::{BODY, CONTENT_TYPE, HttpServer, PATH};
 pub(crate) use parent::Server;
 
 /// Where a server listens: the operating system chooses the port.
@@ -52,6 +54,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) enum Service {
     /// What comes goes back.
     Echo(EchoServer),
+    /// A text.
+    Http(HttpServer),
 }
 
 impl Service {
@@ -62,6 +66,8 @@ impl Service {
             Self::Echo(EchoServer::Epoll) => "echo-epoll",
             Self::Echo(EchoServer::CannedIoUring) => "echo-canned-io-uring",
             Self::Echo(EchoServer::CannedEpoll) => "echo-canned-epoll",
+            Self::Http(HttpServer::Hyper) => "http-hyper",
+            Self::Http(HttpServer::CannedEpoll) => "http-canned-epoll",
         }
     }
 
@@ -69,9 +75,10 @@ impl Service {
     fn hint(self) -> &'static str {
         match self {
             Self::Echo(EchoServer::IoUring | EchoServer::CannedIoUring) => {
-                "; without io_uring, leave out what needs it: harness run 'Net.*-*IoUring'"
+                "; without io_uring, leave out what needs it: harness run '*-*IoUring'"
             }
-            Self::Echo(EchoServer::Epoll | EchoServer::CannedEpoll) => "",
+            Self::Echo(EchoServer::Epoll | EchoServer::CannedEpoll)
+            | Self::Http(HttpServer::Hyper | HttpServer::CannedEpoll) => "",
         }
     }
 }
@@ -83,6 +90,8 @@ impl ValueEnum for Service {
             Self::Echo(EchoServer::Epoll),
             Self::Echo(EchoServer::CannedIoUring),
             Self::Echo(EchoServer::CannedEpoll),
+            Self::Http(HttpServer::Hyper),
+            Self::Http(HttpServer::CannedEpoll),
         ]
     }
 
@@ -107,6 +116,7 @@ pub(crate) fn serve(
 ) -> Result<(), Failure> {
     let Started { address, runtime } = match arguments.service {
         Service::Echo(server) => echo::start(server, arguments)?,
+        Service::Http(server) => http::start(server, arguments)?,
     };
     writeln!(output, "{address}")?;
     output.flush()?;
@@ -132,6 +142,15 @@ fn listen() -> Result<(TcpListener, SocketAddr), Failure> {
         Ok((listener, address))
     };
     listening().map_err(Failure::socket("a server's socket"))
+}
+
+/// As [`in_thread`], for a server that starts there with its listener.
+fn listen_in_thread(
+    pin: bool,
+    run: impl FnOnce(TcpListener) -> std::io::Result<Infallible> + Send + 'static,
+) -> Result<Started, Failure> {
+    let (listener, address) = listen()?;
+    in_thread(address, pin, move || run(listener))
 }
 
 /// For a server that knows no end. One that fails ends this program, so that its clients see it.
