@@ -1,4 +1,4 @@
-//! HTTP servers under load: hyper, and a canned loop beside it. How they are measured is in [`load`](crate::load).
+//! HTTP servers under load: hyper, and a canned loop beside it. How they are measured is in [`load`].
 //!
 //! With `Plaintext` connections stay, and on each so many requests as the pipeline is deep are sent together: the next ones go when all of them were answered. With `Connect` each request has a
 //! connection of its own, which the client closes.

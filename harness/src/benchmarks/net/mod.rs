@@ -1,4 +1,4 @@
-//! Echo servers under load: libprocess's own over each of its reactors, and canned loops beside them. How they are measured is in [`load`](crate::load).
+//! Echo servers under load: libprocess's own over each of its reactors, and canned loops beside them. How they are measured is in [`load`].
 //!
 //! With `Echo` connections stay, and each has one request under way; with `Connect` each request has a connection of its own.
 
