@@ -8,7 +8,7 @@ use crate::filter::Filter;
 use crate::measure::Plan;
 use crate::parameters::Overrides;
 use crate::save::SaveName;
-use crate::server::ServerKind;
+use crate::server::Service;
 
 const LONG_ABOUT: &str = "\
 Measures the libprocess runtime, checks that nothing was lost, and reports.
@@ -26,6 +26,7 @@ Examples:
   harness run --workers 1 --pairs 1 --repeat 1000000 smaller: one pair, on one worker
   harness run 'Latency.*' --rate 1000 --repeat 5000  latencies at a thousand round trips a second
   harness run 'Net.Echo.*' --actors 1000 --size 1024 echo servers, under a thousand connections
+  harness run 'Http.*' --pipeline 1 --pin            HTTP servers, one request at a time
   harness run --runs 9 --pin --save pinned           nine runs, saved to results/local/pinned.json
   harness run '*' --json | jq .median                for programs: one object a line
   harness list                                       what there is, and its defaults
@@ -67,7 +68,7 @@ pub(crate) enum Command {
     /// One run, for a harness that is measuring
     #[command(name = IsolatedArguments::SUBCOMMAND, hide = true)]
     RunIsolated(IsolatedArguments),
-    /// An echo server, for a harness that is measuring
+    /// A server, for a harness that is measuring
     #[command(name = ServeArguments::SUBCOMMAND, hide = true)]
     Serve(ServeArguments),
 }
@@ -97,13 +98,19 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     window: Option<u64>,
 
-    /// Processes, for benchmarks that have a number of them [default: see `harness list`]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    /// Processes, or connections, for benchmarks that have a number of them [default: see `harness list`]
+    #[arg(long, visible_alias = "connections", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     actors: Option<u64>,
 
     /// Bytes of each message, for benchmarks over sockets [default: see `harness list`]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=65_536))]
     size: Option<u64>,
+
+    /// Requests that are sent together on a connection, for benchmarks of HTTP [default: see `harness list`]
+    ///
+    /// The next ones are sent when all of these were answered: with 1 the connection stays, and nothing is pipelined.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pipeline: Option<u64>,
 
     /// Repeats to begin in a second, for benchmarks of latency [default: the next when one is done]
     ///
@@ -158,6 +165,7 @@ impl RunArguments {
             window: self.window,
             actors: self.actors,
             size: self.size,
+            pipeline: self.pipeline,
             rate: self.rate,
             events_per_resume,
             pin: self.pin,
@@ -227,7 +235,7 @@ impl IsolatedArguments {
 /// What a harness tells the child that is its server.
 #[derive(Debug, Args, PartialEq)]
 pub(crate) struct ServeArguments {
-    pub(crate) kind: ServerKind,
+    pub(crate) service: Service,
     #[arg(long)]
     pub(crate) workers: usize,
     #[arg(long)]
@@ -243,7 +251,7 @@ impl ServeArguments {
     pub(crate) fn to_command_line(&self) -> Vec<String> {
         let mut line = vec![
             Self::SUBCOMMAND.to_owned(),
-            self.kind.name(),
+            self.service.name().to_owned(),
             format!("--workers={}", self.workers),
         ];
         let events = self.events_per_resume;
@@ -309,6 +317,8 @@ mod tests {
             &["--rate", "0"],
             &["--size", "0"],
             &["--size", "65537"],
+            &["--pipeline", "0"],
+            &["--pipeline", "1001"],
             &["--events-per-resume", "0"],
             &["--events-per-resume", "16,,32"],
             &["--repeat", "many"],
@@ -343,9 +353,9 @@ mod tests {
 
     #[test]
     fn a_server_understands_what_it_is_told() {
-        for &kind in ServerKind::value_variants() {
+        for &service in Service::value_variants() {
             let told = ServeArguments {
-                kind,
+                service,
                 workers: 3,
                 events_per_resume: Some(7),
                 pin: true,

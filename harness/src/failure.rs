@@ -40,6 +40,11 @@ pub(crate) enum Failure {
     ServerAnswer(String),
     #[error("the server cannot serve: {0}")]
     CannotServe(String),
+    #[error("an answer is wrong, as {problem}: {answer:?}")]
+    WrongAnswer {
+        problem: &'static str,
+        answer: String,
+    },
     #[error("{what}: {error}")]
     Socket {
         what: &'static str,

@@ -29,7 +29,7 @@
 //! | `benchmark`, `benchmarks` | what a benchmark is, and each of them |
 //! | `parameters`, `trial`, `checks` | with what one runs, what all runs do alike, and whether it did what it was to do |
 //! | `measure`, `isolated`, `watchdog`, `progress` | runs, runs in a process of their own, hung runs, slow runs |
-//! | `server` | what benchmarks of sockets talk to: servers in a process of their own |
+//! | `server`, `load` | what benchmarks of sockets talk to, servers in a process of their own, and their clients |
 //! | `latency`, `series`, `usage`, `machine`, `record` | figures, what they took, where, and all of it together |
 //! | `report`, `format`, `save` | telling and keeping it |
 
@@ -42,6 +42,7 @@ mod filter;
 mod format;
 mod isolated;
 mod latency;
+mod load;
 mod machine;
 mod measure;
 mod parameters;

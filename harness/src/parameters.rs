@@ -15,6 +15,8 @@ pub(crate) struct Defaults {
     pub(crate) actors: Option<Actors>,
     /// In bytes, of each message; `None` if it has no messages that could be of another size.
     pub(crate) size: Option<u64>,
+    /// Requests that are sent together; `None` if it sends none, or one at a time.
+    pub(crate) pipeline: Option<u64>,
     /// `None` if it does not care: then as the runtime.
     pub(crate) workers: Option<usize>,
     /// Whether it can be paced.
@@ -40,6 +42,7 @@ impl Defaults {
             window: None,
             actors: None,
             size: None,
+            pipeline: None,
             workers: None,
             paced: false,
         }
@@ -86,6 +89,12 @@ impl Defaults {
         self
     }
 
+    /// It sends so many requests together, unless told.
+    pub(crate) const fn pipeline(mut self, depth: u64) -> Self {
+        self.pipeline = Some(depth);
+        self
+    }
+
     /// It is about so many workers, unless told.
     pub(crate) const fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
@@ -108,6 +117,7 @@ pub(crate) struct Overrides {
     pub(crate) window: Option<u64>,
     pub(crate) actors: Option<u64>,
     pub(crate) size: Option<u64>,
+    pub(crate) pipeline: Option<u64>,
     pub(crate) rate: Option<u64>,
     pub(crate) events_per_resume: Option<u32>,
     pub(crate) pin: bool,
@@ -128,6 +138,9 @@ pub(crate) struct Parameters {
     /// Of each message, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<u64>,
+    /// Requests that are sent together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pipeline: Option<u64>,
     /// Repeats begun in a second; `None` for as many as are done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rate: Option<u64>,
@@ -210,6 +223,9 @@ impl Overrides {
             window,
             actors,
             size: defaults.size.map(|default| self.size.unwrap_or(default)),
+            pipeline: defaults
+                .pipeline
+                .map(|default| self.pipeline.unwrap_or(default)),
             rate: self.rate.filter(|_| defaults.paced),
             events_per_resume: self.events_per_resume,
             warmup,
@@ -253,13 +269,14 @@ mod tests {
             window: Some(2),
             actors: Some(3),
             size: Some(5),
+            pipeline: Some(6),
             rate: Some(4),
             ..Overrides::default()
         };
         let parameters = overrides.resolve(PLAIN, 3, 0).unwrap();
         assert_eq!((parameters.pairs, parameters.window), (None, None));
         assert_eq!((parameters.actors, parameters.rate), (None, None));
-        assert_eq!(parameters.size, None);
+        assert_eq!((parameters.size, parameters.pipeline), (None, None));
     }
 
     #[test]
@@ -307,6 +324,19 @@ mod tests {
             overrides.resolve(PLAIN.size(64), 1, 0).unwrap().size
         };
         assert_eq!((resolve(None), resolve(Some(1))), (Some(64), Some(1)));
+    }
+
+    #[test]
+    fn a_pipeline_is_for_what_sends_several_requests_together() {
+        let resolve = |pipeline| {
+            let overrides = Overrides {
+                pipeline,
+                ..Overrides::default()
+            };
+            let defaults = PLAIN.pipeline(16);
+            overrides.resolve(defaults, 1, 0).unwrap().pipeline
+        };
+        assert_eq!((resolve(None), resolve(Some(1))), (Some(16), Some(1)));
     }
 
     #[test]

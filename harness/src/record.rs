@@ -165,6 +165,7 @@ mod tests {
             window: Some(3),
             actors: None,
             size: None,
+            pipeline: None,
             rate: None,
             events_per_resume: None,
             warmup: 1,

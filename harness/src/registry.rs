@@ -7,6 +7,7 @@ use crate::benchmarks::dispatch::{DispatchAwait, DispatchGet};
 use crate::benchmarks::dispatch_defer::DispatchDefer;
 use crate::benchmarks::fan_in::FanIn;
 use crate::benchmarks::futures::ThenChain;
+use crate::benchmarks::http::Http;
 use crate::benchmarks::links::{LargeNumberOfLinks, LinkExits};
 use crate::benchmarks::net::Net;
 use crate::benchmarks::ping_pong::PingPong;
@@ -26,10 +27,10 @@ use crate::benchmarks::savina::counting::Counting;
 use crate::benchmarks::savina::fork_join::{ForkJoinCreation, ForkJoinThroughput};
 use crate::benchmarks::savina::philosophers::Philosophers;
 use crate::filter::Filter;
-use crate::server::ServerKind;
+use crate::server::{EchoServer, HttpServer};
 
 /// All of them, in the order in which they run.
-pub(crate) static BENCHMARKS: [&dyn Benchmark; 39] = [
+pub(crate) static BENCHMARKS: [&dyn Benchmark; 43] = [
     &ThroughputPerformance,
     &DispatchDefer::Movable,
     &DispatchDefer::Copyable,
@@ -61,15 +62,19 @@ pub(crate) static BENCHMARKS: [&dyn Benchmark; 39] = [
     &MpscLinkedQueue::Contended,
     &MpscLinkedQueue::Empty,
     &MpscLinkedQueue::NonContendedRead,
+    &Http::Plaintext(HttpServer::Hyper),
+    &Http::Plaintext(HttpServer::CannedEpoll),
+    &Http::Connect(HttpServer::Hyper),
+    &Http::Connect(HttpServer::CannedEpoll),
     // Last, as some need a kernel that allows io_uring: where it does not, all else has run.
-    &Net::Echo(ServerKind::IoUring),
-    &Net::Echo(ServerKind::Epoll),
-    &Net::Echo(ServerKind::CannedIoUring),
-    &Net::Echo(ServerKind::CannedEpoll),
-    &Net::Connect(ServerKind::IoUring),
-    &Net::Connect(ServerKind::Epoll),
-    &Net::Connect(ServerKind::CannedIoUring),
-    &Net::Connect(ServerKind::CannedEpoll),
+    &Net::Echo(EchoServer::IoUring),
+    &Net::Echo(EchoServer::Epoll),
+    &Net::Echo(EchoServer::CannedIoUring),
+    &Net::Echo(EchoServer::CannedEpoll),
+    &Net::Connect(EchoServer::IoUring),
+    &Net::Connect(EchoServer::Epoll),
+    &Net::Connect(EchoServer::CannedIoUring),
+    &Net::Connect(EchoServer::CannedEpoll),
 ];
 
 /// The one that runs without a filter.

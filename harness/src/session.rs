@@ -81,6 +81,9 @@ fn defaults(benchmark: &dyn Benchmark) -> String {
     if let Some(size) = defaults.size {
         text.push_str(&format!(", --size {}", grouped(size)));
     }
+    if let Some(pipeline) = defaults.pipeline {
+        text.push_str(&format!(", --pipeline {}", grouped(pipeline)));
+    }
     if let Some(workers) = defaults.workers {
         text.push_str(&format!(", --workers {workers}"));
     }

@@ -11,7 +11,7 @@ const SMALL: [&str; 6] = ["--repeat", "1001", "--runs", "2", "--warmup", "0"];
 const MAIN_JOB: &str = "ProcessTest.Process_BENCHMARK_ThroughputPerformance";
 
 /// In the order in which they run.
-const BENCHMARKS: [&str; 39] = [
+const BENCHMARKS: [&str; 43] = [
     MAIN_JOB,
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Movable",
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Copyable",
@@ -43,6 +43,10 @@ const BENCHMARKS: [&str; 39] = [
     "ProcessTest.Process_BENCHMARK_MpscLinkedQueue",
     "ProcessTest.Process_BENCHMARK_MpscLinkedQueueEmpty",
     "ProcessTest.Process_BENCHMARK_MpscLinkedQueueNonContendedRead",
+    "Http.Plaintext.Hyper",
+    "Http.Plaintext.CannedEpoll",
+    "Http.Connect.Hyper",
+    "Http.Connect.CannedEpoll",
     "Net.Echo.IoUring",
     "Net.Echo.Epoll",
     "Net.Echo.CannedIoUring",
@@ -54,7 +58,7 @@ const BENCHMARKS: [&str; 39] = [
 ];
 
 /// What needs io_uring.
-const IO_URING: &str = "Net.*IoUring";
+const IO_URING: &str = "*IoUring";
 
 fn has_io_uring() -> bool {
     let asked = libprocess::Runtime::builder().reactor(libprocess::ReactorKind::IoUring);
@@ -67,7 +71,7 @@ fn everything() -> (String, Vec<&'static str>) {
     if has_io_uring() {
         return ("*".to_owned(), names);
     }
-    names.retain(|name| !(name.starts_with("Net.") && name.ends_with("IoUring")));
+    names.retain(|name| !name.ends_with("IoUring"));
     (format!("*-{IO_URING}"), names)
 }
 
@@ -160,6 +164,7 @@ fn every_benchmark_prints_one_line_of_json() {
     for (line, name) in lines.iter().zip(&names) {
         let latency = &line["latency_ns"];
         let measured = ["Dispatch.Get", "Fairness"].contains(name)
+            || name.starts_with("Http.")
             || name.starts_with("Latency.")
             || name.starts_with("Net.");
         assert_eq!(measured, !latency.is_null(), "{line}");
@@ -232,6 +237,38 @@ fn echoes_are_whole_whatever_their_size_and_number() {
         ];
         for line in lines_of_json(&harness("echoes", &arguments)) {
             assert_eq!(line["params"]["size"].to_string(), size, "{line}");
+            let work = &line["also"]["requests/server-CPU-second"]["median"];
+            assert!(work.as_f64().unwrap() > 0.0, "{line}");
+        }
+    }
+}
+
+#[test]
+fn every_request_is_answered_however_deep_the_pipeline() {
+    for (depth, connections) in [("1", "3"), ("16", "64"), ("1000", "2")] {
+        let arguments = [
+            "run",
+            "Http.*",
+            "--pipeline",
+            depth,
+            "--connections",
+            connections,
+            // The last ones are fewer than the pipeline is deep.
+            "--repeat",
+            "2001",
+            "--runs",
+            "1",
+            "--warmup",
+            "0",
+            "--json",
+        ];
+        let lines = lines_of_json(&harness("pipeline", &arguments));
+        assert_eq!(lines.len(), 4);
+        for line in lines {
+            assert_eq!(line["params"]["actors"].to_string(), connections, "{line}");
+            let plaintext = line["benchmark"].as_str().unwrap().contains("Plaintext");
+            let expected = if plaintext { depth } else { "null" };
+            assert_eq!(line["params"]["pipeline"].to_string(), expected, "{line}");
             let work = &line["also"]["requests/server-CPU-second"]["median"];
             assert!(work.as_f64().unwrap() > 0.0, "{line}");
         }

@@ -8,6 +8,7 @@ pub(crate) mod event_queue;
 pub(crate) mod fairness;
 pub(crate) mod fan_in;
 pub(crate) mod futures;
+pub(crate) mod http;
 pub(crate) mod links;
 pub(crate) mod net;
 pub(crate) mod ping_pong;

@@ -138,6 +138,9 @@ fn describe(parameters: &Parameters) -> String {
     if let Some(size) = parameters.size {
         text.push_str(&format!(", {} a message", count(size, "byte")));
     }
+    if let Some(pipeline) = parameters.pipeline {
+        text.push_str(&format!(", {} together", count(pipeline, "request")));
+    }
     if let Some(rate) = parameters.rate {
         text.push_str(&format!(", {} repeats begun a second", grouped(rate)));
     }
@@ -190,6 +193,7 @@ mod tests {
             window: Some(1_000),
             actors: None,
             size: None,
+            pipeline: None,
             rate: None,
             events_per_resume: None,
             warmup: 0,

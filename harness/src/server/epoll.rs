@@ -1,4 +1,4 @@
-//! The canned loop over epoll: level-triggered, one `recv` and one `send` for each piece.
+//! The canned loop over epoll, whatever it answers: level-triggered, one `recv` and one `send` for each piece.
 
 use std::convert::Infallible;
 use std::io;
@@ -15,16 +15,37 @@ const PIECE: usize = 64 * 1024;
 /// What is taken from epoll at a time.
 const EVENTS: usize = 1024;
 
-pub(super) struct EpollEcho {
+/// What is answered to what was received.
+pub(super) trait Reply {
+    /// What is known of a connection from what it has received before.
+    type Heard: Default;
+
+    fn reply<'a>(&'a mut self, heard: &mut Self::Heard, received: &'a [u8]) -> &'a [u8];
+}
+
+/// The same.
+pub(super) struct Echo;
+
+impl Reply for Echo {
+    type Heard = ();
+
+    fn reply<'a>(&'a mut self, _heard: &mut (), received: &'a [u8]) -> &'a [u8] {
+        received
+    }
+}
+
+pub(super) struct EpollLoop<R: Reply> {
+    reply: R,
     epoll: OwnedFd,
     listener: TcpListener,
     /// By descriptor.
-    connections: Vec<Option<Connection>>,
+    connections: Vec<Option<Connection<R::Heard>>>,
     buffer: Vec<u8>,
 }
 
-struct Connection {
+struct Connection<H> {
     socket: OwnedFd,
+    heard: H,
     /// What the socket did not take yet: then nothing is received.
     left: Vec<u8>,
 }
@@ -35,12 +56,13 @@ enum Next {
     Closed,
 }
 
-impl EpollEcho {
-    pub(super) fn new(listener: TcpListener) -> io::Result<Self> {
+impl<R: Reply> EpollLoop<R> {
+    pub(super) fn new(listener: TcpListener, reply: R) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &listener, data(&listener), EventFlags::IN)?;
         Ok(Self {
+            reply,
             epoll,
             listener,
             connections: Vec::new(),
@@ -78,8 +100,11 @@ impl EpollEcho {
         if self.connections.len() <= index {
             self.connections.resize_with(index + 1, || None);
         }
-        let left = Vec::new();
-        self.connections[index] = Some(Connection { socket, left });
+        self.connections[index] = Some(Connection {
+            socket,
+            heard: R::Heard::default(),
+            left: Vec::new(),
+        });
         Ok(())
     }
 
@@ -89,7 +114,7 @@ impl EpollEcho {
             return Ok(());
         };
         let waited = !connection.left.is_empty();
-        let wanted = match connection.serve(&mut self.buffer) {
+        let wanted = match connection.serve(&mut self.reply, &mut self.buffer) {
             Next::Closed => {
                 *place = None;
                 return Ok(());
@@ -108,15 +133,18 @@ impl EpollEcho {
     }
 }
 
-impl Connection {
-    fn serve(&mut self, buffer: &mut [u8]) -> Next {
+impl<H: Default> Connection<H> {
+    fn serve(&mut self, reply: &mut impl Reply<Heard = H>, buffer: &mut [u8]) -> Next {
         if !self.left.is_empty() {
             let left = std::mem::take(&mut self.left);
             return self.send(&left);
         }
         match rustix::net::recv(&self.socket, &mut *buffer, RecvFlags::empty()) {
             Ok((0, _)) => Next::Closed,
-            Ok((received, _)) => self.send(&buffer[..received]),
+            Ok((received, _)) => match reply.reply(&mut self.heard, &buffer[..received]) {
+                [] => Next::Readable,
+                bytes => self.send(bytes),
+            },
             Err(Errno::AGAIN | Errno::INTR) => Next::Readable,
             // The client is gone, and sees itself what it did not get.
             Err(_) => Next::Closed,

@@ -1,4 +1,4 @@
-//! What benchmarks of sockets talk to: echo servers, each in a process of its own.
+//! What benchmarks of sockets talk to: servers, each in a process of its own.
 //!
 //! A server that shared a process with its clients could not be told from them: what the kernel counts, it counts for processes. So this
 //! program is started anew, as with [`isolated`](crate::isolated) runs, and is the server and nothing else.
@@ -10,10 +10,12 @@
 //!
 //! # Canned loops
 //!
-//! Two of the servers are no more than the calls of the kernel that the protocol needs, in one thread: without a runtime, a process, a future or a lock. They tell how far from the
+//! Some of the servers are no more than the calls of the kernel that the protocol needs, in one thread: without a runtime, a process, a future or a lock. They tell how far from the
 //! ground the others are.
 
+mod echo;
 mod epoll;
+mod http;
 #[cfg(feature = "io-uring")]
 mod io_uring;
 mod parent;
@@ -27,13 +29,16 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use libprocess::ReactorKind;
+use clap::builder::PossibleValue;
+use libprocess::Runtime;
 
 use crate::cli::ServeArguments;
 use crate::failure::Failure;
 use crate::placement::{Core, Pinned};
 use crate::{measure, usage};
 
+pub(crate) use echo::EchoServer;
+pub(crate) use http::{BODY, CONTENT_TYPE, HttpServer, PATH};
 pub(crate) use parent::Server;
 
 /// Where a server listens: the operating system chooses the port.
@@ -44,37 +49,63 @@ const BACKLOG: i32 = 1024;
 /// How long the end of a server may take: it may hang, and its parent may be gone.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ServerKind {
-    /// libprocess, over io_uring.
-    IoUring,
-    /// libprocess, over epoll.
-    Epoll,
-    /// A canned loop over io_uring.
-    CannedIoUring,
-    /// A canned loop over epoll.
-    CannedEpoll,
+/// What is served, and by which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// What comes goes back.
+    Echo(EchoServer),
+    /// A text.
+    Http(HttpServer),
 }
 
-impl ServerKind {
+impl Service {
     /// As a command line has it.
-    pub(crate) fn name(self) -> String {
-        self.to_possible_value()
-            .expect("no kind is skipped")
-            .get_name()
-            .to_owned()
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Echo(EchoServer::IoUring) => "echo-io-uring",
+            Self::Echo(EchoServer::Epoll) => "echo-epoll",
+            Self::Echo(EchoServer::CannedIoUring) => "echo-canned-io-uring",
+            Self::Echo(EchoServer::CannedEpoll) => "echo-canned-epoll",
+            Self::Http(HttpServer::Hyper) => "http-hyper",
+            Self::Http(HttpServer::CannedEpoll) => "http-canned-epoll",
+        }
     }
 
     /// What may help if it fails, to be put behind an error.
     fn hint(self) -> &'static str {
         match self {
-            Self::IoUring | Self::CannedIoUring => {
-                "; without io_uring, leave out what needs it: harness run 'Net.*-*IoUring'"
+            Self::Echo(EchoServer::IoUring | EchoServer::CannedIoUring) => {
+                "; without io_uring, leave out what needs it: harness run '*-*IoUring'"
             }
-            Self::Epoll | Self::CannedEpoll => "",
+            Self::Echo(EchoServer::Epoll | EchoServer::CannedEpoll)
+            | Self::Http(HttpServer::Hyper | HttpServer::CannedEpoll) => "",
         }
     }
+}
+
+impl ValueEnum for Service {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self::Echo(EchoServer::IoUring),
+            Self::Echo(EchoServer::Epoll),
+            Self::Echo(EchoServer::CannedIoUring),
+            Self::Echo(EchoServer::CannedEpoll),
+            Self::Http(HttpServer::Hyper),
+            Self::Http(HttpServer::CannedEpoll),
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
+    }
+}
+
+/// A server that was started.
+struct Started {
+    /// Where it listens.
+    address: SocketAddr,
+    /// Which it runs in; `None` if it has no end of its own.
+    runtime: Option<Runtime>,
 }
 
 /// The child's side: until the end of `input`.
@@ -83,11 +114,9 @@ pub(crate) fn serve(
     input: &mut dyn BufRead,
     output: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let (address, runtime) = match arguments.kind {
-        ServerKind::IoUring => runtime::start(ReactorKind::IoUring, arguments)?,
-        ServerKind::Epoll => runtime::start(ReactorKind::Epoll, arguments)?,
-        ServerKind::CannedIoUring => (canned_io_uring(arguments.pin)?, None),
-        ServerKind::CannedEpoll => (canned_epoll(arguments.pin)?, None),
+    let Started { address, runtime } = match arguments.service {
+        Service::Echo(server) => echo::start(server, arguments)?,
+        Service::Http(server) => http::start(server, arguments)?,
     };
     writeln!(output, "{address}")?;
     output.flush()?;
@@ -100,26 +129,6 @@ pub(crate) fn serve(
         measure::shut_down(runtime, "the server", PATIENCE);
     }
     Ok(())
-}
-
-fn canned_epoll(pin: bool) -> Result<SocketAddr, Failure> {
-    let (listener, address) = listen()?;
-    in_thread(pin, move || epoll::EpollEcho::new(listener)?.run())?;
-    Ok(address)
-}
-
-#[cfg(feature = "io-uring")]
-fn canned_io_uring(pin: bool) -> Result<SocketAddr, Failure> {
-    let (listener, address) = listen()?;
-    let server = io_uring::IoUringEcho::new(listener).map_err(Failure::CannotServe)?;
-    in_thread(pin, move || server.run())?;
-    Ok(address)
-}
-
-#[cfg(not(feature = "io-uring"))]
-fn canned_io_uring(_pin: bool) -> Result<SocketAddr, Failure> {
-    let reason = "there is no io_uring, as this program was built without the feature `io-uring`";
-    Err(Failure::CannotServe(reason.to_owned()))
 }
 
 fn listen() -> Result<(TcpListener, SocketAddr), Failure> {
@@ -135,11 +144,21 @@ fn listen() -> Result<(TcpListener, SocketAddr), Failure> {
     listening().map_err(Failure::socket("a server's socket"))
 }
 
-/// A canned loop knows no end. One that fails ends this program, so that its clients see it.
+/// As [`in_thread`], for a server that starts there with its listener.
+fn listen_in_thread(
+    pin: bool,
+    run: impl FnOnce(TcpListener) -> std::io::Result<Infallible> + Send + 'static,
+) -> Result<Started, Failure> {
+    let (listener, address) = listen()?;
+    in_thread(address, pin, move || run(listener))
+}
+
+/// For a server that knows no end. One that fails ends this program, so that its clients see it.
 fn in_thread(
+    address: SocketAddr,
     pin: bool,
     run: impl FnOnce() -> std::io::Result<Infallible> + Send + 'static,
-) -> Result<(), Failure> {
+) -> Result<Started, Failure> {
     let run = move || {
         let _pinned = pin.then(|| Pinned::to(Core::First));
         let Err(error) = run();
@@ -150,5 +169,6 @@ fn in_thread(
         .name("server".to_owned())
         .spawn(run)
         .map_err(|error| Failure::CannotServe(error.to_string()))?;
-    Ok(())
+    let runtime = None;
+    Ok(Started { address, runtime })
 }

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::ServerKind;
+use super::Service;
 use crate::cli::ServeArguments;
 use crate::failure::Failure;
 use crate::parameters::Parameters;
@@ -17,7 +17,7 @@ use crate::parameters::Parameters;
 ///
 /// The child is killed: whoever has no quarrel with it calls [`stop`](Self::stop).
 pub(crate) struct Server {
-    kind: ServerKind,
+    service: Service,
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
@@ -26,10 +26,10 @@ pub(crate) struct Server {
 
 impl Server {
     /// Returns once it listens.
-    pub(crate) fn start(kind: ServerKind, parameters: &Parameters) -> Result<Self, Failure> {
+    pub(crate) fn start(service: Service, parameters: &Parameters) -> Result<Self, Failure> {
         let program = std::env::current_exe().map_err(Failure::CannotIsolate)?;
         let arguments = ServeArguments {
-            kind,
+            service,
             workers: parameters.workers,
             events_per_resume: parameters.events_per_resume,
             pin: parameters.pin,
@@ -44,7 +44,7 @@ impl Server {
         let input = child.stdin.take();
         let output = child.stdout.take().expect("it was asked to be a pipe");
         let mut server = Self {
-            kind,
+            service,
             child,
             input,
             output: BufReader::new(output),
@@ -86,7 +86,7 @@ impl Server {
             Err(_) => {
                 self.input = None;
                 let status = self.child.wait().map_err(Failure::CannotIsolate)?;
-                let hint = self.kind.hint();
+                let hint = self.service.hint();
                 Err(Failure::Server { status, hint })
             }
         }

@@ -1,20 +1,15 @@
-//! The echo server that libprocess is.
-
-use std::net::SocketAddr;
+//! Servers that libprocess is.
 
 use libprocess::net::{ListenOptions, TcpListener, TcpStream};
 use libprocess::{ReactorKind, Runtime, spawn_async};
 
-use super::ADDRESS;
+use super::{ADDRESS, Started};
 use crate::cli::ServeArguments;
 use crate::failure::Failure;
 use crate::parameters::{Defaults, Overrides};
 
-/// Listens when this returns.
-pub(super) fn start(
-    reactor: ReactorKind,
-    arguments: &ServeArguments,
-) -> Result<(SocketAddr, Option<Runtime>), Failure> {
+/// As the harness was asked to run it.
+pub(super) fn build(reactor: ReactorKind, arguments: &ServeArguments) -> Result<Runtime, Failure> {
     let overrides = Overrides {
         workers: Some(arguments.workers),
         events_per_resume: arguments.events_per_resume,
@@ -22,7 +17,12 @@ pub(super) fn start(
         ..Overrides::default()
     };
     let builder = overrides.runtime_builder(Defaults::new(1));
-    let runtime = builder.reactor(reactor).build()?;
+    Ok(builder.reactor(reactor).build()?)
+}
+
+/// The echo server, which listens when this returns.
+pub(super) fn start(reactor: ReactorKind, arguments: &ServeArguments) -> Result<Started, Failure> {
+    let runtime = build(reactor, arguments)?;
     let listening = runtime.spawn_async(async {
         // Of an answer in several pieces the last one would wait for the client's acknowledgement.
         let options = ListenOptions::new().nodelay(true);
@@ -32,7 +32,10 @@ pub(super) fn start(
         address.map_err(|error| error.to_string())
     });
     let address = listening.get()?.map_err(Failure::CannotServe)?;
-    Ok((address, Some(runtime)))
+    Ok(Started {
+        address,
+        runtime: Some(runtime),
+    })
 }
 
 async fn accept(listener: TcpListener) {

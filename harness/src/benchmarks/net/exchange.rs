@@ -1,106 +1,75 @@
 //! One request and its answer, which is the same bytes.
 
-use std::os::fd::BorrowedFd;
-use std::time::Instant;
-
-use rustix::io::{Errno, Result};
-use rustix::net::{RecvFlags, SendFlags};
+use crate::failure::Failure;
+use crate::load::{Conversation, Taken};
 
 /// Requests that follow each other differ; one that has as many behind it as this is as it was. A prime: no size is a multiple of it.
 const CYCLE: usize = 251;
 
-/// What requests have in them. Made before, so that none costs its making.
-pub(super) struct Bodies {
+/// A conversation with an echo: what requests have in them, made before, so that none costs its making, and what was wrong with answers.
+pub(super) struct Echoes {
     pattern: Vec<u8>,
     size: usize,
-}
-
-impl Bodies {
-    pub(super) fn new(size: usize) -> Self {
-        let pattern = (0..size + CYCLE).map(|index| (index % CYCLE) as u8);
-        Self {
-            pattern: pattern.collect(),
-            size,
-        }
-    }
-
-    fn of(&self, number: u64) -> &[u8] {
-        let from = (number % CYCLE as u64) as usize;
-        &self.pattern[from..from + self.size]
-    }
+    /// Pieces of answers that were not as they were to be.
+    pub(super) different: u64,
 }
 
 /// A request that is under way.
 #[derive(Clone, Copy)]
 pub(super) struct Exchange {
     number: u64,
-    pub(super) begun: Instant,
-    sent: usize,
     received: usize,
 }
 
-/// What arrived, compared with what was to.
-#[derive(Default)]
-pub(super) struct Piece {
-    /// It has other bytes.
-    pub(super) differs: bool,
-    /// Bytes behind the last one of the answer.
-    pub(super) surplus: usize,
-    /// The answer is complete.
-    pub(super) last: bool,
+impl Echoes {
+    /// Of so many bytes each.
+    pub(super) fn new(size: usize) -> Self {
+        let pattern = (0..size + CYCLE).map(|index| (index % CYCLE) as u8);
+        Self {
+            pattern: pattern.collect(),
+            size,
+            different: 0,
+        }
+    }
+
+    fn body(&self, number: u64) -> &[u8] {
+        let from = (number % CYCLE as u64) as usize;
+        &self.pattern[from..from + self.size]
+    }
 }
 
-impl Exchange {
-    pub(super) fn new(number: u64) -> Self {
-        Self {
-            number,
-            begun: Instant::now(),
-            sent: 0,
-            received: 0,
-        }
+impl Conversation for Echoes {
+    type Exchange = Exchange;
+
+    fn depth(&self) -> u64 {
+        1
     }
 
-    /// Sends what the socket takes, and tells whether that was all.
-    pub(super) fn send(&mut self, socket: BorrowedFd<'_>, bodies: &Bodies) -> Result<bool> {
-        let body = bodies.of(self.number);
-        while self.sent < body.len() {
-            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-            match rustix::net::send(socket, &body[self.sent..], flags) {
-                Ok(sent) => self.sent += sent,
-                Err(Errno::AGAIN) => return Ok(false),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(true)
+    fn begin(&self, number: u64, _one: u64) -> Exchange {
+        let received = 0;
+        Exchange { number, received }
     }
 
-    /// Receives one piece, if one is there.
-    pub(super) fn receive(
+    fn requests<'a>(&'a self, exchange: &'a Exchange) -> &'a [u8] {
+        self.body(exchange.number)
+    }
+
+    fn take(
         &mut self,
-        socket: BorrowedFd<'_>,
-        bodies: &Bodies,
-        buffer: &mut [u8],
-    ) -> Result<Piece> {
-        let received = match rustix::net::recv(socket, &mut *buffer, RecvFlags::DONTWAIT) {
-            // A server that closes what it has not answered has lost the request.
-            Ok((0, _)) => return Err(Errno::CONNRESET),
-            Ok((received, _)) => &buffer[..received],
-            Err(Errno::AGAIN | Errno::INTR) => return Ok(Piece::default()),
-            Err(error) => return Err(error),
-        };
-        Ok(self.take(received, bodies))
-    }
-
-    fn take(&mut self, received: &[u8], bodies: &Bodies) -> Piece {
-        let expected = &bodies.of(self.number)[self.received..];
+        exchange: &mut Exchange,
+        _one: u64,
+        received: &[u8],
+    ) -> Result<Taken, Failure> {
+        let expected = &self.body(exchange.number)[exchange.received..];
         let (answer, surplus) = received.split_at(received.len().min(expected.len()));
-        self.received += answer.len();
-        Piece {
-            differs: answer != &expected[..answer.len()],
+        let differs = answer != &expected[..answer.len()];
+        let last = answer.len() == expected.len();
+        exchange.received += answer.len();
+        self.different += u64::from(differs);
+        Ok(Taken {
+            answers: u64::from(last),
             surplus: surplus.len(),
-            last: answer.len() == expected.len(),
-        }
+        })
     }
 }
 
@@ -108,22 +77,33 @@ impl Exchange {
 mod tests {
     use super::*;
 
+    fn taken(answers: u64, surplus: usize) -> Taken {
+        Taken { answers, surplus }
+    }
+
     #[test]
     fn an_answer_may_come_in_pieces() {
-        let bodies = Bodies::new(5);
-        let mut exchange = Exchange::new(7);
-        let piece = exchange.take(&[7, 8], &bodies);
-        assert!(!piece.differs && !piece.last);
-        let piece = exchange.take(&[9, 10, 11], &bodies);
-        assert!(!piece.differs && piece.last && piece.surplus == 0);
+        let mut echoes = Echoes::new(5);
+        let mut exchange = echoes.begin(7, 1);
+        assert_eq!(echoes.requests(&exchange), [7, 8, 9, 10, 11]);
+        let piece = echoes.take(&mut exchange, 1, &[7, 8]).unwrap();
+        assert_eq!(piece, taken(0, 0));
+        let piece = echoes.take(&mut exchange, 1, &[9, 10, 11]).unwrap();
+        assert_eq!(piece, taken(1, 0));
+        assert_eq!(echoes.different, 0);
     }
 
     #[test]
     fn what_is_wrong_is_seen() {
-        let bodies = Bodies::new(3);
-        assert!(Exchange::new(0).take(&[0, 2], &bodies).differs);
-        assert!(Exchange::new(1).take(&[0, 1, 2], &bodies).differs);
-        let piece = Exchange::new(0).take(&[0, 1, 2, 3], &bodies);
-        assert!(piece.last && piece.surplus == 1);
+        for (number, wrong) in [(0, [0, 2].as_slice()), (1, &[0, 1, 2])] {
+            let mut echoes = Echoes::new(3);
+            let mut exchange = echoes.begin(number, 1);
+            echoes.take(&mut exchange, 1, wrong).unwrap();
+            assert_eq!(echoes.different, 1);
+        }
+        let mut echoes = Echoes::new(3);
+        let mut exchange = echoes.begin(0, 1);
+        let piece = echoes.take(&mut exchange, 1, &[0, 1, 2, 3]).unwrap();
+        assert_eq!(piece, taken(1, 1));
     }
 }

@@ -1,72 +1,62 @@
-//! Echo servers under load: libprocess's own over each of its reactors, and canned loops beside them.
+//! Echo servers under load: libprocess's own over each of its reactors, and canned loops beside them. How they are measured is in [`load`].
 //!
-//! The server is a process of its own (of the operating system; see [`server`](crate::server)), and so is told from its clients: what it did in a second of a core is the figure that does
-//! not depend on how much of the machine the clients take. Those are a loop over epoll in the harness's thread: see [`load`].
-//!
-//! With `Echo` connections stay, and each has one request under way; with `Connect` each request has a connection of its own. It is a closed loop: see
-//! [`ping_pong`](super::ping_pong) on what that means for latencies.
+//! With `Echo` connections stay, and each has one request under way; with `Connect` each request has a connection of its own.
 
 mod exchange;
-mod load;
 
-use std::time::Instant;
-
-use self::load::{Life, Load};
+use self::exchange::Echoes;
 use crate::benchmark::{Benchmark, Sample, Setting};
 use crate::checks::Counts;
 use crate::failure::Failure;
 use crate::format::count;
+use crate::load::{self, Life, MOST_CONNECTIONS};
 use crate::parameters::Defaults;
-use crate::placement::{Core, Pinned};
-use crate::server::{Server, ServerKind};
+use crate::server::{EchoServer, Service};
 use crate::trial::{Trial, in_memory};
-
-/// With more, the clients would need more descriptors than a shell gives to a program.
-const MOST_CONNECTIONS: u64 = 1_000;
 
 /// Which load, and who answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Net {
     /// Requests over connections that stay.
-    Echo(ServerKind),
+    Echo(EchoServer),
     /// A connection for each request.
-    Connect(ServerKind),
+    Connect(EchoServer),
 }
 
 impl Benchmark for Net {
     fn name(&self) -> &'static str {
         match self {
-            Self::Echo(ServerKind::IoUring) => "Net.Echo.IoUring",
-            Self::Echo(ServerKind::Epoll) => "Net.Echo.Epoll",
-            Self::Echo(ServerKind::CannedIoUring) => "Net.Echo.CannedIoUring",
-            Self::Echo(ServerKind::CannedEpoll) => "Net.Echo.CannedEpoll",
-            Self::Connect(ServerKind::IoUring) => "Net.Connect.IoUring",
-            Self::Connect(ServerKind::Epoll) => "Net.Connect.Epoll",
-            Self::Connect(ServerKind::CannedIoUring) => "Net.Connect.CannedIoUring",
-            Self::Connect(ServerKind::CannedEpoll) => "Net.Connect.CannedEpoll",
+            Self::Echo(EchoServer::IoUring) => "Net.Echo.IoUring",
+            Self::Echo(EchoServer::Epoll) => "Net.Echo.Epoll",
+            Self::Echo(EchoServer::CannedIoUring) => "Net.Echo.CannedIoUring",
+            Self::Echo(EchoServer::CannedEpoll) => "Net.Echo.CannedEpoll",
+            Self::Connect(EchoServer::IoUring) => "Net.Connect.IoUring",
+            Self::Connect(EchoServer::Epoll) => "Net.Connect.Epoll",
+            Self::Connect(EchoServer::CannedIoUring) => "Net.Connect.CannedIoUring",
+            Self::Connect(EchoServer::CannedEpoll) => "Net.Connect.CannedEpoll",
         }
     }
 
     fn summary(&self) -> &'static str {
         match self {
-            Self::Echo(ServerKind::IoUring) => {
+            Self::Echo(EchoServer::IoUring) => {
                 "Requests that an echo server in a process of its own answers, over io_uring; each of the actors is a TCP connection with one under way."
             }
-            Self::Echo(ServerKind::Epoll) => "As Net.Echo.IoUring, over epoll.",
-            Self::Echo(ServerKind::CannedIoUring) => {
+            Self::Echo(EchoServer::Epoll) => "As Net.Echo.IoUring, over epoll.",
+            Self::Echo(EchoServer::CannedIoUring) => {
                 "As Net.Echo.IoUring, answered by a loop over io_uring in one thread, without libprocess."
             }
-            Self::Echo(ServerKind::CannedEpoll) => {
+            Self::Echo(EchoServer::CannedEpoll) => {
                 "As Net.Echo.IoUring, answered by a loop over epoll in one thread, without libprocess."
             }
-            Self::Connect(ServerKind::IoUring) => {
+            Self::Connect(EchoServer::IoUring) => {
                 "As Net.Echo.IoUring, each request over a connection of its own; its latency is from before the connect to behind the close."
             }
-            Self::Connect(ServerKind::Epoll) => "As Net.Connect.IoUring, over epoll.",
-            Self::Connect(ServerKind::CannedIoUring) => {
+            Self::Connect(EchoServer::Epoll) => "As Net.Connect.IoUring, over epoll.",
+            Self::Connect(EchoServer::CannedIoUring) => {
                 "As Net.Connect.IoUring, answered by a loop over io_uring in one thread, without libprocess."
             }
-            Self::Connect(ServerKind::CannedEpoll) => {
+            Self::Connect(EchoServer::CannedEpoll) => {
                 "As Net.Connect.IoUring, answered by a loop over epoll in one thread, without libprocess."
             }
         }
@@ -88,44 +78,26 @@ impl Benchmark for Net {
     }
 
     fn run(&self, setting: &Setting<'_>) -> Result<Sample, Failure> {
-        let (kind, life) = match *self {
-            Self::Echo(kind) => (kind, Life::Long),
-            Self::Connect(kind) => (kind, Life::OneRequest),
+        let (server, life) = match *self {
+            Self::Echo(server) => (server, Life::Long),
+            Self::Connect(server) => (server, Life::OneExchange),
         };
-        let parameters = setting.parameters;
-        let repeat = parameters.repeat;
-        let connections = parameters.actors.unwrap_or(1);
-        let size = in_memory(parameters.size.unwrap_or(1));
+        let repeat = setting.parameters.repeat;
+        let size = in_memory(setting.parameters.size.unwrap_or(1));
 
         let mut trial = Trial::begin(setting);
-        let mut server = Server::start(kind, parameters)?;
-        // Not before: the server would have to stay there, too.
-        let _pinned = parameters.pin.then(|| Pinned::to(Core::Last));
-        let mut load = Load::new(server.address(), life, connections, size)?;
-        // One for each: so all are accepted, and the server has warmed up what is new in its process.
-        load.run(connections, |_| ())?;
-        load.forget_latencies();
-
-        let worked_before = server.processor_time()?;
-        let started = Instant::now();
-        load.run(repeat, |done| setting.progress.advance(done))?;
-        let seconds = started.elapsed().as_secs_f64();
-        let worked = (server.processor_time()? - worked_before).as_secs_f64();
-
-        let seen = load.finish()?;
-        server.stop()?;
-        trial.equal("answers", seen.latencies.len(), repeat);
-        trial.equal("pieces of answers that differ", seen.different, 0);
-        trial.equal("bytes behind an answer", seen.surplus, 0);
+        let service = Service::Echo(server);
+        let measured = load::measure(setting, service, life, |_address| Echoes::new(size))?;
+        let different = measured.conversation.different;
+        trial.equal("answers", measured.latencies.len(), repeat);
+        trial.equal("pieces of answers that differ", different, 0);
+        trial.equal("bytes behind an answer", measured.surplus, 0);
         let verified = format!(
             "{} and as many answers of the same {}",
             count(repeat, "request"),
             count(size as u64, "byte")
         );
-        let sample = Sample::rate(repeat, seconds, verified)
-            .also("requests/server-CPU-second", repeat as f64 / worked)
-            .latencies(seen.latencies);
         // The runtime of the harness has no part in it.
-        trial.finish(Counts::default(), sample)
+        trial.finish(Counts::default(), measured.sample(verified))
     }
 }

@@ -1,4 +1,4 @@
-//! The clients: a loop over epoll in one thread, with one request under way on each line.
+//! The clients: a loop over epoll in one thread, with one exchange under way on each line.
 //!
 //! # Addresses
 //!
@@ -6,15 +6,18 @@
 //! connections come from the loopback network's addresses in turn.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
+use std::time::Instant;
 
 use hdrhistogram::Histogram;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, Shutdown, SocketFlags, SocketType, sockopt};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, sockopt,
+};
 
-use super::exchange::{Bodies, Exchange};
+use super::{Conversation, Life};
 use crate::failure::Failure;
 use crate::latency;
 use crate::trial::in_memory;
@@ -28,64 +31,65 @@ const ADDRESSES: u64 = 250;
 /// After how many answers the progress is told.
 const TELL_EVERY: u64 = 1 << 10;
 
-/// How long connections live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
-    /// As long as the load.
-    Long,
-    /// For one request.
-    OneRequest,
-}
-
 /// What clients have seen.
-pub(super) struct Seen {
+pub(super) struct Seen<C> {
+    pub(super) conversation: C,
     pub(super) latencies: Histogram<u64>,
-    /// Pieces of answers that were not as they were to be.
-    pub(super) different: u64,
     /// Bytes that nobody had asked for.
     pub(super) surplus: u64,
 }
 
-pub(super) struct Load {
+pub(super) struct Load<C: Conversation> {
     server: SocketAddr,
     life: Life,
     epoll: OwnedFd,
-    lines: Vec<Line>,
-    bodies: Bodies,
+    lines: Vec<Line<C::Exchange>>,
     buffer: Vec<u8>,
-    seen: Seen,
+    seen: Seen<C>,
     begun: u64,
     done: u64,
     connected: u64,
 }
 
-/// A client: it has one connection at a time, and one request at a time.
-#[derive(Default)]
-struct Line {
+/// A client: it has one connection at a time, and one exchange at a time.
+struct Line<E> {
     socket: Option<OwnedFd>,
-    exchange: Option<Exchange>,
-    /// The socket did not take all of the request: epoll tells when it takes more.
+    under_way: Option<UnderWay<E>>,
+    /// The socket did not take all requests: epoll tells when it takes more.
     blocked: bool,
 }
 
-impl Load {
+struct UnderWay<E> {
+    exchange: E,
+    begun: Instant,
+    /// Bytes.
+    sent: usize,
+    /// Requests.
+    unanswered: u64,
+}
+
+impl<C: Conversation> Load<C> {
     pub(super) fn new(
         server: SocketAddr,
         life: Life,
         connections: u64,
-        size: usize,
+        conversation: C,
     ) -> Result<Self, Failure> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC);
+        let line = || Line {
+            socket: None,
+            under_way: None,
+            blocked: false,
+        };
         let mut load = Self {
             server,
             life,
             epoll: epoll.map_err(Failure::socket("the clients' epoll"))?,
-            lines: (0..connections).map(|_| Line::default()).collect(),
-            bodies: Bodies::new(size),
+            lines: (0..connections).map(|_| line()).collect(),
             buffer: vec![0; PIECE],
             seen: Seen {
+                conversation,
                 latencies: latency::histogram(),
-                different: 0,
                 surplus: 0,
             },
             begun: 0,
@@ -106,6 +110,7 @@ impl Load {
         for index in 0..self.lines.len() {
             self.begin(index, requests)?;
         }
+        let mut told = 0;
         let mut events: Vec<epoll::Event> = Vec::with_capacity(EVENTS);
         while self.done < requests {
             match epoll::wait(&self.epoll, spare_capacity(&mut events), None) {
@@ -116,8 +121,9 @@ impl Load {
                 let index = in_memory(event.data.u64());
                 if self.advance(index)? {
                     self.begin(index, requests)?;
-                    if self.done.is_multiple_of(TELL_EVERY) {
-                        tell(self.done);
+                    if self.done - told >= TELL_EVERY {
+                        told = self.done;
+                        tell(told);
                     }
                 }
             }
@@ -130,7 +136,7 @@ impl Load {
     }
 
     /// Closes what is open, once the server has: what it still says, nobody had asked for.
-    pub(super) fn finish(mut self) -> Result<Seen, Failure> {
+    pub(super) fn finish(mut self) -> Result<Seen<C>, Failure> {
         for socket in self.lines.into_iter().filter_map(|line| line.socket) {
             let failed = Failure::socket("the end of a client's connection");
             rustix::net::shutdown(&socket, Shutdown::Write).map_err(&failed)?;
@@ -151,8 +157,15 @@ impl Load {
         if self.begun == requests {
             return Ok(());
         }
-        self.lines[index].exchange = Some(Exchange::new(self.begun));
-        self.begun += 1;
+        let conversation = &self.seen.conversation;
+        let begins = conversation.depth().min(requests - self.begun);
+        self.lines[index].under_way = Some(UnderWay {
+            exchange: conversation.begin(self.begun, begins),
+            begun: Instant::now(),
+            sent: 0,
+            unanswered: begins,
+        });
+        self.begun += begins;
         if self.lines[index].socket.is_none() {
             self.connect(index)?;
         }
@@ -169,7 +182,7 @@ impl Load {
                 None,
             )?;
             sockopt::set_tcp_nodelay(&socket, true)?;
-            if self.life == Life::OneRequest {
+            if self.life == Life::OneExchange {
                 let [network, ..] = Ipv4Addr::LOCALHOST.octets();
                 let last = (1 + self.connected % ADDRESSES) as u8;
                 let address = Ipv4Addr::new(network, 0, 0, last);
@@ -190,10 +203,11 @@ impl Load {
 
     fn send(&mut self, index: usize) -> Result<(), Failure> {
         let line = &mut self.lines[index];
-        let (Some(socket), Some(exchange)) = (&line.socket, &mut line.exchange) else {
+        let (Some(socket), Some(under_way)) = (&line.socket, &mut line.under_way) else {
             return Ok(());
         };
-        let sent = exchange.send(socket.as_fd(), &self.bodies);
+        let requests = self.seen.conversation.requests(&under_way.exchange);
+        let sent = send(socket, requests, &mut under_way.sent);
         let blocked = !sent.map_err(Failure::socket("a request"))?;
         if blocked == line.blocked {
             return Ok(());
@@ -215,27 +229,71 @@ impl Load {
             self.send(index)?;
         }
         let line = &mut self.lines[index];
-        let (Some(socket), Some(exchange)) = (&line.socket, &mut line.exchange) else {
+        let (Some(socket), Some(under_way)) = (&line.socket, &mut line.under_way) else {
             return Err(Failure::Socket {
                 what: "an answer",
                 error: std::io::Error::other("the server says something unasked, or closes"),
             });
         };
-        let received = exchange.receive(socket.as_fd(), &self.bodies, &mut self.buffer);
-        let piece = received.map_err(Failure::socket("an answer"))?;
-        self.seen.different += u64::from(piece.differs);
-        self.seen.surplus += piece.surplus as u64;
-        if !piece.last {
-            return Ok(false);
+        loop {
+            let received =
+                receive(socket, &mut self.buffer).map_err(Failure::socket("an answer"))?;
+            let Some(received) = received else {
+                return Ok(false);
+            };
+            let taken = self.seen.conversation.take(
+                &mut under_way.exchange,
+                under_way.unanswered,
+                received,
+            )?;
+            self.seen.surplus += taken.surplus as u64;
+            if taken.answers > 0 {
+                let took = latency::nanoseconds(under_way.begun.elapsed());
+                let latencies = &mut self.seen.latencies;
+                latencies.saturating_record_n(took, taken.answers);
+                under_way.unanswered -= taken.answers;
+                self.done += taken.answers;
+            }
+            if under_way.unanswered == 0 {
+                break;
+            }
+            // Epoll tells only of what comes from here on, so there must be nothing left.
+            if received.len() < PIECE {
+                return Ok(false);
+            }
         }
-        let begun = exchange.begun;
-        line.exchange = None;
-        if self.life == Life::OneRequest {
+        line.under_way = None;
+        if self.life == Life::OneExchange {
             line.socket = None;
         }
-        let taken = latency::nanoseconds(begun.elapsed());
-        self.seen.latencies.saturating_record(taken);
-        self.done += 1;
         Ok(true)
+    }
+}
+
+/// Sends what the socket takes of that of which so many bytes were sent before, and tells whether that was all.
+fn send(socket: &OwnedFd, requests: &[u8], sent: &mut usize) -> rustix::io::Result<bool> {
+    while *sent < requests.len() {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        match rustix::net::send(socket, &requests[*sent..], flags) {
+            Ok(taken) => *sent += taken,
+            Err(Errno::AGAIN) => return Ok(false),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+/// One piece, if one is there.
+fn receive<'a>(socket: &OwnedFd, buffer: &'a mut [u8]) -> rustix::io::Result<Option<&'a [u8]>> {
+    loop {
+        match rustix::net::recv(socket, &mut *buffer, RecvFlags::DONTWAIT) {
+            // A server that closes what it has not answered has lost the request.
+            Ok((0, _)) => return Err(Errno::CONNRESET),
+            Ok((received, _)) => return Ok(Some(&buffer[..received])),
+            Err(Errno::AGAIN) => return Ok(None),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
     }
 }

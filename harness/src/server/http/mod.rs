@@ -1,0 +1,42 @@
+//! HTTP servers: each answers a GET of [`PATH`] with [`BODY`].
+//!
+//! # One more
+//!
+//! It needs a variant of [`HttpServer`], an arm of [`start`], its name in [`Service`](super::Service), and names and places for its benchmarks, in `benchmarks/http` and the registry. One that
+//! runs in libprocess begins as the echo server does: see [`runtime`](super::runtime).
+
+mod canned;
+mod hyper;
+
+use self::canned::Plaintext;
+use super::epoll::EpollLoop;
+use super::{Started, listen_in_thread};
+use crate::cli::ServeArguments;
+use crate::failure::Failure;
+
+/// What is asked for.
+pub(crate) const PATH: &str = "/plaintext";
+/// What is answered.
+pub(crate) const BODY: &str = "Hello, World!";
+/// What the answer says that it is.
+pub(crate) const CONTENT_TYPE: &str = "text/plain";
+
+/// What answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HttpServer {
+    /// hyper, on tokio's runtime of one thread.
+    Hyper,
+    /// A canned loop over epoll.
+    CannedEpoll,
+}
+
+/// Listens when this returns.
+pub(super) fn start(server: HttpServer, arguments: &ServeArguments) -> Result<Started, Failure> {
+    let pin = arguments.pin;
+    match server {
+        HttpServer::Hyper => listen_in_thread(pin, hyper::run),
+        HttpServer::CannedEpoll => listen_in_thread(pin, |listener| {
+            EpollLoop::new(listener, Plaintext::default())?.run()
+        }),
+    }
+}
