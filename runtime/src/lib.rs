@@ -50,6 +50,7 @@ mod executor;
 mod facade;
 mod functions;
 mod future;
+pub mod http;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub mod net;
 mod process;

@@ -1,0 +1,9 @@
+//! HTTP: URLs, queries, paths and the headers that are read as values.
+
+pub mod path;
+mod percent;
+pub mod query;
+
+pub use path::PathError;
+pub use percent::{DecodeError, decode, decode_bytes, encode, encode_with};
+pub use query::Query;
