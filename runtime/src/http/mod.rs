@@ -1,5 +1,6 @@
 //! HTTP: URLs, queries, paths and the headers that are read as values.
 
+pub mod accept;
 pub mod path;
 mod percent;
 pub mod query;
