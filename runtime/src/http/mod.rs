@@ -11,12 +11,18 @@
 //        ▲                                                                                    │ handler
 //        └───────── bytes ───────── answers::OrderedAnswers ◄──────── Responder ◄─────────────┘
 
+pub mod accept;
+pub mod authenticate;
 mod body;
 mod codec;
 mod limits;
+pub mod path;
+mod percent;
+pub mod query;
 mod request;
 mod responder;
 mod responses;
+pub mod url;
 
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod answers;
@@ -29,11 +35,16 @@ mod server;
 
 use std::borrow::Cow;
 
+pub use authenticate::{WwwAuthenticate, WwwAuthenticateError};
 pub use body::Body;
 pub use limits::Limits;
+pub use path::PathError;
+pub use percent::{DecodeError, decode, decode_bytes, encode, encode_with};
+pub use query::Query;
 pub use request::Request;
 pub use responder::Responder;
 pub use responses::{ok, text};
+pub use url::{Host, HostError, Scheme, Url, UrlError};
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub use server::{Listener, Server, Stream, serve};
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
