@@ -30,7 +30,7 @@ use crate::filter::Filter;
 use crate::server::{EchoServer, HttpServer};
 
 /// All of them, in the order in which they run.
-pub(crate) static BENCHMARKS: [&dyn Benchmark; 43] = [
+pub(crate) static BENCHMARKS: [&dyn Benchmark; 47] = [
     &ThroughputPerformance,
     &DispatchDefer::Movable,
     &DispatchDefer::Copyable,
@@ -62,8 +62,10 @@ pub(crate) static BENCHMARKS: [&dyn Benchmark; 43] = [
     &MpscLinkedQueue::Contended,
     &MpscLinkedQueue::Empty,
     &MpscLinkedQueue::NonContendedRead,
+    &Http::Plaintext(HttpServer::Epoll),
     &Http::Plaintext(HttpServer::Hyper),
     &Http::Plaintext(HttpServer::CannedEpoll),
+    &Http::Connect(HttpServer::Epoll),
     &Http::Connect(HttpServer::Hyper),
     &Http::Connect(HttpServer::CannedEpoll),
     // Last, as some need a kernel that allows io_uring: where it does not, all else has run.
@@ -75,6 +77,8 @@ pub(crate) static BENCHMARKS: [&dyn Benchmark; 43] = [
     &Net::Connect(EchoServer::Epoll),
     &Net::Connect(EchoServer::CannedIoUring),
     &Net::Connect(EchoServer::CannedEpoll),
+    &Http::Plaintext(HttpServer::IoUring),
+    &Http::Connect(HttpServer::IoUring),
 ];
 
 /// The one that runs without a filter.

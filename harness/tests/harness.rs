@@ -11,7 +11,7 @@ const SMALL: [&str; 6] = ["--repeat", "1001", "--runs", "2", "--warmup", "0"];
 const MAIN_JOB: &str = "ProcessTest.Process_BENCHMARK_ThroughputPerformance";
 
 /// In the order in which they run.
-const BENCHMARKS: [&str; 43] = [
+const BENCHMARKS: [&str; 47] = [
     MAIN_JOB,
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Movable",
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Copyable",
@@ -43,8 +43,10 @@ const BENCHMARKS: [&str; 43] = [
     "ProcessTest.Process_BENCHMARK_MpscLinkedQueue",
     "ProcessTest.Process_BENCHMARK_MpscLinkedQueueEmpty",
     "ProcessTest.Process_BENCHMARK_MpscLinkedQueueNonContendedRead",
+    "Http.Plaintext.Epoll",
     "Http.Plaintext.Hyper",
     "Http.Plaintext.CannedEpoll",
+    "Http.Connect.Epoll",
     "Http.Connect.Hyper",
     "Http.Connect.CannedEpoll",
     "Net.Echo.IoUring",
@@ -55,6 +57,8 @@ const BENCHMARKS: [&str; 43] = [
     "Net.Connect.Epoll",
     "Net.Connect.CannedIoUring",
     "Net.Connect.CannedEpoll",
+    "Http.Plaintext.IoUring",
+    "Http.Connect.IoUring",
 ];
 
 /// What needs io_uring.

@@ -66,6 +66,8 @@ impl Service {
             Self::Echo(EchoServer::Epoll) => "echo-epoll",
             Self::Echo(EchoServer::CannedIoUring) => "echo-canned-io-uring",
             Self::Echo(EchoServer::CannedEpoll) => "echo-canned-epoll",
+            Self::Http(HttpServer::IoUring) => "http-io-uring",
+            Self::Http(HttpServer::Epoll) => "http-epoll",
             Self::Http(HttpServer::Hyper) => "http-hyper",
             Self::Http(HttpServer::CannedEpoll) => "http-canned-epoll",
         }
@@ -74,11 +76,12 @@ impl Service {
     /// What may help if it fails, to be put behind an error.
     fn hint(self) -> &'static str {
         match self {
-            Self::Echo(EchoServer::IoUring | EchoServer::CannedIoUring) => {
+            Self::Echo(EchoServer::IoUring | EchoServer::CannedIoUring)
+            | Self::Http(HttpServer::IoUring) => {
                 "; without io_uring, leave out what needs it: harness run '*-*IoUring'"
             }
             Self::Echo(EchoServer::Epoll | EchoServer::CannedEpoll)
-            | Self::Http(HttpServer::Hyper | HttpServer::CannedEpoll) => "",
+            | Self::Http(HttpServer::Epoll | HttpServer::Hyper | HttpServer::CannedEpoll) => "",
         }
     }
 }
@@ -90,6 +93,8 @@ impl ValueEnum for Service {
             Self::Echo(EchoServer::Epoll),
             Self::Echo(EchoServer::CannedIoUring),
             Self::Echo(EchoServer::CannedEpoll),
+            Self::Http(HttpServer::IoUring),
+            Self::Http(HttpServer::Epoll),
             Self::Http(HttpServer::Hyper),
             Self::Http(HttpServer::CannedEpoll),
         ]

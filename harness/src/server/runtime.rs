@@ -1,7 +1,7 @@
 //! Servers that libprocess is.
 
 use libprocess::net::{ListenOptions, TcpListener, TcpStream};
-use libprocess::{ReactorKind, Runtime, spawn_async};
+use libprocess::{ReactorKind, Runtime, RuntimeBuilder, spawn_async};
 
 use super::{ADDRESS, Started};
 use crate::cli::ServeArguments;
@@ -9,7 +9,12 @@ use crate::failure::Failure;
 use crate::parameters::{Defaults, Overrides};
 
 /// As the harness was asked to run it.
-pub(super) fn build(reactor: ReactorKind, arguments: &ServeArguments) -> Result<Runtime, Failure> {
+fn build(reactor: ReactorKind, arguments: &ServeArguments) -> Result<Runtime, Failure> {
+    Ok(builder(reactor, arguments).build()?)
+}
+
+/// A builder of the same.
+pub(super) fn builder(reactor: ReactorKind, arguments: &ServeArguments) -> RuntimeBuilder {
     let overrides = Overrides {
         workers: Some(arguments.workers),
         events_per_resume: arguments.events_per_resume,
@@ -17,7 +22,7 @@ pub(super) fn build(reactor: ReactorKind, arguments: &ServeArguments) -> Result<
         ..Overrides::default()
     };
     let builder = overrides.runtime_builder(Defaults::new(1));
-    Ok(builder.reactor(reactor).build()?)
+    builder.reactor(reactor)
 }
 
 /// The echo server, which listens when this returns.

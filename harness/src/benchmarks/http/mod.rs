@@ -1,4 +1,4 @@
-//! HTTP servers under load: hyper, and a canned loop beside it. How they are measured is in [`load`].
+//! HTTP servers under load: a process of libprocess over both reactors, hyper, and a canned loop beside them. How they are measured is in [`load`].
 //!
 //! With `Plaintext` connections stay, and on each so many requests as the pipeline is deep are sent together: the next ones go when all of them were answered. With `Connect` each request has a
 //! connection of its own, which the client closes.
@@ -29,8 +29,12 @@ pub(crate) enum Http {
 impl Benchmark for Http {
     fn name(&self) -> &'static str {
         match self {
+            Self::Plaintext(HttpServer::IoUring) => "Http.Plaintext.IoUring",
+            Self::Plaintext(HttpServer::Epoll) => "Http.Plaintext.Epoll",
             Self::Plaintext(HttpServer::Hyper) => "Http.Plaintext.Hyper",
             Self::Plaintext(HttpServer::CannedEpoll) => "Http.Plaintext.CannedEpoll",
+            Self::Connect(HttpServer::IoUring) => "Http.Connect.IoUring",
+            Self::Connect(HttpServer::Epoll) => "Http.Connect.Epoll",
             Self::Connect(HttpServer::Hyper) => "Http.Connect.Hyper",
             Self::Connect(HttpServer::CannedEpoll) => "Http.Connect.CannedEpoll",
         }
@@ -38,12 +42,20 @@ impl Benchmark for Http {
 
     fn summary(&self) -> &'static str {
         match self {
+            Self::Plaintext(HttpServer::IoUring) => {
+                "GETs of a text of 13 bytes that a route of a libprocess process answers, over io_uring, in an operating system's process of its own; each of the actors is a connection, with as many sent together as its pipeline is deep."
+            }
+            Self::Plaintext(HttpServer::Epoll) => "As Http.Plaintext.IoUring, over epoll.",
             Self::Plaintext(HttpServer::Hyper) => {
-                "GETs of a text of 13 bytes that hyper, in one thread of a process of its own, answers; each of the actors is a connection, with as many sent together as its pipeline is deep."
+                "As Http.Plaintext.IoUring, answered by hyper in one thread, on tokio's runtime."
             }
             Self::Plaintext(HttpServer::CannedEpoll) => {
                 "As Http.Plaintext.Hyper, answered by a loop over epoll in one thread, which looks only for the ends of requests."
             }
+            Self::Connect(HttpServer::IoUring) => {
+                "As Http.Plaintext.IoUring, each request over a connection of its own; its latency is from before the connect to behind the answer."
+            }
+            Self::Connect(HttpServer::Epoll) => "As Http.Connect.IoUring, over epoll.",
             Self::Connect(HttpServer::Hyper) => {
                 "As Http.Plaintext.Hyper, each request over a connection of its own; its latency is from before the connect to behind the answer."
             }

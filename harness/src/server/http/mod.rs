@@ -7,6 +7,9 @@
 
 mod canned;
 mod hyper;
+mod runtime;
+
+use libprocess::ReactorKind;
 
 use self::canned::Plaintext;
 use super::epoll::EpollLoop;
@@ -24,6 +27,10 @@ pub(crate) const CONTENT_TYPE: &str = "text/plain";
 /// What answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HttpServer {
+    /// A process of libprocess, over io_uring.
+    IoUring,
+    /// A process of libprocess, over epoll.
+    Epoll,
     /// hyper, on tokio's runtime of one thread.
     Hyper,
     /// A canned loop over epoll.
@@ -34,6 +41,8 @@ pub(crate) enum HttpServer {
 pub(super) fn start(server: HttpServer, arguments: &ServeArguments) -> Result<Started, Failure> {
     let pin = arguments.pin;
     match server {
+        HttpServer::IoUring => runtime::start(ReactorKind::IoUring, arguments),
+        HttpServer::Epoll => runtime::start(ReactorKind::Epoll, arguments),
         HttpServer::Hyper => listen_in_thread(pin, hyper::run),
         HttpServer::CannedEpoll => listen_in_thread(pin, |listener| {
             EpollLoop::new(listener, Plaintext::default())?.run()

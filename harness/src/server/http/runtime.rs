@@ -1,0 +1,45 @@
+//! A process of libprocess as a web service.
+
+use ::http::{HeaderValue, header};
+use libprocess::http::{Request, Response};
+use libprocess::{Context, Process, ReactorKind, SpawnOptions};
+
+use super::super::runtime::builder;
+use super::super::{ADDRESS, Started};
+use super::{BODY, CONTENT_TYPE, PATH};
+use crate::cli::ServeArguments;
+use crate::failure::Failure;
+
+/// Answers with a text.
+struct Plaintext;
+
+impl Process for Plaintext {
+    fn initialize(&mut self, cx: &mut Context<Self>) {
+        cx.route("/", "Says hello.", Self::hello);
+    }
+}
+
+impl Plaintext {
+    fn hello(&mut self, _request: &Request, _cx: &mut Context<Self>) -> Response {
+        let mut response = Response::new(BODY.into());
+        let text = HeaderValue::from_static(CONTENT_TYPE);
+        response.headers_mut().insert(header::CONTENT_TYPE, text);
+        response
+    }
+}
+
+/// The runtime's own listener, and the process, whose id is the path.
+pub(super) fn start(reactor: ReactorKind, arguments: &ServeArguments) -> Result<Started, Failure> {
+    let runtime = builder(reactor, arguments).listen(ADDRESS).build()?;
+    let options = SpawnOptions::new().name(PATH.trim_start_matches('/'));
+    runtime
+        .spawn_with(options, Plaintext)
+        .map_err(|error| Failure::CannotServe(error.to_string()))?;
+    let address = runtime
+        .address()
+        .ok_or_else(|| Failure::CannotServe("the runtime does not listen".to_owned()))?;
+    Ok(Started {
+        address,
+        runtime: Some(runtime),
+    })
+}
