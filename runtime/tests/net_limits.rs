@@ -39,19 +39,55 @@ fn in_own_process(test: &str) -> bool {
 
 /// As a container's sandbox does.
 fn refuse_io_uring() {
+    refuse_set_up(libc::EPERM);
+}
+
+fn refuse_set_up(error: i32) {
+    let action = seccompiler::SeccompAction::Errno(error as u32);
+    apply([(libc::SYS_io_uring_setup, Vec::new())], action);
+}
+
+/// Has the kernel do that for these calls from now on; where there are rules for a call, if one of them holds.
+fn apply(
+    calls: impl IntoIterator<Item = (i64, Vec<seccompiler::SeccompRule>)>,
+    action: seccompiler::SeccompAction,
+) {
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
-    let refused = [(libc::SYS_io_uring_setup, Vec::new())];
     let filter = SeccompFilter::new(
-        refused.into_iter().collect(),
+        calls.into_iter().collect(),
         SeccompAction::Allow,
-        SeccompAction::Errno(libc::EPERM as u32),
+        action,
         std::env::consts::ARCH.try_into().expect("a known machine"),
     );
     let program: BpfProgram = filter
         .and_then(TryInto::try_into)
         .expect("a filter that compiles");
     seccompiler::apply_filter_all_threads(&program).expect("a filter that the kernel takes");
+}
+
+/// Takes leave to use anything that io_uring has since 5.11 in its calls: who tries is killed. What is told in memory (set-up, submissions) is not seen.
+#[cfg(feature = "io-uring")]
+fn kill_for_what_is_newer_than_5_10() {
+    use seccompiler::SeccompCmpArgLen::Dword;
+    use seccompiler::{SeccompAction, SeccompCmpOp, SeccompCondition, SeccompRule};
+
+    const EXT_ARG: u64 = 8;
+    /// The last one before 5.11.
+    const REGISTER_ENABLE_RINGS: u64 = 12;
+    let rule = |argument, operator, value| {
+        let condition = SeccompCondition::new(argument, Dword, operator, value);
+        SeccompRule::new(vec![condition.expect("a condition")]).expect("a rule")
+    };
+    let enter = rule(3, SeccompCmpOp::MaskedEq(EXT_ARG), EXT_ARG);
+    let register = rule(1, SeccompCmpOp::Gt, REGISTER_ENABLE_RINGS);
+    apply(
+        [
+            (libc::SYS_io_uring_enter, vec![enter]),
+            (libc::SYS_io_uring_register, vec![register]),
+        ],
+        SeccompAction::KillProcess,
+    );
 }
 
 /// A subscriber that keeps what is logged about I/O.
@@ -128,6 +164,21 @@ fn where_io_uring_is_refused_epoll_takes_over_and_says_so() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+#[cfg(feature = "io-uring")]
+fn as_on_5_10_nothing_newer_is_asked_for() {
+    if !in_own_process("as_on_5_10_nothing_newer_is_asked_for") {
+        return;
+    }
+    kill_for_what_is_newer_than_5_10();
+    let newer = common::sockets::newer_than_5_10();
+    let runtime = common::sockets::runtime_without(newer, 2, None).expect("it is built in");
+    for _ in 0..20 {
+        echo_once(&runtime);
+    }
+    assert_eq!(runtime.stats().reactor, Some(ReactorKind::IoUring));
 }
 
 /// A listener that finds no descriptor rests, uses no time meanwhile, and goes on when there are some again.

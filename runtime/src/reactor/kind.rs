@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::faulty::Faulty;
-use super::{Driver, Waker, epoll};
+use super::{Driver, Lacking, Waker, epoll};
 
 /// How the kernel's I/O reaches a runtime.
 ///
@@ -69,11 +69,19 @@ const NONE: usize = usize::MAX;
 /// A driver, and what ends its sleep.
 type Made = (Box<dyn Driver>, Arc<Waker>);
 
+/// What was asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wishes {
+    pub(crate) kind: Option<ReactorKind>,
+    /// The seed of faults, if there shall be some.
+    pub(crate) faults: Option<u64>,
+    /// What io_uring shall be used without.
+    pub(crate) lacking: Lacking,
+}
+
 /// What was asked for, and what became of it.
 pub(crate) struct Choice {
-    asked: Option<ReactorKind>,
-    /// The seed of faults, if there shall be some.
-    faults: Option<u64>,
+    wishes: Wishes,
     /// `NONE`, or which kind: by its place in `KINDS`.
     made: AtomicUsize,
 }
@@ -82,19 +90,15 @@ impl Choice {
     /// # Errors
     ///
     /// What was asked for cannot be had.
-    pub(crate) fn new(
-        asked: Option<ReactorKind>,
-        faults: Option<u64>,
-    ) -> Result<Self, ReactorUnavailable> {
-        if asked == Some(ReactorKind::IoUring) {
-            io_uring_driver().map_err(|refusal| ReactorUnavailable {
+    pub(crate) fn new(wishes: Wishes) -> Result<Self, ReactorUnavailable> {
+        if wishes.kind == Some(ReactorKind::IoUring) {
+            io_uring_driver(wishes.lacking).map_err(|refusal| ReactorUnavailable {
                 kind: ReactorKind::IoUring,
                 reason: refusal.reason,
             })?;
         }
         Ok(Self {
-            asked,
-            faults,
+            wishes,
             made: AtomicUsize::new(NONE),
         })
     }
@@ -108,21 +112,21 @@ impl Choice {
     /// Makes a driver, as those before it.
     pub(super) fn driver(&self) -> io::Result<Made> {
         let (driver, waker) = self.sound_driver()?;
-        Ok(match self.faults {
+        Ok(match self.wishes.faults {
             Some(seed) => (Box::new(Faulty::new(driver, seed)), waker),
             None => (driver, waker),
         })
     }
 
     fn sound_driver(&self) -> io::Result<Made> {
-        if self.made().or(self.asked) != Some(ReactorKind::Epoll) {
-            match io_uring_driver() {
+        if self.made().or(self.wishes.kind) != Some(ReactorKind::Epoll) {
+            match io_uring_driver(self.wishes.lacking) {
                 Ok(made) => {
                     self.note(ReactorKind::IoUring, "");
                     return Ok(made);
                 }
                 // As the system said it: for want of descriptors, say, of which there may be some later.
-                Err(refusal) if self.asked.is_some() => {
+                Err(refusal) if self.wishes.kind.is_some() => {
                     return Err(refusal
                         .error
                         .unwrap_or_else(|| io::Error::other(refusal.reason)));
@@ -169,17 +173,17 @@ impl Refusal {
 }
 
 #[cfg(feature = "io-uring")]
-fn io_uring_driver() -> Result<Made, Refusal> {
+fn io_uring_driver(lacking: Lacking) -> Result<Made, Refusal> {
     let waker = Waker::new().map(Arc::new).map_err(|error| Refusal {
         reason: format!("an eventfd cannot be made ({error})"),
         error: Some(error),
     })?;
-    let driver = super::io_uring::IoUringDriver::new(Arc::clone(&waker))?;
+    let driver = super::io_uring::IoUringDriver::new(Arc::clone(&waker), lacking)?;
     Ok((Box::new(driver), waker))
 }
 
 #[cfg(not(feature = "io-uring"))]
-fn io_uring_driver() -> Result<Made, Refusal> {
+fn io_uring_driver(_lacking: Lacking) -> Result<Made, Refusal> {
     Err(Refusal::without_error(
         "this program was built without the feature `io-uring`",
     ))
