@@ -1,11 +1,12 @@
 //! Which driver: what was asked for, and what the kernel allows.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::faulty::Faulty;
 use super::{Driver, Lacking, Waker, epoll};
+use crate::facade::lock_std;
 
 /// How the kernel's I/O reaches a runtime.
 ///
@@ -65,6 +66,7 @@ pub struct ReactorUnavailable {
 
 const KINDS: [ReactorKind; 2] = [ReactorKind::IoUring, ReactorKind::Epoll];
 const NONE: usize = usize::MAX;
+const ASKED_FOR: &str = "it was asked for";
 
 /// A driver, and what ends its sleep.
 type Made = (Box<dyn Driver>, Arc<Waker>);
@@ -84,6 +86,8 @@ pub(crate) struct Choice {
     wishes: Wishes,
     /// `NONE`, or which kind: by its place in `KINDS`.
     made: AtomicUsize,
+    /// Why the first driver was of that kind: written once, and held for a moment.
+    reason: Mutex<String>,
 }
 
 impl Choice {
@@ -100,6 +104,7 @@ impl Choice {
         Ok(Self {
             wishes,
             made: AtomicUsize::new(NONE),
+            reason: Mutex::default(),
         })
     }
 
@@ -107,6 +112,11 @@ impl Choice {
     pub(crate) fn made(&self) -> Option<ReactorKind> {
         // Relaxed: a number, beside which nothing is published.
         KINDS.get(self.made.load(Ordering::Relaxed)).copied()
+    }
+
+    /// Why it was that one, if there is more to say than that it can be had.
+    pub(crate) fn reason(&self) -> String {
+        lock_std(&self.reason).clone()
     }
 
     /// Makes a driver, as those before it.
@@ -122,7 +132,8 @@ impl Choice {
         if self.made().or(self.wishes.kind) != Some(ReactorKind::Epoll) {
             match io_uring_driver(self.wishes.lacking) {
                 Ok(made) => {
-                    self.note(ReactorKind::IoUring, "");
+                    let asked = self.wishes.kind.map_or("", |_| ASKED_FOR);
+                    self.note(ReactorKind::IoUring, asked);
                     return Ok(made);
                 }
                 // As the system said it: for want of descriptors, say, of which there may be some later.
@@ -134,7 +145,7 @@ impl Choice {
                 Err(refusal) => self.note(ReactorKind::Epoll, &refusal.reason),
             }
         }
-        self.note(ReactorKind::Epoll, "it was asked for");
+        self.note(ReactorKind::Epoll, ASKED_FOR);
         let waker = Arc::new(Waker::new()?);
         Ok((Box::new(epoll::Epoll::new(Arc::clone(&waker))?), waker))
     }
@@ -146,6 +157,7 @@ impl Choice {
             .made
             .compare_exchange(NONE, place, Ordering::Relaxed, Ordering::Relaxed);
         if first.is_ok() {
+            why.clone_into(&mut lock_std(&self.reason));
             if why.is_empty() {
                 tracing::info!(reactor = %kind, "I/O is done with {kind}");
             } else {

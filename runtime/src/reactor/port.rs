@@ -84,6 +84,11 @@ impl Ports {
         self.choice.made()
     }
 
+    /// Why it is that kind, for people.
+    pub(crate) fn reason(&self) -> String {
+        self.choice.reason()
+    }
+
     pub(crate) fn of_seat(&self, seat: usize) -> &Arc<Port> {
         &self.ports[seat % self.ports.len()]
     }
