@@ -5,6 +5,7 @@
 mod common;
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use common::sockets::{any, on_each};
 use http_body_util::{BodyExt, Full};
@@ -13,6 +14,9 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use libprocess::net::{IoStream, TcpListener, TcpStream, UnixStream};
 use libprocess::spawn_async;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 async fn pair() -> (IoStream<TcpStream>, IoStream<TcpStream>) {
     let listener = TcpListener::bind(any()).expect("a listener");
@@ -136,5 +140,71 @@ fn hyper_serves_and_asks() {
             .expect("it ended")
             .expect("without an error");
         serving.await.expect("it ended").expect("without an error");
+    });
+}
+
+/// Both sides of a session that trust each other, for `localhost`.
+fn tls() -> (TlsConnector, TlsAcceptor) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let certificate = made.cert.der().clone();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone()).expect("a root");
+    let client = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let server = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .expect("a server's side");
+    (Arc::new(client).into(), Arc::new(server).into())
+}
+
+/// Each side ends with close_notify: an end without one would be an error to the other.
+#[test]
+fn tls_goes_both_ways_and_ends_cleanly() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    const LENGTH: usize = 1 << 20;
+    on_each(|| async {
+        let (connector, acceptor) = tls();
+        let (client, server) = pair().await;
+        let serving = spawn_async(async move {
+            let mut session = acceptor.accept(server).await?;
+            let (mut reading, mut writing) = tokio::io::split(&mut session);
+            let copied = tokio::io::copy(&mut reading, &mut writing).await?;
+            session.shutdown().await?;
+            Ok::<_, std::io::Error>(copied)
+        });
+        let name = ServerName::try_from("localhost").expect("a name");
+        let session = connector.connect(name, client).await.expect("a session");
+        let (mut reading, mut writing) = tokio::io::split(session);
+        let data: Vec<u8> = (0..LENGTH).map(|n| (n % 251) as u8).collect();
+        let write = async {
+            writing.write_all(&data).await?;
+            writing.shutdown().await
+        };
+        let mut all = Vec::new();
+        let read = async { reading.read_to_end(&mut all).await };
+        let (wrote, read) = futures_lite::future::zip(write, read).await;
+        wrote.expect("written");
+        read.expect("read, and a clean end");
+        assert!(all == data, "other bytes came");
+        let copied = serving.await.expect("it ended").expect("a clean end");
+        assert_eq!(copied, LENGTH as u64);
+    });
+}
+
+#[test]
+fn an_end_without_close_notify_is_an_error() {
+    use tokio::io::AsyncReadExt;
+    on_each(|| async {
+        let (connector, acceptor) = tls();
+        let (client, server) = pair().await;
+        let serving = spawn_async(async move { acceptor.accept(server).await });
+        let name = ServerName::try_from("localhost").expect("a name");
+        let mut session = connector.connect(name, client).await.expect("a session");
+        drop(serving.await.expect("it ended").expect("a session"));
+        let error = session.read(&mut [0; 8]).await.expect_err("it was cut off");
+        assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
     });
 }

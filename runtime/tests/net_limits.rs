@@ -14,6 +14,10 @@ use std::time::{Duration, Instant};
 use libprocess::net::TcpListener;
 use libprocess::{BuildError, ReactorKind, Runtime};
 
+/// `IORING_REGISTER_PBUF_RING` in the kernel's `io_uring.h`.
+#[cfg(feature = "io-uring")]
+const REGISTER_RING_OF_BUFFERS: u64 = 22;
+
 const LONG: Duration = Duration::from_secs(20);
 
 /// Runs this binary's test of that name in another process, which is told so. True: this is that process.
@@ -39,19 +43,60 @@ fn in_own_process(test: &str) -> bool {
 
 /// As a container's sandbox does.
 fn refuse_io_uring() {
+    refuse_set_up(libc::EPERM);
+}
+
+fn refuse_set_up(error: i32) {
+    let action = seccompiler::SeccompAction::Errno(error as u32);
+    apply([(libc::SYS_io_uring_setup, Vec::new())], action);
+}
+
+/// Has the kernel do that for these calls from now on; where there are rules for a call, if one of them holds.
+fn apply(
+    calls: impl IntoIterator<Item = (i64, Vec<seccompiler::SeccompRule>)>,
+    action: seccompiler::SeccompAction,
+) {
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
-    let refused = [(libc::SYS_io_uring_setup, Vec::new())];
     let filter = SeccompFilter::new(
-        refused.into_iter().collect(),
+        calls.into_iter().collect(),
         SeccompAction::Allow,
-        SeccompAction::Errno(libc::EPERM as u32),
+        action,
         std::env::consts::ARCH.try_into().expect("a known machine"),
     );
     let program: BpfProgram = filter
         .and_then(TryInto::try_into)
         .expect("a filter that compiles");
     seccompiler::apply_filter_all_threads(&program).expect("a filter that the kernel takes");
+}
+
+/// Holds if that argument of a call is so.
+#[cfg(feature = "io-uring")]
+fn rule(argument: u8, operator: seccompiler::SeccompCmpOp, value: u64) -> seccompiler::SeccompRule {
+    use seccompiler::SeccompCmpArgLen::Dword;
+    use seccompiler::{SeccompCondition, SeccompRule};
+
+    let condition = SeccompCondition::new(argument, Dword, operator, value);
+    SeccompRule::new(vec![condition.expect("a condition")]).expect("a rule")
+}
+
+/// Takes leave to use anything that io_uring has since 5.11 in its calls: who tries is killed. What is told in memory (set-up, submissions) is not seen.
+#[cfg(feature = "io-uring")]
+fn kill_for_what_is_newer_than_5_10() {
+    use seccompiler::{SeccompAction, SeccompCmpOp};
+
+    const EXT_ARG: u64 = 8;
+    /// The last one before 5.11.
+    const REGISTER_ENABLE_RINGS: u64 = 12;
+    let enter = rule(3, SeccompCmpOp::MaskedEq(EXT_ARG), EXT_ARG);
+    let register = rule(1, SeccompCmpOp::Gt, REGISTER_ENABLE_RINGS);
+    apply(
+        [
+            (libc::SYS_io_uring_enter, vec![enter]),
+            (libc::SYS_io_uring_register, vec![register]),
+        ],
+        SeccompAction::KillProcess,
+    );
 }
 
 /// A subscriber that keeps what is logged about I/O.
@@ -128,6 +173,76 @@ fn where_io_uring_is_refused_epoll_takes_over_and_says_so() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// Where the rings, or their buffers, count as locked memory, there is epoll, or receives have buffers of their own; where not, nobody notices.
+#[test]
+fn a_low_limit_of_locked_memory_does_no_harm() {
+    if !in_own_process("a_low_limit_of_locked_memory_does_no_harm") {
+        return;
+    }
+    allow_no_locked_memory();
+    let runtime = Runtime::builder().workers(2).build().expect("a runtime");
+    echo_once(&runtime);
+    let statistics = runtime.stats();
+    let (reactor, reason) = (statistics.reactor, statistics.reactor_reason);
+    println!("without locked memory: {reactor:?}, {reason:?}");
+    match reactor {
+        Some(ReactorKind::IoUring) => assert_eq!(reason, ""),
+        Some(ReactorKind::Epoll) if cfg!(feature = "io-uring") => {
+            assert!(reason.contains("locked memory"), "{reason}");
+        }
+        Some(ReactorKind::Epoll) => assert!(reason.contains("io-uring"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// As a kernel says it that counts them, and the limit is too low.
+#[test]
+#[cfg(feature = "io-uring")]
+fn where_the_kernel_finds_no_memory_for_rings_or_buffers_it_goes_without() {
+    if !in_own_process("where_the_kernel_finds_no_memory_for_rings_or_buffers_it_goes_without") {
+        return;
+    }
+    let without_buffers = seccompiler::SeccompAction::Errno(libc::ENOMEM as u32);
+    apply(
+        [(
+            libc::SYS_io_uring_register,
+            vec![rule(
+                1,
+                seccompiler::SeccompCmpOp::Eq,
+                REGISTER_RING_OF_BUFFERS,
+            )],
+        )],
+        without_buffers,
+    );
+    let runtime = Runtime::builder().workers(2).build().expect("a runtime");
+    echo_once(&runtime);
+    assert_eq!(runtime.stats().reactor, Some(ReactorKind::IoUring));
+    assert_eq!(runtime.stats().reactor_reason, "");
+
+    refuse_set_up(libc::ENOMEM);
+    let runtime = Runtime::builder().workers(2).build().expect("a runtime");
+    echo_once(&runtime);
+    let statistics = runtime.stats();
+    assert_eq!(statistics.reactor, Some(ReactorKind::Epoll));
+    let reason = statistics.reactor_reason;
+    assert!(reason.contains("locked memory"), "{reason}");
+}
+
+#[test]
+#[cfg(feature = "io-uring")]
+fn as_on_5_10_nothing_newer_is_asked_for() {
+    if !in_own_process("as_on_5_10_nothing_newer_is_asked_for") {
+        return;
+    }
+    kill_for_what_is_newer_than_5_10();
+    let newer = common::sockets::newer_than_5_10();
+    let runtime = common::sockets::runtime_without(newer, 2, None).expect("it is built in");
+    for _ in 0..20 {
+        echo_once(&runtime);
+    }
+    assert_eq!(runtime.stats().reactor, Some(ReactorKind::IoUring));
 }
 
 /// A listener that finds no descriptor rests, uses no time meanwhile, and goes on when there are some again.
@@ -207,6 +322,47 @@ fn limit_descriptors(descriptors: u64) {
         (got, libc::setrlimit(libc::RLIMIT_NOFILE, &limit))
     };
     assert_eq!(outcomes, (0, 0));
+}
+
+/// Sets the limit to nothing, and gives up the privilege not to be held to it, for this thread and those that it starts.
+fn allow_no_locked_memory() {
+    const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+    const IPC_LOCK: u32 = 14;
+    /// As capset(2) has them.
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    #[repr(C)]
+    #[derive(Clone, Copy, Default)]
+    struct Capabilities {
+        effective: u32,
+        permitted: u32,
+        inheritable: u32,
+    }
+    let nothing = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    let mut header = Header {
+        version: CAPABILITY_VERSION_3,
+        pid: 0,
+    };
+    let mut capabilities = [Capabilities::default(); 2];
+    // SAFETY: the kernel reads from values that are there, and writes to them; this version has two words of capabilities.
+    let outcomes = unsafe {
+        let limited = libc::setrlimit(libc::RLIMIT_MEMLOCK, &nothing);
+        let got = libc::syscall(libc::SYS_capget, &mut header, &mut capabilities);
+        capabilities[0].effective &= !(1 << IPC_LOCK);
+        capabilities[0].permitted &= !(1 << IPC_LOCK);
+        (
+            limited,
+            got,
+            libc::syscall(libc::SYS_capset, &header, &capabilities),
+        )
+    };
+    assert_eq!(outcomes, (0, 0, 0));
 }
 
 /// What the process has used of the processors.

@@ -231,6 +231,8 @@ impl ProcessManager {
             stood_aside: counts[counters::STOOD_ASIDE],
             #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
             reactor: self.scheduler.ports().kind(),
+            #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+            reactor_reason: self.scheduler.ports().reason(),
             blocked: counts[counters::BLOCKED],
             stuck: self.recorder.stuck(),
             threads: self.scheduler.thread_count(),

@@ -4,10 +4,13 @@
 //! * Connections come by one multishot accept for each listener; bytes by one multishot receive for each socket, into buffers that the ring is provided with.
 //!   What arrived is copied out at once, so a buffer is back in the kernel's hands before the next call; when all were in use the kernel says `ENOBUFS`, and
 //!   the receive is armed again.
-//! * What the kernel lacks is done without: a receive into a buffer of its own where there are no provided buffers (before 5.19) or no multishot (before 6.0), an
-//!   accept for each connection (before 5.19). Waits with a time-out need `EXT_ARG` (5.11): without it, epoll takes over.
+//! * What the kernel lacks is done without, each for itself: a receive into a buffer of its own where there are no provided buffers (before 5.19) or no multishot (before 6.0), an
+//!   accept for each connection (before 5.19), a poll of the waker for each of its uses (before 5.13), a [timer] where a call that waits takes no time-out (before 5.11). What set-up does not
+//!   tell, the first operation does, with `EINVAL`.
 //! * A request that nobody cancelled, and that the kernel did (as the thread that submitted it has ended), is submitted again.
 //! * The waker is an eventfd under a multishot poll, which takes no call to arm again.
+//!
+//! Tests take away from the kernel what it has: see [`IoUringFeature`]. The operations that it then shall not know are submitted in a form that it refuses as one that lacks them would.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -21,12 +24,17 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustc_hash::FxHashMap;
 
 use self::buffers::ProvidedBuffers;
+use self::timer::Timer;
+use super::kernel::{IoUringFeature, Lacking};
 use super::kind::Refusal;
 use super::{
     Action, Completed, Completion, Data, Driver, Operation, OperationId, Outcome, SocketId, Waker,
 };
 
 mod buffers;
+#[cfg(test)]
+mod tests;
+mod timer;
 
 /// Submissions before the kernel is called. More than that wait in a list.
 const ENTRIES: u32 = 256;
@@ -42,6 +50,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Of the waker's poll, and of what nobody waits for.
 const WAKER: u64 = 0;
 const NOBODY: u64 = 1;
+/// Of whom operations are refused: nobody has registered this one.
+const NO_PERSONALITY: u16 = u16::MAX;
 
 pub(super) struct IoUringDriver {
     /// Before what the kernel may still use: a field is dropped in its turn.
@@ -56,7 +66,12 @@ pub(super) struct IoUringDriver {
     done: VecDeque<Completion>,
     multishot_accept: bool,
     multishot_receive: bool,
+    multishot_poll: bool,
+    /// What ends a sleep, where a call that waits takes no time-out.
+    timer: Option<Timer>,
     waker: Arc<Waker>,
+    /// What tests have taken away.
+    lacking: Lacking,
 }
 
 struct Entry {
@@ -106,8 +121,8 @@ impl IoUringDriver {
     /// # Errors
     ///
     /// Why there can be no ring.
-    pub(super) fn new(waker: Arc<Waker>) -> Result<Self, Refusal> {
-        let ring = build().map_err(|error| {
+    pub(super) fn new(waker: Arc<Waker>, lacking: Lacking) -> Result<Self, Refusal> {
+        let ring = build(lacking).map_err(|error| {
             let reason = match error.raw_os_error() {
                 Some(libc::EPERM | libc::EACCES) => "the kernel or a sandbox refuses io_uring",
                 Some(libc::ENOSYS) => "the kernel has no io_uring",
@@ -119,10 +134,13 @@ impl IoUringDriver {
                 error: Some(error),
             }
         })?;
-        if !ring.params().is_feature_ext_arg() || !ring.params().is_feature_nodrop() {
-            let reason = "the kernel's io_uring is too old: 5.11 is needed";
+        // The latter came with 5.9, and is not needed itself: it tells the kernel's age. Before, and before 5.7 at the latest, a receive that waits takes a thread of the kernel.
+        if !ring.params().is_feature_nodrop() || !ring.params().is_feature_poll_32bits() {
+            let reason = "the kernel's io_uring is too old: 5.9 is needed";
             return Err(Refusal::without_error(reason));
         }
+        let waits_with_timeout =
+            ring.params().is_feature_ext_arg() && !lacking.has(IoUringFeature::WaitWithTimeout);
         let mut probe = io_uring::Probe::new();
         let probed = ring.submitter().register_probe(&mut probe);
         let needed = [
@@ -133,23 +151,28 @@ impl IoUringDriver {
             opcode::Connect::CODE,
             opcode::AsyncCancel::CODE,
             opcode::PollAdd::CODE,
+            opcode::Timeout::CODE,
+            opcode::TimeoutRemove::CODE,
         ];
         if probed.is_err() || !needed.iter().all(|&code| probe.is_supported(code)) {
             let reason = "the kernel's io_uring lacks an operation of sockets";
             return Err(Refusal::without_error(reason));
         }
-        let buffers = ProvidedBuffers::register(&ring.submitter()).ok();
+        let buffers = ProvidedBuffers::register(&ring.submitter(), lacking).ok();
         let mut driver = Self {
             ring,
             operations: FxHashMap::default(),
-            // Multishot accept came with provided buffer rings; whether receive may be multishot is told by the first one.
-            multishot_accept: buffers.is_some(),
+            // Whether they may is told by the first one of each.
+            multishot_accept: true,
             multishot_receive: buffers.is_some(),
+            multishot_poll: true,
+            timer: (!waits_with_timeout).then(Timer::new),
             buffers,
             backlog: VecDeque::new(),
             to_arm: Vec::new(),
             done: VecDeque::new(),
             waker,
+            lacking,
         };
         driver.watch_waker();
         driver.submit();
@@ -158,9 +181,24 @@ impl IoUringDriver {
 
     fn watch_waker(&mut self) {
         let poll = opcode::PollAdd::new(Fd(self.waker.0.as_raw_fd()), libc::POLLIN as u32)
-            .multi(true)
+            .multi(self.multishot_poll)
             .build();
+        let poll = self.or_refused(IoUringFeature::MultishotPoll, self.multishot_poll, poll);
         self.push(poll.user_data(WAKER));
+    }
+
+    /// The submission; if it uses a feature that the kernel shall lack, in a form that it refuses.
+    fn or_refused(
+        &self,
+        feature: IoUringFeature,
+        uses: bool,
+        submission: squeue::Entry,
+    ) -> squeue::Entry {
+        if uses && self.lacking.has(feature) {
+            submission.personality(NO_PERSONALITY)
+        } else {
+            submission
+        }
     }
 
     fn push(&mut self, entry: squeue::Entry) {
@@ -245,6 +283,12 @@ impl IoUringDriver {
                 opcode::Connect::new(descriptor, address.as_ptr().cast(), length).build()
             }
         };
+        let feature = match entry.operation.action {
+            Action::Accept => IoUringFeature::MultishotAccept,
+            _ => IoUringFeature::MultishotReceive,
+        };
+        let multishot = entry.multishot;
+        let submission = self.or_refused(feature, multishot, submission);
         self.push(submission.user_data(id));
     }
 
@@ -256,7 +300,17 @@ impl IoUringDriver {
         );
         let more = cqueue::more(flags);
         if id == WAKER && !more {
+            // Of one that goes on only: the others have nothing to be refused.
+            self.multishot_poll &= result != -libc::EINVAL;
+            // What was written before is known by now; a poll that does not go on would end at once for it.
+            self.waker.reset();
             return self.watch_waker();
+        }
+        if Timer::is_one(id) {
+            if let Some(timer) = &mut self.timer {
+                timer.ended(id);
+            }
+            return;
         }
         if id < OperationId::FIRST {
             return;
@@ -366,6 +420,9 @@ impl IoUringDriver {
     }
 
     fn wait(&mut self, deadline: Option<Instant>) {
+        if self.timer.is_some() {
+            return self.wait_with_timer(deadline);
+        }
         let timeout = deadline.map(|deadline| {
             let left = deadline.saturating_duration_since(Instant::now());
             Timespec::from(left)
@@ -383,6 +440,29 @@ impl IoUringDriver {
         self.push_backlog();
     }
 
+    #[cold]
+    fn wait_with_timer(&mut self, deadline: Option<Instant>) {
+        if let (Some(timer), Some(deadline)) = (&mut self.timer, deadline) {
+            let room = {
+                let submission = self.ring.submission();
+                submission.capacity() - submission.len()
+            };
+            if !self.backlog.is_empty() || room < Timer::MOST {
+                // It would wait behind the others, and the sleep would have no end: that is for the next one.
+                return self.submit();
+            }
+            for submission in timer.set(deadline, Instant::now()).into_iter().flatten() {
+                self.push(submission);
+            }
+        }
+        if let Err(error) = self.ring.submit_and_wait(1) {
+            report(&error);
+        }
+        self.push_backlog();
+        // The end of the timer is nothing to look at.
+        self.reap();
+    }
+
     fn has_submissions(&mut self) -> bool {
         !self.ring.submission().is_empty() || !self.backlog.is_empty()
     }
@@ -396,11 +476,14 @@ fn outcome_of_connect(operation: &Operation) -> i32 {
     }
 }
 
-fn build() -> io::Result<IoUring> {
+fn build(lacking: Lacking) -> io::Result<IoUring> {
     let mut builder = IoUring::builder();
     builder.setup_cqsize(COMPLETIONS).dontfork();
     let mut cooperative = builder.clone();
     cooperative.setup_coop_taskrun().setup_taskrun_flag();
+    if lacking.has(IoUringFeature::CooperativeTaskrun) {
+        return builder.build(ENTRIES);
+    }
     match cooperative.build(ENTRIES) {
         // Before 5.19.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => builder.build(ENTRIES),
@@ -493,10 +576,11 @@ impl Driver for IoUringDriver {
             }
             self.wait(Some(deadline));
         }
-        let _all = self
-            .ring
-            .submitter()
-            .register_sync_cancel(None, CancelBuilder::any());
+        if !self.lacking.has(IoUringFeature::SynchronousCancel) {
+            // What nobody waits for: without this, it ends with the ring.
+            let submitter = self.ring.submitter();
+            let _all = submitter.register_sync_cancel(None, CancelBuilder::any());
+        }
         if !self.operations.is_empty() {
             tracing::error!(
                 operations = self.operations.len(),

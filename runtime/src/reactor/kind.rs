@@ -1,11 +1,12 @@
 //! Which driver: what was asked for, and what the kernel allows.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::faulty::Faulty;
-use super::{Driver, Waker, epoll};
+use super::{Driver, Lacking, Waker, epoll};
+use crate::facade::lock_std;
 
 /// How the kernel's I/O reaches a runtime.
 ///
@@ -65,37 +66,45 @@ pub struct ReactorUnavailable {
 
 const KINDS: [ReactorKind; 2] = [ReactorKind::IoUring, ReactorKind::Epoll];
 const NONE: usize = usize::MAX;
+const ASKED_FOR: &str = "it was asked for";
 
 /// A driver, and what ends its sleep.
 type Made = (Box<dyn Driver>, Arc<Waker>);
 
+/// What was asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wishes {
+    pub(crate) kind: Option<ReactorKind>,
+    /// The seed of faults, if there shall be some.
+    pub(crate) faults: Option<u64>,
+    /// What io_uring shall be used without.
+    pub(crate) lacking: Lacking,
+}
+
 /// What was asked for, and what became of it.
 pub(crate) struct Choice {
-    asked: Option<ReactorKind>,
-    /// The seed of faults, if there shall be some.
-    faults: Option<u64>,
+    wishes: Wishes,
     /// `NONE`, or which kind: by its place in `KINDS`.
     made: AtomicUsize,
+    /// Why the first driver was of that kind: written once, and held for a moment.
+    reason: Mutex<String>,
 }
 
 impl Choice {
     /// # Errors
     ///
     /// What was asked for cannot be had.
-    pub(crate) fn new(
-        asked: Option<ReactorKind>,
-        faults: Option<u64>,
-    ) -> Result<Self, ReactorUnavailable> {
-        if asked == Some(ReactorKind::IoUring) {
-            io_uring_driver().map_err(|refusal| ReactorUnavailable {
+    pub(crate) fn new(wishes: Wishes) -> Result<Self, ReactorUnavailable> {
+        if wishes.kind == Some(ReactorKind::IoUring) {
+            io_uring_driver(wishes.lacking).map_err(|refusal| ReactorUnavailable {
                 kind: ReactorKind::IoUring,
                 reason: refusal.reason,
             })?;
         }
         Ok(Self {
-            asked,
-            faults,
+            wishes,
             made: AtomicUsize::new(NONE),
+            reason: Mutex::default(),
         })
     }
 
@@ -105,24 +114,30 @@ impl Choice {
         KINDS.get(self.made.load(Ordering::Relaxed)).copied()
     }
 
+    /// Why it was that one, if there is more to say than that it can be had.
+    pub(crate) fn reason(&self) -> String {
+        lock_std(&self.reason).clone()
+    }
+
     /// Makes a driver, as those before it.
     pub(super) fn driver(&self) -> io::Result<Made> {
         let (driver, waker) = self.sound_driver()?;
-        Ok(match self.faults {
+        Ok(match self.wishes.faults {
             Some(seed) => (Box::new(Faulty::new(driver, seed)), waker),
             None => (driver, waker),
         })
     }
 
     fn sound_driver(&self) -> io::Result<Made> {
-        if self.made().or(self.asked) != Some(ReactorKind::Epoll) {
-            match io_uring_driver() {
+        if self.made().or(self.wishes.kind) != Some(ReactorKind::Epoll) {
+            match io_uring_driver(self.wishes.lacking) {
                 Ok(made) => {
-                    self.note(ReactorKind::IoUring, "");
+                    let asked = self.wishes.kind.map_or("", |_| ASKED_FOR);
+                    self.note(ReactorKind::IoUring, asked);
                     return Ok(made);
                 }
                 // As the system said it: for want of descriptors, say, of which there may be some later.
-                Err(refusal) if self.asked.is_some() => {
+                Err(refusal) if self.wishes.kind.is_some() => {
                     return Err(refusal
                         .error
                         .unwrap_or_else(|| io::Error::other(refusal.reason)));
@@ -130,7 +145,7 @@ impl Choice {
                 Err(refusal) => self.note(ReactorKind::Epoll, &refusal.reason),
             }
         }
-        self.note(ReactorKind::Epoll, "it was asked for");
+        self.note(ReactorKind::Epoll, ASKED_FOR);
         let waker = Arc::new(Waker::new()?);
         Ok((Box::new(epoll::Epoll::new(Arc::clone(&waker))?), waker))
     }
@@ -142,6 +157,7 @@ impl Choice {
             .made
             .compare_exchange(NONE, place, Ordering::Relaxed, Ordering::Relaxed);
         if first.is_ok() {
+            why.clone_into(&mut lock_std(&self.reason));
             if why.is_empty() {
                 tracing::info!(reactor = %kind, "I/O is done with {kind}");
             } else {
@@ -169,17 +185,17 @@ impl Refusal {
 }
 
 #[cfg(feature = "io-uring")]
-fn io_uring_driver() -> Result<Made, Refusal> {
+fn io_uring_driver(lacking: Lacking) -> Result<Made, Refusal> {
     let waker = Waker::new().map(Arc::new).map_err(|error| Refusal {
         reason: format!("an eventfd cannot be made ({error})"),
         error: Some(error),
     })?;
-    let driver = super::io_uring::IoUringDriver::new(Arc::clone(&waker))?;
+    let driver = super::io_uring::IoUringDriver::new(Arc::clone(&waker), lacking)?;
     Ok((Box::new(driver), waker))
 }
 
 #[cfg(not(feature = "io-uring"))]
-fn io_uring_driver() -> Result<Made, Refusal> {
+fn io_uring_driver(_lacking: Lacking) -> Result<Made, Refusal> {
     Err(Refusal::without_error(
         "this program was built without the feature `io-uring`",
     ))

@@ -43,6 +43,7 @@ mod epoll;
 mod faulty;
 #[cfg(feature = "io-uring")]
 mod io_uring;
+mod kernel;
 mod kind;
 mod port;
 
@@ -56,9 +57,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use rustix::net::SocketAddrAny;
 
+pub use kernel::IoUringFeature;
 pub use kind::{ReactorKind, ReactorUnavailable};
 
+pub(crate) use kernel::Lacking;
 use kind::Choice;
+pub(crate) use kind::Wishes;
 pub(crate) use port::{Port, Ports};
 
 /// Tells the sockets of this OS process apart, also after one was closed and another got its number.
@@ -275,7 +279,13 @@ impl Waker {
     }
 
     fn wake(&self) {
-        // Nobody reads it: the drivers watch for changes, of which each write is one. It takes 2⁶⁴ of them to fill it.
+        // Where the drivers watch for changes nobody reads it: each write is one. It takes 2⁶⁴ of them to fill it.
         let _written = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+
+    /// Where a driver can only watch whether there is something.
+    #[cfg(feature = "io-uring")]
+    fn reset(&self) {
+        let _read = rustix::io::read(&self.0, &mut [0; 8]);
     }
 }

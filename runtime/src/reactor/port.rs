@@ -29,7 +29,7 @@ use libprocess_semaphore::{FutexParker, Parked, Parker};
 
 use super::{
     BATCH, Choice, Completed, Completion, Driver, Handler, Operation, OperationId, ReactorKind,
-    ReactorUnavailable, SocketId, Waker,
+    ReactorUnavailable, SocketId, Waker, Wishes,
 };
 use crate::facade::lock_std;
 
@@ -72,12 +72,8 @@ impl Ports {
     /// # Errors
     ///
     /// The kind that is asked for cannot be had.
-    pub(crate) fn new(
-        seats: usize,
-        asked: Option<ReactorKind>,
-        faults: Option<u64>,
-    ) -> Result<Arc<Self>, ReactorUnavailable> {
-        let choice = Arc::new(Choice::new(asked, faults)?);
+    pub(crate) fn new(seats: usize, wishes: Wishes) -> Result<Arc<Self>, ReactorUnavailable> {
+        let choice = Arc::new(Choice::new(wishes)?);
         let ports = (0..seats)
             .map(|_| Arc::new(Port::new(Arc::clone(&choice))))
             .collect();
@@ -86,6 +82,11 @@ impl Ports {
 
     pub(crate) fn kind(&self) -> Option<ReactorKind> {
         self.choice.made()
+    }
+
+    /// Why it is that kind, for people.
+    pub(crate) fn reason(&self) -> String {
+        self.choice.reason()
     }
 
     pub(crate) fn of_seat(&self, seat: usize) -> &Arc<Port> {
@@ -444,7 +445,7 @@ mod tests {
     /// A worker that looks after the port of another one may find what it cannot deliver, and have had no I/O of its own.
     #[test]
     fn what_is_put_back_is_found_in_a_port_that_was_never_used() {
-        let ports = Ports::new(1, None, None).expect("no kind was asked for");
+        let ports = Ports::new(1, Wishes::default()).expect("no kind was asked for");
         let port = ports.of_seat(0);
         let completion = Completion {
             id: OperationId::new(),

@@ -45,6 +45,8 @@ pub struct RuntimeBuilder {
     io_faults: Option<u64>,
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     listen: Listen,
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    io_uring_lacks: crate::reactor::Lacking,
     on_worker_start: Option<OnWorkerStart>,
     telemetry: Option<bool>,
     telemetry_entries: usize,
@@ -141,6 +143,8 @@ impl RuntimeBuilder {
             io_faults: None,
             #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
             listen: Listen::default(),
+            #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+            io_uring_lacks: crate::reactor::Lacking::default(),
             on_worker_start: None,
             telemetry: None,
             telemetry_entries: TELEMETRY_ENTRIES,
@@ -298,6 +302,28 @@ impl RuntimeBuilder {
         self
     }
 
+    /// For tests: has this runtime use io_uring, where it does, as if the kernel did not know these features: as an older one, or one of which parts are forbidden. What a program does is the
+    /// same, only slower.
+    ///
+    /// ```
+    /// use libprocess::Runtime;
+    /// use libprocess::testing::IoUringFeature;
+    ///
+    /// let newer = IoUringFeature::ALL.into_iter().filter(|feature| feature.since() > (5, 15));
+    /// let runtime = Runtime::builder().io_uring_without(newer).build()?;
+    /// # Ok::<(), libprocess::BuildError>(())
+    /// ```
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub fn io_uring_without(
+        mut self,
+        features: impl IntoIterator<Item = crate::reactor::IoUringFeature>,
+    ) -> Self {
+        for feature in features {
+            self.io_uring_lacks.add(feature);
+        }
+        self
+    }
+
     /// Calls `f` on each thread that becomes a worker, before it works, with the number of the worker, from 0: to place
     /// it, to name it to a profiler, to set its priority. Also on threads that are started to stand in for a blocked one, with the number of the
     /// worker that they start as; a stand-in may be another worker later. After the pinning by [`pin_workers`](Self::pin_workers), if
@@ -442,10 +468,14 @@ impl RuntimeBuilder {
         };
         #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
         let ports = {
-            let asked = self
-                .reactor
-                .or_else(|| environment::reactor(environment::REACTOR));
-            crate::reactor::Ports::new(Scheduler::drivers(workers), asked, self.io_faults)?
+            let wishes = crate::reactor::Wishes {
+                kind: self
+                    .reactor
+                    .or_else(|| environment::reactor(environment::REACTOR)),
+                faults: self.io_faults,
+                lacking: self.io_uring_lacks,
+            };
+            crate::reactor::Ports::new(Scheduler::drivers(workers), wishes)?
         };
         let pool = Pool::new(format!("{}-async", self.name), self.max_async_threads);
         let clock = Clock::new(format!("{}-clock", self.name));

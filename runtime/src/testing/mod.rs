@@ -43,6 +43,8 @@ mod assertions;
 mod filters;
 pub mod inject;
 
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub use crate::reactor::IoUringFeature;
 #[doc(hidden)]
 pub use assertions::{abandoned, discarded, failed, ready, state};
 pub use filters::{

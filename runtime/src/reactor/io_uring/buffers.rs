@@ -18,6 +18,8 @@ use bytes::Bytes;
 use io_uring::Submitter;
 use io_uring::types::BufRingEntry;
 
+use super::super::kernel::{IoUringFeature, Lacking};
+
 /// The group's number in its ring.
 pub(super) const GROUP: u16 = 0;
 /// Of all buffers together.
@@ -67,7 +69,13 @@ impl ProvidedBuffers {
     /// # Errors
     ///
     /// The kernel has no such rings.
-    pub(super) fn register(submitter: &Submitter<'_>) -> io::Result<Self> {
+    pub(super) fn register(submitter: &Submitter<'_>, lacking: Lacking) -> io::Result<Self> {
+        if lacking.has(IoUringFeature::BufferRings) {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        if lacking.has(IoUringFeature::IncrementalBuffers) {
+            return Self::register_with(submitter, SMALL, 0);
+        }
         Self::register_with(submitter, LARGE, INCREMENTAL)
             .or_else(|_| Self::register_with(submitter, SMALL, 0))
     }

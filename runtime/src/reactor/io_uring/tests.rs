@@ -1,0 +1,227 @@
+//! The driver by itself, as on kernels of all ages: what a runtime would only notice as a long wait.
+
+use rustix::net::{self, SendFlags, SocketFlags};
+
+use super::*;
+use crate::reactor::{Handler, Socket};
+
+struct Nobody;
+
+impl Handler for Nobody {
+    fn complete(self: Arc<Self>, _completed: Completed) {}
+}
+
+fn driver_without(features: &[IoUringFeature]) -> (IoUringDriver, Arc<Waker>) {
+    let mut lacking = Lacking::default();
+    features.iter().for_each(|&feature| lacking.add(feature));
+    let waker = Arc::new(Waker::new().expect("a waker"));
+    match IoUringDriver::new(Arc::clone(&waker), lacking) {
+        Ok(driver) => (driver, waker),
+        Err(refusal) => panic!("{}", refusal.reason),
+    }
+}
+
+/// Nothing taken away; each alone; and what kernels of each age lack.
+fn on_each(test: impl Fn(IoUringDriver, Arc<Waker>)) {
+    let all = IoUringFeature::ALL;
+    let singly = all.iter().map(std::slice::from_ref);
+    let by_age = (0..all.len()).map(|oldest| &all[oldest..]);
+    for features in std::iter::once(&all[..0]).chain(singly).chain(by_age) {
+        println!("without {features:?}");
+        let (driver, waker) = driver_without(features);
+        test(driver, waker);
+    }
+}
+
+fn pair() -> (OwnedFd, OwnedFd) {
+    let (family, flags) = (net::AddressFamily::UNIX, SocketFlags::empty());
+    net::socketpair(family, net::SocketType::STREAM, flags, None).expect("a pair")
+}
+
+fn begin(driver: &mut IoUringDriver, socket: Arc<Socket>, action: Action) -> OperationId {
+    let id = OperationId::new();
+    let done = driver.begin(Operation {
+        id,
+        socket,
+        action,
+        handler: Arc::new(Nobody),
+    });
+    assert!(done.is_none());
+    id
+}
+
+/// Sleeps and looks until that operation has a completion.
+fn completion_of(driver: &mut IoUringDriver, id: OperationId) -> Completed {
+    let mut completions = VecDeque::new();
+    loop {
+        driver.park(None);
+        driver.turn(false, 1, &mut completions);
+        if let Some(completion) = completions.pop_front()
+            && completion.id == id
+        {
+            return completion.completed;
+        }
+    }
+}
+
+/// Sleeps until the deadline, as often as it ends before. Gives how many sleeps there were.
+fn sleep_until(driver: &mut IoUringDriver, deadline: Instant) -> usize {
+    let mut sleeps = 0;
+    let mut completions = VecDeque::new();
+    while Instant::now() < deadline {
+        driver.park(Some(deadline));
+        driver.turn(false, 1, &mut completions);
+        assert!(completions.is_empty(), "nothing happens meanwhile");
+        sleeps += 1;
+    }
+    sleeps
+}
+
+const SHORT: Duration = Duration::from_millis(20);
+const HOUR: Duration = Duration::from_secs(3_600);
+/// Each sleep may end early for what came before it, but not again and again.
+const SLEEPS: usize = 8;
+
+#[test]
+fn a_sleep_ends_at_its_deadline_and_is_one() {
+    on_each(|mut driver, _waker| {
+        let (one, _other) = pair();
+        let receive = begin(&mut driver, Socket::unix(one), Action::Receive);
+        for _ in 0..5 {
+            let sleeps = sleep_until(&mut driver, Instant::now() + SHORT);
+            assert!(sleeps <= SLEEPS, "{sleeps} sleeps");
+        }
+        assert!(driver.operations.contains_key(&receive.0));
+        driver.end(&mut VecDeque::new());
+    });
+}
+
+/// The far deadline's timer is still there where something was done before the kernel had it: a sleep with a near one must not wait for it.
+#[test]
+fn a_near_deadline_comes_after_a_far_one() {
+    on_each(|mut driver, _waker| {
+        let (one, _other) = pair();
+        let socket = Socket::unix(one);
+        for _ in 0..5 {
+            let send = Action::Send(Data::One(Bytes::from_static(b"hello")));
+            let send = begin(&mut driver, Arc::clone(&socket), send);
+            // In the same call, and done first.
+            driver.park(Some(Instant::now() + HOUR));
+            let completed = completion_of(&mut driver, send);
+            assert!(completed.result.is_ok(), "{completed:?}");
+            let sleeps = sleep_until(&mut driver, Instant::now() + SHORT);
+            assert!(sleeps <= SLEEPS, "{sleeps} sleeps");
+        }
+        driver.end(&mut VecDeque::new());
+    });
+}
+
+#[test]
+fn what_comes_ends_a_sleep_with_a_far_deadline() {
+    on_each(|mut driver, waker| {
+        let (one, other) = pair();
+        let socket = Socket::unix(one);
+        let mut completions = VecDeque::new();
+        for round in 0..5 {
+            if driver.operations.is_empty() {
+                begin(&mut driver, Arc::clone(&socket), Action::Receive);
+            }
+            std::thread::scope(|scope| {
+                scope.spawn(|| net::send(&other, b"hello", SendFlags::NOSIGNAL).expect("sent"));
+                while completions.is_empty() {
+                    driver.park(Some(Instant::now() + HOUR));
+                    driver.turn(false, 1, &mut completions);
+                }
+            });
+            let completion = completions.pop_front().expect("one");
+            match completion.completed.result {
+                Ok(Outcome::Received(bytes)) => assert_eq!(bytes, "hello", "round {round}"),
+                other => panic!("round {round}: {other:?}"),
+            }
+            // Nothing comes but the waker's use, which is seen again each time.
+            let woken = std::sync::atomic::AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    // Relaxed: the scope's end publishes it, and until then it is only looked for.
+                    woken.store(true, std::sync::atomic::Ordering::Relaxed);
+                    waker.wake();
+                });
+                while !woken.load(std::sync::atomic::Ordering::Relaxed) {
+                    driver.park(Some(Instant::now() + HOUR));
+                    driver.turn(false, 1, &mut completions);
+                }
+            });
+            // It was written once, so that it does not end sleep after sleep.
+            let sleeps = sleep_until(&mut driver, Instant::now() + SHORT);
+            assert!(sleeps <= SLEEPS, "round {round}: {sleeps} sleeps");
+        }
+        driver.end(&mut VecDeque::new());
+    });
+}
+
+/// What the kernel has no room for goes before the timer, and the sleep with it comes after.
+#[test]
+fn a_full_queue_of_submissions_does_not_take_the_deadline_away() {
+    on_each(|mut driver, _waker| {
+        let pairs: Vec<_> = (0..3 * ENTRIES)
+            .map(|_| pair())
+            .map(|(one, other)| (Socket::unix(one), other))
+            .collect();
+        for (socket, _other) in &pairs {
+            begin(&mut driver, Arc::clone(socket), Action::Receive);
+        }
+        let sleeps = sleep_until(&mut driver, Instant::now() + SHORT);
+        // Each receive that is refused at first ends a submission.
+        let most = SLEEPS + 2 * pairs.len();
+        assert!(sleeps <= most, "{sleeps} sleeps");
+        let sleeps = sleep_until(&mut driver, Instant::now() + SHORT);
+        assert!(sleeps <= SLEEPS, "{sleeps} sleeps");
+        driver.end(&mut VecDeque::new());
+        assert!(driver.is_idle());
+    });
+}
+
+/// As after a call that took nothing: the timer would be behind what waits for room.
+#[test]
+fn a_backlog_goes_before_a_timer() {
+    let (mut driver, _waker) = driver_without(&[IoUringFeature::WaitWithTimeout]);
+    let pairs: Vec<_> = (0..ENTRIES).map(|_| pair()).collect();
+    let mut others = Vec::new();
+    for (one, other) in pairs {
+        begin(&mut driver, Socket::unix(one), Action::Receive);
+        others.push(other);
+    }
+    assert!(driver.ring.submission().is_full());
+    let nothing = opcode::Nop::new().build().user_data(NOBODY);
+    driver.backlog.push_back(nothing);
+    let sleeps = sleep_until(&mut driver, Instant::now() + SHORT);
+    assert!(sleeps <= SLEEPS, "{sleeps} sleeps");
+    driver.end(&mut VecDeque::new());
+}
+
+/// A signal ends the call that waits, but not the timer.
+#[test]
+fn interrupted_sleeps_leave_one_timer() {
+    let (mut driver, _waker) = driver_without(&[IoUringFeature::WaitWithTimeout]);
+    let timer = driver.timer.as_mut().expect("it was taken away");
+    let submissions = |timer: &mut Timer, left: Duration| {
+        let now = Instant::now();
+        let entries = timer.set(now + left, now);
+        entries.into_iter().flatten().collect::<Vec<_>>()
+    };
+    // As if each call were interrupted: nothing is waited for.
+    let mut under_way = Vec::new();
+    for nearer in 0..100 {
+        let left = HOUR - Duration::from_secs(nearer);
+        under_way.extend(submissions(timer, left));
+    }
+    for submission in under_way {
+        driver.push(submission);
+        driver.submit();
+    }
+    driver.reap();
+    let timer = driver.timer.as_mut().expect("it was taken away");
+    assert!(submissions(timer, HOUR).is_empty(), "one is under way");
+    let sleeps = sleep_until(&mut driver, Instant::now() + SHORT);
+    assert!(sleeps <= SLEEPS, "{sleeps} sleeps");
+}
