@@ -22,25 +22,45 @@ struct Adder {
 impl Process for Adder {
     fn initialize(&mut self, cx: &mut Context<Self>) {
         cx.route("/add", "Adds the query arguments a and b.", Self::add);
-        cx.route("/add/one", "", |_: &mut Self, _: &Request, _: &mut Context<Self>| ok("one"));
-        cx.route("/", "", |_: &mut Self, _: &Request, _: &mut Context<Self>| ok("root"));
+        cx.route(
+            "/add/one",
+            "",
+            |_: &mut Self, _: &Request, _: &mut Context<Self>| ok("one"),
+        );
+        cx.route(
+            "/",
+            "",
+            |_: &mut Self, _: &Request, _: &mut Context<Self>| ok("root"),
+        );
         cx.route("/echo", "", Self::echo);
         cx.route("/hold", "", Self::hold);
         cx.route("/release", "", Self::release);
-        cx.route("/fail", "", |_: &mut Self, _: &Request, _: &mut Context<Self>| {
-            Future::<Response>::failed("out of order")
-        });
-        cx.route("/panic", "", |_: &mut Self, _: &Request, _: &mut Context<Self>| -> Response {
-            panic!("asked to")
-        });
-        cx.route("/large", "", |_: &mut Self, _: &Request, _: &mut Context<Self>| {
-            ok(vec![b'x'; 3_000_000])
-        });
-        cx.route("/empty", "", |_: &mut Self, _: &Request, _: &mut Context<Self>| {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = http::StatusCode::NO_CONTENT;
-            response
-        });
+        cx.route(
+            "/fail",
+            "",
+            |_: &mut Self, _: &Request, _: &mut Context<Self>| {
+                Future::<Response>::failed("out of order")
+            },
+        );
+        cx.route(
+            "/panic",
+            "",
+            |_: &mut Self, _: &Request, _: &mut Context<Self>| -> Response { panic!("asked to") },
+        );
+        cx.route(
+            "/large",
+            "",
+            |_: &mut Self, _: &Request, _: &mut Context<Self>| ok(vec![b'x'; 3_000_000]),
+        );
+        cx.route(
+            "/empty",
+            "",
+            |_: &mut Self, _: &Request, _: &mut Context<Self>| {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = http::StatusCode::NO_CONTENT;
+                response
+            },
+        );
     }
 }
 
@@ -49,7 +69,12 @@ impl Adder {
         let argument = |name: &str| {
             let query = request.uri().query()?;
             let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-            pairs.into_iter().find(|(key, _)| *key == name)?.1.parse::<i64>().ok()
+            pairs
+                .into_iter()
+                .find(|(key, _)| *key == name)?
+                .1
+                .parse::<i64>()
+                .ok()
         };
         match (argument("a"), argument("b")) {
             (Some(a), Some(b)) => ok((a + b).to_string()),
@@ -59,7 +84,12 @@ impl Adder {
 
     /// All that is told of a request.
     fn echo(&mut self, request: &Request, _cx: &mut Context<Self>) -> Response {
-        let mut told = format!("{} {} {:?}\n", request.method(), request.uri(), request.version());
+        let mut told = format!(
+            "{} {} {:?}\n",
+            request.method(),
+            request.uri(),
+            request.version()
+        );
         let mut fields: Vec<_> = request.headers().iter().collect();
         fields.sort_by_key(|(name, _)| name.as_str());
         for (name, value) in fields {
@@ -102,7 +132,9 @@ fn service_with(kind: ReactorKind, limits: Limits) -> Service {
         .build()
         .expect("a runtime");
     let options = SpawnOptions::new().name("adder");
-    runtime.spawn_with(options, Adder::default()).expect("spawned");
+    runtime
+        .spawn_with(options, Adder::default())
+        .expect("spawned");
     let address = runtime.address().expect("it listens");
     Service { runtime, address }
 }
@@ -133,7 +165,9 @@ impl Service {
 
     /// The answer to a GET, which closes.
     fn get(&self, path: &str) -> String {
-        self.ask(format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
+        self.ask(format!(
+            "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        ))
     }
 }
 
@@ -170,7 +204,9 @@ fn blanked(answer: &[u8]) -> String {
 
 fn status(answer: &str) -> u16 {
     let status = answer.split(' ').nth(1).unwrap_or_default();
-    status.parse().unwrap_or_else(|_| panic!("no status: {answer:?}"))
+    status
+        .parse()
+        .unwrap_or_else(|_| panic!("no status: {answer:?}"))
 }
 
 fn body(answer: &str) -> &str {
@@ -182,7 +218,7 @@ fn a_route_answers() {
     on_each(|service| {
         assert_eq!(
             service.get("/adder/add?a=2&b=40"),
-            "HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: 2\r\n\r\n42"
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: 2\r\n\r\n42"
         );
         for (path, expected) in [
             ("/adder/add/one", "one"),
@@ -199,7 +235,13 @@ fn a_route_answers() {
         ] {
             assert_eq!(body(&service.get(path)), expected, "{path}");
         }
-        for path in ["/adder/nothing", "/adder/../adder/add", "/adder/%2e%2e/add", "/%ff/add", "/adder/ad"] {
+        for path in [
+            "/adder/nothing",
+            "/adder/../adder/add",
+            "/adder/%2e%2e/add",
+            "/%ff/add",
+            "/adder/ad",
+        ] {
             assert_eq!(status(&service.get(path)), 404, "{path}");
         }
     });
@@ -268,7 +310,9 @@ fn connections_stay_or_close_as_asked() {
             .write_all(b"GET /adder HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
             .expect("sent");
         assert!(one(&mut stream).contains("Connection: keep-alive\r\n"));
-        stream.write_all(b"GET /adder HTTP/1.0\r\n\r\nGET / HTTP/1.1\r\n").expect("sent");
+        stream
+            .write_all(b"GET /adder HTTP/1.0\r\n\r\nGET / HTTP/1.1\r\n")
+            .expect("sent");
         let last = rest(&mut stream);
         assert!(last.contains("Connection: close\r\n"), "{last}");
         assert_eq!(body(&last), "root", "what comes behind is not answered");
@@ -285,7 +329,9 @@ fn who_shuts_down_still_gets_the_answer() {
         stream.shutdown(Shutdown::Write).expect("shut down");
         assert_eq!(body(&rest(&mut stream)), "3");
         let mut stream = service.connect();
-        stream.write_all(b"GET /adder/add?a=1&b=2 HTTP/1.1\r\nHo").expect("sent");
+        stream
+            .write_all(b"GET /adder/add?a=1&b=2 HTTP/1.1\r\nHo")
+            .expect("sent");
         stream.shutdown(Shutdown::Write).expect("shut down");
         assert_eq!(status(&rest(&mut stream)), 400);
     });
@@ -294,7 +340,8 @@ fn who_shuts_down_still_gets_the_answer() {
 #[test]
 fn what_has_no_body_has_none() {
     on_each(|service| {
-        let head = service.ask("HEAD /adder/add?a=1&b=2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let head =
+            service.ask("HEAD /adder/add?a=1&b=2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         assert!(head.contains("Content-Length: 1\r\n"), "{head}");
         assert_eq!(body(&head), "");
         let empty = service.get("/adder/empty");
@@ -323,7 +370,11 @@ fn a_handler_that_fails_says_so() {
         let failed = service.get("/adder/fail");
         assert_eq!((status(&failed), body(&failed)), (500, "out of order"));
         assert_eq!(status(&service.get("/adder/panic")), 503);
-        assert_eq!(status(&service.get("/adder/add")), 404, "the process has ended");
+        assert_eq!(
+            status(&service.get("/adder/add")),
+            404,
+            "the process has ended"
+        );
     });
 }
 
@@ -353,12 +404,31 @@ fn limits_are_told_by_their_status() {
         for (request, expected) in [
             (format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", x(300)), 414),
             (format!("GET /{}", x(600)), 414),
-            (format!("GET / HTTP/1.1\r\nHost: a\r\nx: {}\r\n\r\n", x(1_000)), 431),
+            (
+                format!("GET / HTTP/1.1\r\nHost: a\r\nx: {}\r\n\r\n", x(1_000)),
+                431,
+            ),
             (format!("GET / HTTP/1.1\r\nHost: a\r\nx: {}", x(1_000)), 431),
             (format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n"), 431),
-            (format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\n\r\n{}", x(101)), 413),
-            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\nExpect: 100-continue\r\n\r\n".into(), 413),
-            (format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n{}", x(101)), 413),
+            (
+                format!(
+                    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\n\r\n{}",
+                    x(101)
+                ),
+                413,
+            ),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\nExpect: 100-continue\r\n\r\n"
+                    .into(),
+                413,
+            ),
+            (
+                format!(
+                    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n{}",
+                    x(101)
+                ),
+                413,
+            ),
             ("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n".into(), 501),
             ("GET / HTTP/2.0\r\nHost: a\r\n\r\n".into(), 505),
             ("GET / HTTP/1.2\r\nHost: a\r\n\r\n".into(), 505),
@@ -454,7 +524,11 @@ fn what_is_legal_is_taken() {
         "GET /adder HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx",
     ] {
         let answer = service.ask(request);
-        assert_eq!((status(&answer), body(&answer)), (200, "root"), "{request:?}");
+        assert_eq!(
+            (status(&answer), body(&answer)),
+            (200, "root"),
+            "{request:?}"
+        );
     }
 }
 
@@ -477,7 +551,11 @@ fn time_is_limited() {
         };
         for (text, seconds, expected) in [
             ("GET / HT", 1, Some(408)),
-            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe", 2, Some(408)),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe",
+                2,
+                Some(408),
+            ),
             ("", 5, None),
         ] {
             let mut stream = say(text);
@@ -504,16 +582,20 @@ fn a_client_that_goes_away_has_its_handlers_told() {
         struct Patient(std::sync::mpsc::Sender<FutureError>);
         impl Process for Patient {
             fn initialize(&mut self, cx: &mut Context<Self>) {
-                cx.route("/", "", |patient: &mut Self, _: &Request, _: &mut Context<Self>| {
-                    let (promise, response) = Promise::<Response>::pair();
-                    let told = patient.0.clone();
-                    let promise = std::sync::Mutex::new(Some(promise));
-                    response.on_discard(move || {
-                        told.send(FutureError::Discarded).expect("somebody listens");
-                        drop(promise.lock().expect("no panic").take());
-                    });
-                    response
-                });
+                cx.route(
+                    "/",
+                    "",
+                    |patient: &mut Self, _: &Request, _: &mut Context<Self>| {
+                        let (promise, response) = Promise::<Response>::pair();
+                        let told = patient.0.clone();
+                        let promise = std::sync::Mutex::new(Some(promise));
+                        response.on_discard(move || {
+                            told.send(FutureError::Discarded).expect("somebody listens");
+                            drop(promise.lock().expect("no panic").take());
+                        });
+                        response
+                    },
+                );
             }
         }
         service

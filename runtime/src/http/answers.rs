@@ -1,27 +1,28 @@
 //! The answers of a connection, in the order of its requests.
 //!
-//! Requests are handed to their processes at once, so their answers come in any order and from any thread. Each has a slot. The answer to the oldest request is
-//! written at once by whoever brings it, into memory that the connection sends from, and so are those behind it that have come before; others wait in their slots.
+//! Requests are handed to their processes at once, so their answers come in any order and from any thread. They are numbered. The answer to the oldest request is
+//! written at once by whoever brings it, into memory that the connection sends from, and so are those behind it that have come before; what comes before its turn waits in a
+//! table, which is mostly empty. So a request is unknown here until it is answered: the connection alone counts how many it has handed on.
 //!
 //! The connection is woken by the first answer after it went to sleep, and finds all that have come by the time it runs: so the answers to requests that came
 //! together go out together.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::task::Waker;
 
-use bytes::{BufMut, Bytes, BytesMut};
 use ::http::{HeaderValue, StatusCode, header};
+use bytes::Bytes;
 
-use super::codec::{About, Refusal, encode_response};
-use super::responder::{Answer, Answers};
-use super::responses::text;
 use super::Response;
+use super::codec::{About, encode_response};
+use super::responder::{Answer, Answers, Place};
+use super::responses::text;
 use crate::facade::lock_std;
 use crate::future::Future;
 
-/// What the memory for answers grows by.
-const ROOM: usize = 8 << 10;
+/// What memory for answers has room for at least, and at most before there is that much.
+const ROOM: std::ops::RangeInclusive<usize> = 512..=16 << 10;
 
 pub(super) struct OrderedAnswers {
     state: Mutex<State>,
@@ -30,42 +31,33 @@ pub(super) struct OrderedAnswers {
 struct State {
     /// The number of the oldest request whose answer has not been written.
     first: u64,
-    slots: VecDeque<Slot>,
+    /// What is known of requests whose turn has not come.
+    others: BTreeMap<u64, Other>,
     /// What is to be sent: the pieces, then what is in `out`.
     pieces: Vec<Bytes>,
-    out: BytesMut,
+    out: Vec<u8>,
+    /// How much was taken from there last, as a guess for the next time.
+    room: usize,
     unsent: usize,
     /// The last answer that this connection gives has been written.
     last_written: bool,
     /// What was taken is answered, and nothing more is taken.
     stopping: bool,
     waker: Option<Waker>,
+    /// Whether the connection is to be woken by an answer: else it is about to look.
+    asleep: bool,
 }
 
-struct Slot {
-    kind: Kind,
-    state: SlotState,
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    /// Whether it is the last one.
-    Request(About, bool),
-    /// `100 Continue`, to a request whose body is awaited.
-    Interim,
-}
-
-enum SlotState {
-    Awaited,
+enum Other {
     /// The handler gave a future, which is asked to be discarded if the client goes away.
     Promised(Future<()>),
-    Answered(Answer),
+    Answered(Box<(Place, Answer)>),
 }
 
 /// What a connection has before it.
 pub(super) struct Backlog {
-    /// Requests that have no answer yet.
-    pub(super) awaited: usize,
+    /// The number of the oldest request that has no answer.
+    pub(super) first: u64,
     /// Bytes of answers that have not been taken.
     pub(super) unsent: usize,
     pub(super) stopping: bool,
@@ -77,7 +69,10 @@ pub(super) enum Output {
     /// There is something, and the connection is busy with what it took before.
     Waits,
     /// Nothing to be sent now: the waker is kept.
-    Nothing,
+    Nothing {
+        /// As in [`Backlog`].
+        first: u64,
+    },
     /// All has been taken, and nothing will come.
     End,
 }
@@ -87,67 +82,38 @@ impl OrderedAnswers {
         Self {
             state: Mutex::new(State {
                 first: 0,
-                slots: VecDeque::new(),
+                others: BTreeMap::new(),
                 pieces: Vec::new(),
-                out: BytesMut::new(),
+                out: Vec::new(),
+                room: *ROOM.start(),
                 unsent: 0,
                 last_written: false,
                 stopping: false,
                 waker: None,
+                asleep: false,
             }),
         }
     }
 
-    /// Makes room for the answers to requests that came together; the first one's number.
-    pub(super) fn expect(&self, requests: impl Iterator<Item = (About, bool)>) -> u64 {
-        let mut state = lock_std(&self.state);
-        let number = state.first + state.slots.len() as u64;
-        let slots = requests.map(|(about, last)| Slot {
-            kind: Kind::Request(about, last),
-            state: SlotState::Awaited,
-        });
-        state.slots.extend(slots);
-        number
-    }
-
-    /// Writes `100 Continue` when its turn has come.
-    pub(super) fn go_on(&self) {
-        let mut state = lock_std(&self.state);
-        if state.slots.is_empty() && !state.last_written {
-            state.first += 1;
-            state.put_interim();
-        } else {
-            state.slots.push_back(Slot {
-                kind: Kind::Interim,
-                state: SlotState::Awaited,
-            });
-        }
-    }
-
-    /// Writes a refusal when its turn has come, as the last answer.
-    pub(super) fn refuse(&self, refusal: Refusal) {
-        let about = About {
-            is_head: false,
-            minor: 1,
-            keeps_alive: false,
-            accepts_gzip: false,
-        };
-        let number = self.expect(std::iter::once((about, true)));
-        let response = text(refusal.status, refusal.reason);
-        self.answer(number, Answer::Response(response));
-    }
-
+    /// Tells the connection, which is going to [`take`](Self::take).
     pub(super) fn backlog(&self) -> Backlog {
+        lock_std(&self.state).asleep = false;
+        self.peek()
+    }
+
+    /// As `backlog`, of a connection that goes to sleep.
+    pub(super) fn peek(&self) -> Backlog {
         let state = lock_std(&self.state);
         Backlog {
-            awaited: state.slots.len(),
+            first: state.first,
             unsent: state.unsent,
             stopping: state.stopping,
         }
     }
 
-    pub(super) fn awaits_any(&self) -> bool {
-        !lock_std(&self.state).slots.is_empty()
+    /// As in [`Backlog`].
+    pub(super) fn first(&self) -> u64 {
+        lock_std(&self.state).first
     }
 
     /// Has the connection end when it has answered what it has taken.
@@ -155,7 +121,7 @@ impl OrderedAnswers {
         let waker = {
             let mut state = lock_std(&self.state);
             state.stopping = true;
-            state.waker.take()
+            state.wake()
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -170,15 +136,12 @@ impl OrderedAnswers {
                 return Output::End;
             }
             state.keep(waker);
-            return Output::Nothing;
+            return Output::Nothing { first: state.first };
         }
         if busy {
             return Output::Waits;
         }
-        if !state.out.is_empty() {
-            let piece = state.out.split().freeze();
-            state.pieces.push(piece);
-        }
+        state.close_piece();
         if state.unsent <= most {
             state.unsent = 0;
             return Output::Pieces(std::mem::take(&mut state.pieces));
@@ -189,15 +152,15 @@ impl OrderedAnswers {
 
     /// The connection is gone: nobody wants the answers.
     pub(super) fn abandon(&self) {
-        let (slots, pieces) = {
+        let (others, pieces) = {
             let mut state = lock_std(&self.state);
             state.last_written = true;
-            let slots = std::mem::take(&mut state.slots);
-            state.first += slots.len() as u64;
-            (slots, std::mem::take(&mut state.pieces))
+            state.first = u64::MAX;
+            let others = std::mem::take(&mut state.others);
+            (others, std::mem::take(&mut state.pieces))
         };
-        for slot in slots {
-            if let SlotState::Promised(answered) = slot.state {
+        for other in others.into_values() {
+            if let Other::Promised(answered) = other {
                 answered.discard();
             }
         }
@@ -206,35 +169,41 @@ impl OrderedAnswers {
 }
 
 impl Answers for OrderedAnswers {
-    fn answer(&self, number: u64, answer: Answer) {
-        let mut done = Vec::new();
-        let waker = {
+    fn respond(&self, place: Place, response: &Response) -> bool {
+        let (done, waker) = {
             let mut state = lock_std(&self.state);
-            match state.index(number) {
-                None => {
-                    drop(state);
-                    drop(answer);
-                    return;
-                }
-                Some(0) => {
-                    let promised = state.write_first(&answer);
-                    state.write_more(&mut done);
-                    let waker = state.waker.take();
-                    drop(state);
-                    drop((answer, promised));
-                    waker
-                }
-                Some(index) => {
-                    let before = std::mem::replace(
-                        &mut state.slots[index].state,
-                        SlotState::Answered(answer),
-                    );
-                    drop(state);
-                    drop(before);
-                    None
-                }
+            if place.number != state.first || response.status().is_informational() {
+                return false;
             }
+            state.put(place, response);
+            (state.write_more(), state.wake())
         };
+        drop(done);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
+    fn answer(&self, place: Place, answer: Answer) {
+        let mut state = lock_std(&self.state);
+        if place.number > state.first {
+            let other = Other::Answered(Box::new((place, answer)));
+            let promised = state.others.insert(place.number, other);
+            drop(state);
+            drop(promised);
+            return;
+        }
+        if place.number < state.first {
+            // Nobody is there any more.
+            drop(state);
+            return drop(answer);
+        }
+        state.write(place, &answer);
+        let done = state.write_more();
+        let waker = state.wake();
+        drop(state);
+        drop((answer, done));
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -242,117 +211,130 @@ impl Answers for OrderedAnswers {
 
     fn will_answer(&self, number: u64, answered: Future<()>) {
         let mut state = lock_std(&self.state);
-        let gone = state.last_written;
-        match state.index(number) {
-            Some(index) if matches!(state.slots[index].state, SlotState::Awaited) => {
-                state.slots[index].state = SlotState::Promised(answered);
-            }
-            _ => {
-                drop(state);
-                if gone && answered.is_pending() {
-                    answered.discard();
-                }
-            }
+        let gone = state.first == u64::MAX;
+        // It may have been answered meanwhile.
+        if number >= state.first && !state.others.contains_key(&number) {
+            state.others.insert(number, Other::Promised(answered));
+            return;
+        }
+        drop(state);
+        if gone {
+            answered.discard();
         }
     }
 }
 
 impl State {
-    fn index(&self, number: u64) -> Option<usize> {
-        let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        (index < self.slots.len()).then_some(index)
-    }
-
     fn keep(&mut self, waker: &Waker) {
-        if !self.waker.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+        if !self
+            .waker
+            .as_ref()
+            .is_some_and(|kept| kept.will_wake(waker))
+        {
             self.waker = Some(waker.clone());
         }
+        self.asleep = true;
     }
 
-    /// Gives what is to be dropped once the lock is let go.
-    fn write_first(&mut self, answer: &Answer) -> Option<Slot> {
-        let slot = self.slots.pop_front()?;
-        self.first += 1;
-        if let Kind::Request(about, last) = slot.kind {
-            self.write(about, last, answer);
+    /// Whom to wake, once the lock is let go.
+    fn wake(&mut self) -> Option<Waker> {
+        if std::mem::take(&mut self.asleep) {
+            self.waker.clone()
+        } else {
+            None
         }
-        Some(slot)
     }
 
-    /// Those whose turn has come with the first one's end.
-    fn write_more(&mut self, done: &mut Vec<Slot>) {
-        while let Some(slot) = self.slots.front() {
-            match (&slot.kind, &slot.state) {
-                (Kind::Interim, _) => self.put_interim(),
-                (Kind::Request(..), SlotState::Answered(_)) => {}
-                _ => return,
+    /// What is in `out` becomes a piece.
+    fn close_piece(&mut self) {
+        if !self.out.is_empty() {
+            let room = self.out.len().next_power_of_two();
+            self.room = room.clamp(*ROOM.start(), *ROOM.end());
+            self.pieces.push(std::mem::take(&mut self.out).into());
+        }
+    }
+
+    /// The oldest has been written: goes on with those whose turn has come with that. Gives what is to be dropped once the lock is let go.
+    #[inline]
+    fn write_more(&mut self) -> Vec<Other> {
+        if self.others.is_empty() {
+            return Vec::new();
+        }
+        self.write_others()
+    }
+
+    fn write_others(&mut self) -> Vec<Other> {
+        let mut done = Vec::new();
+        // The future of the one that was just written.
+        done.extend(self.others.remove(&(self.first.wrapping_sub(1))));
+        while let Some(entry) = self.others.first_entry()
+            && *entry.key() == self.first
+            && matches!(entry.get(), Other::Answered(_))
+        {
+            let other = entry.remove();
+            if let Other::Answered(answered) = &other {
+                let (place, answer) = &**answered;
+                self.write(*place, answer);
             }
-            let Some(slot) = self.slots.pop_front() else {
-                return;
-            };
-            self.first += 1;
-            if let (Kind::Request(about, last), SlotState::Answered(answer)) =
-                (&slot.kind, &slot.state)
-            {
-                self.write(*about, *last, answer);
-            }
-            done.push(slot);
+            done.push(other);
         }
+        done
     }
 
-    fn put_interim(&mut self) {
-        let line = b"HTTP/1.1 100 Continue\r\n\r\n";
-        self.out.put_slice(line);
-        self.unsent += line.len();
-    }
-
-    fn write(&mut self, about: About, last: bool, answer: &Answer) {
-        if self.last_written {
-            return;
-        }
+    fn write(&mut self, place: Place, answer: &Answer) {
         match answer {
+            Answer::Continue => {
+                self.first += 1;
+                let line = b"HTTP/1.1 100 Continue\r\n\r\n";
+                self.out.extend_from_slice(line);
+                self.unsent += line.len();
+            }
             // It would be no answer, and the next one be taken for it.
             Answer::Response(response) if response.status().is_informational() => {
                 let response = text(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     "the handler gave an interim response",
                 );
-                self.put(about, last, &response);
+                self.put(place, &response);
             }
-            Answer::Response(response) => self.put(about, last, response),
+            Answer::Response(response) => self.put(place, response),
             Answer::Failed(reason) => {
                 let response = text(StatusCode::INTERNAL_SERVER_ERROR, reason.clone());
-                self.put(about, last, &response);
+                self.put(place, &response);
             }
             Answer::Abandoned => {
                 let response = text(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "the process has ended, or gives no answer",
                 );
-                self.put(about, last, &response);
+                self.put(place, &response);
             }
             Answer::Full(full) => {
                 let mut response = text(StatusCode::SERVICE_UNAVAILABLE, full.to_string());
                 let second = HeaderValue::from_static("1");
                 response.headers_mut().insert(header::RETRY_AFTER, second);
-                self.put(about, last, &response);
+                self.put(place, &response);
             }
         }
     }
 
-    fn put(&mut self, about: About, last: bool, response: &Response) {
-        let before = self.out.len();
-        if self.out.capacity() - before < ROOM / 8 {
-            self.out.reserve(ROOM);
+    fn put(&mut self, place: Place, response: &Response) {
+        self.first += 1;
+        if self.last_written {
+            return;
         }
-        let framed = encode_response(&mut self.out, about, last, response);
+        if self.out.capacity() == 0 {
+            self.out.reserve(self.room);
+        }
+        let before = self.out.len();
+        let framed = encode_response(&mut self.out, place.about, place.is_last, response);
         self.unsent += self.out.len() - before + framed.body.len() + framed.end.len();
         if !framed.body.is_empty() {
-            let head = self.out.split().freeze();
-            self.pieces.extend([head, framed.body]);
+            self.close_piece();
+            self.pieces.push(framed.body);
         }
         if !framed.end.is_empty() {
-            self.pieces.push(self.out.split().freeze());
+            self.close_piece();
             self.pieces.push(framed.end);
         }
         if framed.closes {
@@ -361,6 +343,14 @@ impl State {
         }
     }
 }
+
+/// An answer to nobody in particular, behind which the connection is closed.
+pub(super) const REFUSED: About = About {
+    is_head: false,
+    minor: 1,
+    keeps_alive: false,
+    accepts_gzip: false,
+};
 
 /// Takes the first so many bytes, of which there are more.
 fn split_off_first(pieces: &mut Vec<Bytes>, most: usize) -> Vec<Bytes> {

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use bytes::Bytes;
 use ::http::HeaderMap;
+use bytes::Bytes;
 
 /// The body of a request or a response.
 ///
@@ -19,6 +19,7 @@ use ::http::HeaderMap;
 #[derive(Clone, Default)]
 pub struct Body {
     bytes: Bytes,
+    media_type: Option<&'static str>,
     /// Few bodies have any.
     trailers: Option<Box<HeaderMap>>,
 }
@@ -32,8 +33,51 @@ impl Body {
     pub const fn empty() -> Self {
         Self {
             bytes: Bytes::new(),
+            media_type: None,
             trailers: None,
         }
+    }
+
+    /// A text: `text/plain; charset=utf-8`.
+    ///
+    /// ```
+    /// let body = libprocess::http::Body::text("hello");
+    /// assert_eq!(body.media_type(), Some("text/plain; charset=utf-8"));
+    /// ```
+    pub fn text(text: impl Into<Bytes>) -> Self {
+        Self::of_type("text/plain; charset=utf-8", text)
+    }
+
+    /// A body of a media type: the `Content-Type` of a response that has none among its headers. What is said here takes no table of headers to be made, which is a
+    /// tenth of the time of a small response.
+    ///
+    /// # Panics
+    ///
+    /// If the type is not visible ASCII and spaces, which a header field could not have.
+    ///
+    /// ```
+    /// let body = libprocess::http::Body::of_type("application/json", "{}");
+    /// assert_eq!(body.media_type(), Some("application/json"));
+    /// ```
+    pub fn of_type(media_type: &'static str, bytes: impl Into<Bytes>) -> Self {
+        assert!(
+            media_type.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
+            "a media type is visible ASCII: {media_type:?}"
+        );
+        Self {
+            bytes: bytes.into(),
+            media_type: Some(media_type),
+            trailers: None,
+        }
+    }
+
+    /// What it was [said](Self::of_type) to be.
+    ///
+    /// ```
+    /// assert_eq!(libprocess::http::Body::from("hello").media_type(), None);
+    /// ```
+    pub const fn media_type(&self) -> Option<&'static str> {
+        self.media_type
     }
 
     /// The same body with trailers: header fields that come behind it, in a message whose body is sent in chunks.
@@ -102,6 +146,7 @@ impl<T: Into<Bytes>> From<T> for Body {
     fn from(bytes: T) -> Self {
         Self {
             bytes: bytes.into(),
+            media_type: None,
             trailers: None,
         }
     }

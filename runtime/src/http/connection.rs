@@ -31,12 +31,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use ::http::StatusCode;
+use bytes::Bytes;
 
-use super::answers::{OrderedAnswers, Output};
-use super::codec::{Decoded, Refusal, RequestDecoder};
-use super::responder::Responder;
+use super::answers::{OrderedAnswers, Output, REFUSED};
+use super::codec::{About, Decoded, Refusal, RequestDecoder};
+use super::responder::{Answer, Answers, Place, Responder};
+use super::responses::text;
 use super::{Limits, Request};
 use crate::clock::{Clock, Time};
 use crate::future::Future;
@@ -95,12 +96,12 @@ pub(super) struct Connection<T: Transport, S: Service> {
     clock: Clock,
     answers: Arc<OrderedAnswers>,
     decoder: RequestDecoder,
-    /// Requests that came together.
-    batch: Vec<Decoded>,
     phase: Phase,
     receiving: Option<Future<Bytes>>,
     sending: Option<Future<()>>,
     requests: u64,
+    /// The number of the next place for an answer.
+    next: u64,
     /// When something last came, went, or was answered.
     active: Time,
     /// When the head that is incomplete began.
@@ -112,8 +113,12 @@ pub(super) struct Connection<T: Transport, S: Service> {
 enum Phase {
     Open,
     /// No more requests are taken.
-    Ending { unread: bool },
-    Lingering { bytes: usize },
+    Ending {
+        unread: bool,
+    },
+    Lingering {
+        bytes: usize,
+    },
     Gone,
 }
 
@@ -132,11 +137,11 @@ impl<T: Transport, S: Service> Connection<T, S> {
             memory: S::Memory::default(),
             answers: Arc::new(OrderedAnswers::new()),
             decoder: RequestDecoder::new(Arc::clone(&limits)),
-            batch: Vec::new(),
             phase: Phase::Open,
             receiving: None,
             sending: None,
             requests: 0,
+            next: 0,
             active: clock.now(),
             head_began: None,
             timer: None,
@@ -151,25 +156,38 @@ impl<T: Transport, S: Service> Connection<T, S> {
 
     /// It is told this, whatever it asks, and closed.
     pub(super) fn refuse(&mut self, refusal: Refusal) {
-        self.answers.refuse(refusal);
+        let text = text(refusal.status, refusal.reason);
+        let place = self.next_place(REFUSED, true);
+        self.answers.answer(place, Answer::Response(text));
         self.phase = Phase::Ending { unread: true };
+    }
+
+    fn next_place(&mut self, about: About, is_last: bool) -> Place {
+        let number = self.next;
+        self.next += 1;
+        Place {
+            number,
+            about,
+            is_last,
+        }
     }
 
     /// Whether nothing more may be taken until something has been answered or sent.
     fn is_stalled(&self) -> bool {
-        let backlog = self.answers.backlog();
-        backlog.awaited >= self.limits.pipelined as usize || backlog.unsent > UNSENT
+        let backlog = self.answers.peek();
+        self.next - backlog.first >= u64::from(self.limits.pipelined) || backlog.unsent > UNSENT
     }
 
     /// Takes what has come, as far as it may be taken: at most `turns` pieces. Gives those that are left.
     fn read(&mut self, cx: &mut Context<'_>, mut turns: u32) -> u32 {
         while self.phase == Phase::Open && turns > 0 {
             let backlog = self.answers.backlog();
-            let most = self.limits.pipelined as usize;
-            if backlog.awaited >= most || backlog.unsent > UNSENT {
+            let most = u64::from(self.limits.pipelined);
+            let awaited = self.next - backlog.first;
+            if awaited >= most || backlog.unsent > UNSENT {
                 break;
             }
-            if self.take_requests(most - backlog.awaited) == Turn::Again {
+            if self.take_requests(most - awaited) == Turn::Again {
                 continue;
             }
             if backlog.stopping && self.phase == Phase::Open && self.decoder.is_between() {
@@ -179,12 +197,11 @@ impl<T: Transport, S: Service> Connection<T, S> {
             match self.receive(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(bytes)) if bytes.is_empty() => {
-                    self.phase = Phase::Ending { unread: false };
                     if !self.decoder.is_between() {
                         // Whoever shut down only its own half still listens.
-                        self.answers
-                            .refuse(Refusal::bad("the request ends in the middle"));
+                        self.refuse(Refusal::bad("the request ends in the middle"));
                     }
+                    self.phase = Phase::Ending { unread: false };
                 }
                 Poll::Ready(Ok(bytes)) => {
                     self.active = self.clock.now();
@@ -198,9 +215,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
     }
 
     fn receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, crate::FutureError>> {
-        let receiving = self
-            .receiving
-            .get_or_insert_with(|| self.stream.receive());
+        let receiving = self.receiving.get_or_insert_with(|| self.stream.receive());
         let received = receiving.poll_result(cx.waker());
         if received.is_ready() {
             self.receiving = None;
@@ -209,55 +224,46 @@ impl<T: Transport, S: Service> Connection<T, S> {
     }
 
     /// Hands on what the decoder has, up to a number. `Again` if there may be more.
-    fn take_requests(&mut self, most: usize) -> Turn {
-        let mut refusal = None;
-        let mut last = false;
-        while self.batch.len() < most && !last {
+    fn take_requests(&mut self, most: u64) -> Turn {
+        let mut taken = 0;
+        while taken < most {
             match self.decoder.next() {
-                Ok(Some(decoded)) => {
+                Ok(Some(Decoded { request, about })) => {
+                    taken += 1;
                     self.requests += 1;
-                    last = self.requests >= self.limits.requests || !decoded.about.keeps_alive;
-                    self.batch.push(decoded);
+                    let last = self.requests >= self.limits.requests || !about.keeps_alive;
+                    if last {
+                        let unread = !self.decoder.is_between();
+                        self.phase = Phase::Ending { unread };
+                    }
+                    let place = self.next_place(about, last);
+                    let answers = Arc::clone(&self.answers) as _;
+                    let responder = Responder::of_connection(answers, place);
+                    self.service.call(request, responder, &mut self.memory);
+                    if last {
+                        return Turn::Rest;
+                    }
                 }
                 Ok(None) => break,
-                Err(refused) => {
-                    refusal = Some(refused);
-                    break;
+                Err(refusal) => {
+                    self.refuse(refusal);
+                    return Turn::Rest;
                 }
             }
         }
-        let full = self.batch.len() == most;
         if self.decoder.is_between() || self.decoder.is_in_body() {
             self.head_began = None;
         } else {
             self.head_began.get_or_insert(self.active);
         }
-        self.call(last);
-        if let Some(refusal) = refusal {
-            self.answers.refuse(refusal);
-            self.phase = Phase::Ending { unread: true };
-        } else if last {
-            let unread = !self.decoder.is_between();
-            self.phase = Phase::Ending { unread };
-        } else if self.decoder.take_expectation() {
-            self.answers.go_on();
+        if self.decoder.take_expectation() {
+            let place = self.next_place(REFUSED, false);
+            self.answers.answer(place, Answer::Continue);
         }
-        if full { Turn::Again } else { Turn::Rest }
-    }
-
-    fn call(&mut self, last: bool) {
-        if self.batch.is_empty() {
-            return;
-        }
-        let count = self.batch.len();
-        let slots = self.batch.iter().enumerate();
-        let slots = slots.map(|(index, decoded)| (decoded.about, last && index + 1 == count));
-        let first = self.answers.expect(slots);
-        for (number, decoded) in (first..).zip(self.batch.drain(..)) {
-            let answers = Arc::clone(&self.answers) as _;
-            let responder = Responder::of_connection(answers, number);
-            self.service
-                .call(decoded.request, responder, &mut self.memory);
+        if taken == most {
+            Turn::Again
+        } else {
+            Turn::Rest
         }
     }
 
@@ -279,10 +285,10 @@ impl<T: Transport, S: Service> Connection<T, S> {
                     Poll::Ready(false) => return self.go_to(Phase::Gone),
                     Poll::Pending => return Turn::Rest,
                 },
-                Output::Nothing if self.phase == Phase::Open || self.answers.awaits_any() => {
+                Output::Nothing { first } if self.phase == Phase::Open || first < self.next => {
                     return Turn::Rest;
                 }
-                Output::Nothing | Output::End => return self.end(cx),
+                Output::Nothing { .. } | Output::End => return self.end(cx),
             }
         }
     }
@@ -344,7 +350,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
         if self.sending.as_ref().is_some_and(Future::is_pending) {
             return Some((self.active + limits.write_timeout, None));
         }
-        if self.phase != Phase::Open || self.answers.awaits_any() {
+        if self.phase != Phase::Open || self.answers.first() < self.next {
             // The handlers' time is theirs.
             return None;
         }
@@ -375,10 +381,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
         let now = self.clock.now();
         if deadline <= now {
             match refusal {
-                Some(refusal) => {
-                    self.answers.refuse(refusal);
-                    self.phase = Phase::Ending { unread: true };
-                }
+                Some(refusal) => self.refuse(refusal),
                 None => self.phase = Phase::Gone,
             }
             return Turn::Again;

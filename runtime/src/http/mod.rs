@@ -44,11 +44,11 @@ pub use query::Query;
 pub use request::Request;
 pub use responder::Responder;
 pub use responses::{ok, text};
-pub use url::{Host, HostError, Scheme, Url, UrlError};
-#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-pub use server::{Listener, Server, Stream, serve};
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub(crate) use router::Router;
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub use server::{Listener, Server, Stream, serve};
+pub use url::{Host, HostError, Scheme, Url, UrlError};
 
 /// What a handler gives, or a future of it: the `http` crate's response with a [`Body`].
 ///
@@ -62,5 +62,7 @@ pub type Response = ::http::Response<Body>;
 
 /// A path, or a part of one, without its percent signs; `None` if that is no text.
 pub(crate) fn decoded_path(path: &str) -> Option<Cow<'_, str>> {
-    percent_encoding::percent_decode_str(path).decode_utf8().ok()
+    percent_encoding::percent_decode_str(path)
+        .decode_utf8()
+        .ok()
 }

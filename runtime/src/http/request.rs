@@ -34,11 +34,13 @@ pub struct Request {
 
 struct Raw {
     head: Head,
-    body: Body,
+    /// Most have none.
+    body: Option<Box<Body>>,
 }
 
 impl Request {
-    pub(crate) fn decoded(head: Head, body: Body) -> Self {
+    #[inline]
+    pub(crate) fn decoded(head: Head, body: Option<Box<Body>>) -> Self {
         Self {
             raw: Some(Raw { head, body }),
             whole: OnceLock::new(),
@@ -47,7 +49,10 @@ impl Request {
 
     fn whole(&self) -> &::http::Request<Body> {
         self.whole.get_or_init(|| match &self.raw {
-            Some(raw) => Box::new(raw.head.to_request(raw.body.clone())),
+            Some(raw) => {
+                let body = raw.body.as_deref().cloned().unwrap_or_default();
+                Box::new(raw.head.to_request(body))
+            }
             None => Box::default(),
         })
     }
@@ -64,7 +69,9 @@ impl Request {
     pub fn into_inner(mut self) -> ::http::Request<Body> {
         match (self.whole.take(), self.raw) {
             (Some(whole), _) => *whole,
-            (None, Some(raw)) => raw.head.to_request(raw.body),
+            (None, Some(raw)) => raw
+                .head
+                .to_request(raw.body.map(|body| *body).unwrap_or_default()),
             (None, None) => ::http::Request::default(),
         }
     }

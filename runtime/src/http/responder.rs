@@ -3,22 +3,39 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ::http::{HeaderValue, header};
+
 use super::Response;
+use super::codec::About;
 use crate::FutureError;
 use crate::future::{Future, MailboxFull, Outcome, Promise, Returned};
 
 /// Takes the answers to the requests of a connection.
 pub(crate) trait Answers: Send + Sync {
-    /// The answer to the request of that number, once for each.
-    fn answer(&self, number: u64, answer: Answer);
+    /// The answer to a request, once for each.
+    fn answer(&self, place: Place, answer: Answer);
+
+    /// Writes the response now if that request is the oldest; else it is to be given.
+    fn respond(&self, place: Place, response: &Response) -> bool;
 
     /// That answer comes when this is ready; to be discarded if nobody wants it any more.
     fn will_answer(&self, number: u64, answered: Future<()>);
 }
 
+/// A request of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) number: u64,
+    pub(crate) about: About,
+    /// No other is answered behind it.
+    pub(crate) is_last: bool,
+}
+
 /// What became of a request.
 #[derive(Debug)]
 pub(crate) enum Answer {
+    /// Nothing yet: its body is awaited.
+    Continue,
     Response(Response),
     /// The handler's future failed, and why.
     Failed(String),
@@ -54,7 +71,7 @@ pub struct Responder(To);
 
 enum To {
     Promise(Promise<Response>),
-    Connection(Arc<dyn Answers>, u64),
+    Connection(Arc<dyn Answers>, Place),
     Nobody,
 }
 
@@ -63,8 +80,9 @@ impl Responder {
         Self(To::Promise(promise))
     }
 
-    pub(crate) fn of_connection(answers: Arc<dyn Answers>, number: u64) -> Self {
-        Self(To::Connection(answers, number))
+    #[inline]
+    pub(crate) fn of_connection(answers: Arc<dyn Answers>, place: Place) -> Self {
+        Self(To::Connection(answers, place))
     }
 
     pub(crate) fn of_nobody() -> Self {
@@ -91,9 +109,13 @@ impl Responder {
     pub fn set(mut self, response: Response) {
         match self.take() {
             To::Promise(promise) => {
-                promise.set(response);
+                promise.set(with_type(response));
             }
-            To::Connection(answers, number) => answers.answer(number, Answer::Response(response)),
+            To::Connection(answers, place) => {
+                if !answers.respond(place, &response) {
+                    answers.answer(place, Answer::Response(response));
+                }
+            }
             To::Nobody => {}
         }
     }
@@ -110,12 +132,12 @@ impl Responder {
     pub fn associate(mut self, response: Future<Response>) {
         match self.take() {
             To::Promise(promise) => {
-                promise.associate(response);
+                promise.associate(response.then(with_type));
             }
-            To::Connection(answers, number) => {
-                let responder = Self(To::Connection(Arc::clone(&answers), number));
+            To::Connection(answers, place) => {
+                let responder = Self(To::Connection(Arc::clone(&answers), place));
                 let answered = response.finally(move |response| responder.settle(response));
-                answers.will_answer(number, answered);
+                answers.will_answer(place.number, answered);
             }
             To::Nobody => {}
         }
@@ -128,8 +150,8 @@ impl Responder {
             Err(FutureError::Full(full)) => Answer::Full(full),
             Err(_) => Answer::Abandoned,
         };
-        if let To::Connection(answers, number) = self.take() {
-            answers.answer(number, answer);
+        if let To::Connection(answers, place) = self.take() {
+            answers.answer(place, answer);
         }
     }
 
@@ -138,7 +160,7 @@ impl Responder {
             To::Promise(promise) => {
                 promise.settle(Outcome::Full(full));
             }
-            To::Connection(answers, number) => answers.answer(number, Answer::Full(full)),
+            To::Connection(answers, place) => answers.answer(place, Answer::Full(full)),
             To::Nobody => {}
         }
     }
@@ -148,10 +170,21 @@ impl Responder {
     }
 }
 
+/// With the field that a connection would have made of the body's type.
+fn with_type(mut response: Response) -> Response {
+    if let Some(media_type) = response.body().media_type() {
+        response
+            .headers_mut()
+            .entry(header::CONTENT_TYPE)
+            .or_insert(HeaderValue::from_static(media_type));
+    }
+    response
+}
+
 impl Drop for Responder {
     fn drop(&mut self) {
-        if let To::Connection(answers, number) = self.take() {
-            answers.answer(number, Answer::Abandoned);
+        if let To::Connection(answers, place) = self.take() {
+            answers.answer(place, Answer::Abandoned);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The responses that handlers give most.
 
-use ::http::{HeaderValue, StatusCode, header};
+use ::http::StatusCode;
+use bytes::Bytes;
 
 use super::{Body, Response};
 
@@ -9,10 +10,10 @@ use super::{Body, Response};
 /// ```
 /// let response = libprocess::http::ok("hello");
 /// assert_eq!(response.status(), 200);
-/// assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
+/// assert_eq!(response.body(), "hello");
 /// ```
-pub fn ok(body: impl Into<Body>) -> Response {
-    text(StatusCode::OK, body)
+pub fn ok(text: impl Into<Bytes>) -> Response {
+    Response::new(Body::text(text))
 }
 
 /// A status with a text.
@@ -23,12 +24,8 @@ pub fn ok(body: impl Into<Body>) -> Response {
 /// let response = libprocess::http::text(StatusCode::BAD_REQUEST, "expecting a=NUMBER");
 /// assert_eq!(response.body(), "expecting a=NUMBER");
 /// ```
-pub fn text(status: StatusCode, body: impl Into<Body>) -> Response {
-    let mut response = Response::new(body.into());
+pub fn text(status: StatusCode, text: impl Into<Bytes>) -> Response {
+    let mut response = ok(text);
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
     response
 }

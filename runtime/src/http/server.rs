@@ -15,8 +15,8 @@ use super::responder::Responder;
 use super::{Limits, Request, Response};
 use crate::clock::Clock;
 use crate::facade::lock_std;
-use crate::future::{Future, Promise, ValueOrFuture};
 use crate::functions::{clock, spawn_async};
+use crate::future::{Future, Promise, ValueOrFuture};
 use crate::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// Connections beyond the limit that are told so, at a time; what is beyond that, too, is closed without a word.

@@ -179,7 +179,9 @@ impl<P: Process> Context<P> {
     {
         let name = match path.into() {
             Cow::Borrowed(path) => path.strip_prefix('/').map(Cow::Borrowed),
-            Cow::Owned(path) => path.strip_prefix('/').map(|name| Cow::Owned(name.to_owned())),
+            Cow::Owned(path) => path
+                .strip_prefix('/')
+                .map(|name| Cow::Owned(name.to_owned())),
         };
         let name = name.expect("the path of a route begins with a slash");
         let serve = move |process: &mut P, event: HttpEvent, cx: &mut Context<P>| {

@@ -1,7 +1,6 @@
 //! A process of libprocess as a web service.
 
-use ::http::{HeaderValue, header};
-use libprocess::http::{Request, Response};
+use libprocess::http::{Body, Request, Response};
 use libprocess::{Context, Process, ReactorKind, SpawnOptions};
 
 use super::super::runtime::builder;
@@ -21,10 +20,7 @@ impl Process for Plaintext {
 
 impl Plaintext {
     fn hello(&mut self, _request: &Request, _cx: &mut Context<Self>) -> Response {
-        let mut response = Response::new(BODY.into());
-        let text = HeaderValue::from_static(CONTENT_TYPE);
-        response.headers_mut().insert(header::CONTENT_TYPE, text);
-        response
+        Response::new(Body::of_type(CONTENT_TYPE, BODY))
     }
 }
 

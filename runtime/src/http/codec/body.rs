@@ -1,7 +1,7 @@
 //! Bodies of a known length, and bodies in chunks: RFC 9112, sections 6.2 and 7.1.
 
-use bytes::{Buf, Bytes, BytesMut};
 use ::http::{HeaderMap, StatusCode, header};
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::Refusal;
 use super::fields::Framing;
@@ -32,12 +32,17 @@ pub(super) struct BodyDecoder {
 enum State {
     /// So many bytes are still to come, and nothing behind them.
     Length(u64),
-    Size { digits: u8, size: u64 },
+    Size {
+        digits: u8,
+        size: u64,
+    },
     Extension(Extension, u64),
     /// A line feed is to come, behind a size of that much.
     SizeEnd(u64),
     Chunk(u64),
-    ChunkEnd { carriage_return: bool },
+    ChunkEnd {
+        carriage_return: bool,
+    },
     Trailers(BytesMut),
 }
 
@@ -115,7 +120,8 @@ impl BodyDecoder {
                     if input.is_empty() {
                         return Ok(None);
                     }
-                    let length = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
+                    let length =
+                        usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
                     let room = (*left).min(FIRST_ROOM);
                     *left -= length as u64;
                     self.collected.push(input.split_to(length), room);
@@ -131,7 +137,9 @@ impl BodyDecoder {
                     };
                     let lines = lines.split_to(end).freeze();
                     let trailers = parse_trailers(&lines, self.most_fields)?;
-                    return Ok(Some(Body::from(self.collected.take()).with_trailers(trailers)));
+                    return Ok(Some(
+                        Body::from(self.collected.take()).with_trailers(trailers),
+                    ));
                 }
                 _ => {
                     let Some(&byte) = input.first() else {
@@ -333,7 +341,10 @@ mod tests {
             ("0\r\n\r\n", ""),
             ("5\r\nhello\r\n0\r\n\r\n", "hello"),
             ("5\r\nhello\r\n006\r\n world\r\n0\r\n\r\nGET", "hello world"),
-            ("A;a;b=c; d=\"e;\\\"\" ;f\r\n0123456789\r\n0\r\n\r\n", "0123456789"),
+            (
+                "A;a;b=c; d=\"e;\\\"\" ;f\r\n0123456789\r\n0\r\n\r\n",
+                "0123456789",
+            ),
             ("1 ;a\r\nx\r\n0\r\n\r\n", "x"),
         ] {
             let (body, rest) = chunked(text).expect(text).expect(text);
@@ -355,11 +366,34 @@ mod tests {
     #[test]
     fn malformed_chunks_are_refused() {
         for text in [
-            "\r\n", "x\r\n", "-1\r\n", "+1\r\n", " 1\r\n", "0x1\r\n", "1\n", "1\r\r\n", "1\rx",
-            "1\r\nxy\r\n", "1\r\nx\n0\r\n\r\n", "00000000000000001\r\n", "ffffffffffffffff\r\n",
-            "1 \r\n", "1;\r\n", "1;a=\r\n", "1;a=\"b\r\n", "1;=b\r\n", "1;a b\r\n", "1;a\n",
-            "1;a=\"b\"c\r\n", "1;\0\r\n", "0\r\nX : y\r\n\r\n", "0\r\nx\r\n\r\n",
-            "0\r\nX: y\nZ: w\r\n\r\n", "0\r\n X: y\r\n\r\n", "0\r\nX: \0\r\n\r\n", "0\r\n\n",
+            "\r\n",
+            "x\r\n",
+            "-1\r\n",
+            "+1\r\n",
+            " 1\r\n",
+            "0x1\r\n",
+            "1\n",
+            "1\r\r\n",
+            "1\rx",
+            "1\r\nxy\r\n",
+            "1\r\nx\n0\r\n\r\n",
+            "00000000000000001\r\n",
+            "ffffffffffffffff\r\n",
+            "1 \r\n",
+            "1;\r\n",
+            "1;a=\r\n",
+            "1;a=\"b\r\n",
+            "1;=b\r\n",
+            "1;a b\r\n",
+            "1;a\n",
+            "1;a=\"b\"c\r\n",
+            "1;\0\r\n",
+            "0\r\nX : y\r\n\r\n",
+            "0\r\nx\r\n\r\n",
+            "0\r\nX: y\nZ: w\r\n\r\n",
+            "0\r\n X: y\r\n\r\n",
+            "0\r\nX: \0\r\n\r\n",
+            "0\r\n\n",
         ] {
             match chunked(text) {
                 Err(_) => {}
@@ -386,7 +420,10 @@ mod tests {
         for cut in 0..=7 {
             let decoded = decode(Framing::Length(5), b"hello--", cut).expect("legal");
             let (body, rest) = decoded.expect("whole");
-            assert_eq!((body.bytes().as_ref(), rest.as_ref()), (b"hello".as_slice(), b"--".as_slice()));
+            assert_eq!(
+                (body.bytes().as_ref(), rest.as_ref()),
+                (b"hello".as_slice(), b"--".as_slice())
+            );
         }
     }
 }

@@ -13,23 +13,24 @@ const FORMAT: StaticFormatDescription = format_description!(
 
 /// Such as `Sun, 06 Nov 1994 08:49:37 GMT`.
 type Text = [u8; 29];
+/// The whole field, with its end.
+pub(super) type Line = [u8; 37];
 
 thread_local! {
     /// The second of which the text is.
-    static LAST: Cell<(i64, Text)> = const { Cell::new((i64::MIN, [0; 29])) };
+    static LAST: Cell<(i64, Line)> = const { Cell::new((i64::MIN, *b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n")) };
 }
 
-/// The machine's time. The clock's coarse one is asked, a few ns, and the text is made once a second.
-pub(crate) fn now() -> Text {
+/// A `Date` field of the machine's time. The clock's coarse one is asked, a few ns, and the text is made once a second.
+pub(super) fn now() -> Line {
     let second = clock_gettime(ClockId::RealtimeCoarse).tv_sec;
     LAST.with(|last| {
-        let (of, text) = last.get();
-        if of == second {
-            return text;
+        let (of, mut line) = last.get();
+        if of != second {
+            line[6..35].copy_from_slice(&format(second));
+            last.set((second, line));
         }
-        let text = format(second);
-        last.set((second, text));
-        text
+        line
     })
 }
 
@@ -56,6 +57,6 @@ mod tests {
     fn dates_are_of_the_fixed_form() {
         assert_eq!(&format(784_111_777), b"Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(&format(i64::MAX), b"Thu, 01 Jan 1970 00:00:00 GMT");
-        assert!(now().ends_with(b" GMT"));
+        assert!(now().starts_with(b"Date: ") && now().ends_with(b" GMT\r\n"));
     }
 }

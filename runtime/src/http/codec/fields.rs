@@ -106,9 +106,7 @@ impl Fields {
             (true, Some(_)) => Err(Refusal::bad(
                 "there are both Content-Length and Transfer-Encoding",
             )),
-            (true, None) if minor == 0 => {
-                Err(Refusal::bad("HTTP/1.0 has no Transfer-Encoding"))
-            }
+            (true, None) if minor == 0 => Err(Refusal::bad("HTTP/1.0 has no Transfer-Encoding")),
             (true, None) => Ok(Framing::Chunked),
             (false, length) => Ok(Framing::Length(length.unwrap_or(0))),
         }
@@ -158,10 +156,25 @@ mod tests {
 
     #[test]
     fn numbers_are_digits() {
-        for (text, number) in [("0", 0), ("17", 17), ("007", 7), ("18446744073709551615", u64::MAX)] {
+        for (text, number) in [
+            ("0", 0),
+            ("17", 17),
+            ("007", 7),
+            ("18446744073709551615", u64::MAX),
+        ] {
             assert_eq!(digits(text.as_bytes()), Some(number));
         }
-        for text in ["", "-1", "+1", " 1", "1 ", "1,1", "0x1", "18446744073709551616", "1_0"] {
+        for text in [
+            "",
+            "-1",
+            "+1",
+            " 1",
+            "1 ",
+            "1,1",
+            "0x1",
+            "18446744073709551616",
+            "1_0",
+        ] {
             assert_eq!(digits(text.as_bytes()), None, "{text}");
         }
     }

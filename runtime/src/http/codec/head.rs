@@ -12,7 +12,7 @@ use crate::http::{Body, Limits};
 /// The bytes of a head, of which the decoder has found that they are one, and where in them is what most requests are asked for.
 pub(crate) struct Head {
     pub(super) bytes: Bytes,
-    pub(super) method: Method,
+    /// ASCII, as the decoder has found.
     pub(super) target: Range<u32>,
     /// In the bytes, too. Empty if the target is a URL without one.
     pub(super) path: Range<u32>,
@@ -34,10 +34,12 @@ pub(super) fn place(range: &Range<u32>) -> Range<usize> {
 impl Head {
     /// As it came, percent signs and all.
     pub(crate) fn path(&self) -> &str {
-        match std::str::from_utf8(&self.bytes[place(&self.path)]) {
-            Ok("") | Err(_) => "/",
-            Ok(path) => path,
+        let path = &self.bytes[place(&self.path)];
+        if path.is_empty() {
+            return "/";
         }
+        // SAFETY: the path is a part of the target, of which `target::parse` lets ASCII pass, and nothing else; only the decoder makes heads.
+        unsafe { std::str::from_utf8_unchecked(path) }
     }
 
     pub(crate) fn path_kind(&self) -> PathKind {
@@ -47,7 +49,6 @@ impl Head {
     /// The `http` crate's value. What it would not take, the decoder did not.
     pub(crate) fn to_request(&self, body: Body) -> Request<Body> {
         let mut request = Request::new(body);
-        *request.method_mut() = self.method.clone();
         *request.version_mut() = if self.minor == 0 {
             Version::HTTP_10
         } else {
@@ -61,6 +62,8 @@ impl Head {
             .parse_with_uninit_headers(&self.bytes, &mut space)
             .is_ok()
         {
+            let method = parsed.method.unwrap_or_default().as_bytes();
+            *request.method_mut() = Method::from_bytes(method).unwrap_or_default();
             append(parsed.headers, &self.bytes, request.headers_mut());
         }
         request

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use ::http::StatusCode;
 use bytes::{Buf, Bytes, BytesMut};
-use ::http::{Method, StatusCode};
 
 use super::Refusal;
 use super::body::{BodyDecoder, find_end};
 use super::fields::{Fields, Framing};
 use super::head::{Head, field_space};
-use crate::http::{Body, Limits, Request};
+use crate::http::{Limits, Request};
 
+const LINE_END: Refusal = Refusal::bad("a line does not end with CR LF");
 const TOO_LONG: Refusal = Refusal::with(
     StatusCode::URI_TOO_LONG,
     "the target is longer than this server takes",
@@ -121,7 +122,7 @@ impl RequestDecoder {
             return Ok(None);
         };
         Ok(self.body.take().map(|pending| Decoded {
-            request: Request::decoded(pending.head, body),
+            request: Request::decoded(pending.head, Some(Box::new(body))),
             about: pending.about,
         }))
     }
@@ -139,8 +140,10 @@ impl RequestDecoder {
         while self.input.starts_with(b"\r\n") {
             self.input.advance(2);
         }
-        if self.input.is_empty() {
-            return Ok(None);
+        match self.input[..] {
+            [] => return Ok(None),
+            [b'\n', ..] | [b'\r', _, ..] => return Err(LINE_END),
+            _ => {}
         }
         let mut space = field_space();
         let mut parsed = httparse::Request::new(&mut []);
@@ -157,17 +160,18 @@ impl RequestDecoder {
             Err(error) => return Err(refusal_of(error, &self.input)),
         };
         let (begun, framing, fields) = self.check(&parsed, length)?;
+        let is_head = parsed.method == Some("HEAD");
         let bytes = self.input.split_to(length);
         let head = Head { bytes, ..begun };
         let about = About {
-            is_head: head.method == Method::HEAD,
+            is_head,
             minor: head.minor,
             keeps_alive: fields.keeps_alive(head.minor),
             accepts_gzip: fields.accepts_gzip,
         };
         if framing == Framing::Length(0) {
             return Ok(Some(Begun::Whole(Decoded {
-                request: Request::decoded(head, Body::empty()),
+                request: Request::decoded(head, None),
                 about,
             })));
         }
@@ -196,9 +200,9 @@ impl RequestDecoder {
         parsed: &httparse::Request<'_, '_>,
         length: usize,
     ) -> Result<(Head, Framing, Fields), Refusal> {
-        const LINE_END: Refusal = Refusal::bad("a line does not end with CR LF");
         let input: &[u8] = &self.input;
-        let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version)
+        let (Some(method), Some(target), Some(minor)) =
+            (parsed.method, parsed.path, parsed.version)
         else {
             return Err(Refusal::bad("the request is malformed"));
         };
@@ -227,21 +231,18 @@ impl RequestDecoder {
         if !ends_line(input, length - 2) {
             return Err(LINE_END);
         }
-        let method = Method::from_bytes(method.as_bytes())
-            .map_err(|_| Refusal::bad("the method is no token"))?;
-        if method == Method::CONNECT {
+        if method == "CONNECT" {
             return Err(Refusal::with(
                 StatusCode::NOT_IMPLEMENTED,
                 "this server is no proxy",
             ));
         }
-        let parts = super::target::parse(&method, target.as_bytes())?;
+        let parts = super::target::parse(method, target.as_bytes())?;
         let framing = fields.framing(minor, parts.is_absolute)?;
         // A head's length has a limit of far less.
         let place = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
         let head = Head {
             bytes: Bytes::new(),
-            method,
             target: place(start)..place(end),
             path: place(start + parts.path.start)..place(start + parts.path.end),
             kind: parts.kind,
@@ -276,7 +277,7 @@ fn refusal_of(error: httparse::Error, input: &[u8]) -> Refusal {
         httparse::Error::Version => Refusal::bad("the version is malformed"),
         httparse::Error::HeaderName => Refusal::bad("the name of a header field is malformed"),
         httparse::Error::HeaderValue => Refusal::bad("the value of a header field is malformed"),
-        httparse::Error::NewLine => Refusal::bad("a line does not end with CR LF"),
+        httparse::Error::NewLine => LINE_END,
         httparse::Error::Token | httparse::Error::Status => {
             Refusal::bad("the request line is malformed")
         }
@@ -285,7 +286,10 @@ fn refusal_of(error: httparse::Error, input: &[u8]) -> Refusal {
 
 /// Whether the first line ends as that of a version of HTTP does.
 fn is_other_version(input: &[u8]) -> bool {
-    let line = input.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = input
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     matches!(line, [.., b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
         if major.is_ascii_digit() && minor.is_ascii_digit() && !matches!((major, minor), (b'1', b'0' | b'1')))

@@ -1,7 +1,7 @@
 //! Responses as bytes.
 
-use bytes::{BufMut, Bytes, BytesMut};
 use ::http::{HeaderName, StatusCode, header};
+use bytes::Bytes;
 
 use super::date;
 use super::request::About;
@@ -21,7 +21,7 @@ pub(crate) struct Framed {
 
 /// Appends a response, framed as its request allows. The fields that frame are written here, whoever set them.
 pub(crate) fn encode_response(
-    out: &mut BytesMut,
+    out: &mut Vec<u8>,
     about: About,
     closes: bool,
     response: &Response,
@@ -31,16 +31,16 @@ pub(crate) fn encode_response(
         || status == StatusCode::NO_CONTENT
         || status == StatusCode::NOT_MODIFIED;
     let mut closes = closes || !about.keeps_alive;
-    let mut dated = false;
+    let (mut dated, mut typed) = (false, false);
     out.reserve(160 + body.len().min(PIECE));
     if status == StatusCode::OK {
-        out.put_slice(b"HTTP/1.1 200 OK\r\n");
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
     } else {
-        out.put_slice(b"HTTP/1.1 ");
-        out.put_slice(status.as_str().as_bytes());
-        out.put_slice(b" ");
-        out.put_slice(status.canonical_reason().unwrap_or_default().as_bytes());
-        out.put_slice(b"\r\n");
+        out.extend_from_slice(b"HTTP/1.1 ");
+        out.extend_from_slice(status.as_str().as_bytes());
+        out.extend_from_slice(b" ");
+        out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+        out.extend_from_slice(b"\r\n");
     }
     let mut length = None;
     if !headers.is_empty() {
@@ -51,30 +51,36 @@ pub(crate) fn encode_response(
         // The length of what a GET would have had, where the handler knows it and made no body.
         length = headers.get(header::CONTENT_LENGTH);
         dated = headers.contains_key(header::DATE);
+        typed = headers.contains_key(header::CONTENT_TYPE);
         for (name, value) in headers {
             if !frames(name) {
                 out.reserve(name.as_str().len() + value.len() + 4);
-                out.put_slice(name.as_str().as_bytes());
-                out.put_slice(b": ");
-                out.put_slice(value.as_bytes());
-                out.put_slice(b"\r\n");
+                out.extend_from_slice(name.as_str().as_bytes());
+                out.extend_from_slice(b": ");
+                out.extend_from_slice(value.as_bytes());
+                out.extend_from_slice(b"\r\n");
             }
         }
         out.reserve(160 + body.len().min(PIECE));
     }
     if !dated {
-        out.put_slice(b"Date: ");
-        out.put_slice(&date::now());
-        out.put_slice(b"\r\n");
+        out.extend_from_slice(&date::now());
+    }
+    if let Some(media_type) = body.media_type()
+        && !typed
+    {
+        out.extend_from_slice(b"Content-Type: ");
+        out.extend_from_slice(media_type.as_bytes());
+        out.extend_from_slice(b"\r\n");
     }
     if closes {
-        out.put_slice(b"Connection: close\r\n");
+        out.extend_from_slice(b"Connection: close\r\n");
     } else if about.minor == 0 {
-        out.put_slice(b"Connection: keep-alive\r\n");
+        out.extend_from_slice(b"Connection: keep-alive\r\n");
     }
     let trailers = body.trailers().filter(|_| about.minor == 1 && !bodiless);
     if let Some(trailers) = trailers {
-        out.put_slice(b"Transfer-Encoding: chunked\r\n\r\n");
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
         if about.is_head {
             return Framed {
                 closes,
@@ -82,12 +88,12 @@ pub(crate) fn encode_response(
                 end: Bytes::new(),
             };
         }
-        let mut end = BytesMut::new();
+        let mut end = Vec::new();
         if !body.is_empty() {
-            out.put_slice(format!("{:x}\r\n", body.len()).as_bytes());
-            end.put_slice(b"\r\n");
+            out.extend_from_slice(format!("{:x}\r\n", body.len()).as_bytes());
+            end.extend_from_slice(b"\r\n");
         }
-        end.put_slice(b"0\r\n");
+        end.extend_from_slice(b"0\r\n");
         for (name, value) in trailers {
             if !frames(name) {
                 end.extend_from_slice(name.as_str().as_bytes());
@@ -100,14 +106,16 @@ pub(crate) fn encode_response(
         return Framed {
             closes,
             body: body.bytes().clone(),
-            end: end.freeze(),
+            end: end.into(),
         };
     }
     let body = body.bytes();
     if !bodiless {
-        out.put_slice(b"Content-Length: ");
+        out.extend_from_slice(b"Content-Length: ");
         match length {
-            Some(length) if about.is_head && body.is_empty() => out.extend_from_slice(length.as_bytes()),
+            Some(length) if about.is_head && body.is_empty() => {
+                out.extend_from_slice(length.as_bytes())
+            }
             _ => put_number(out, body.len()),
         }
         out.extend_from_slice(b"\r\n");
@@ -136,7 +144,7 @@ fn frames(name: &HeaderName) -> bool {
         || name == header::CONNECTION
 }
 
-fn put_number(out: &mut BytesMut, mut number: usize) {
+fn put_number(out: &mut Vec<u8>, mut number: usize) {
     let mut digits = [0_u8; 20];
     let mut place = digits.len();
     loop {

@@ -19,6 +19,7 @@ pub struct HttpExchange {
 }
 
 impl HttpExchange {
+    #[inline]
     pub(crate) fn new(request: Request, response: Responder, route: usize) -> Self {
         Self {
             request,
@@ -53,6 +54,7 @@ pub struct HttpEvent(BlockOf<HttpExchange>);
 impl HttpEvent {
     const TABLE: &'static Table = &table_of::<HttpExchange>(EventKind::Http);
 
+    #[inline]
     pub(crate) fn allocate(exchange: HttpExchange) -> EventBox {
         // SAFETY: the table is the one of this payload type.
         unsafe { EventBox::allocate(Self::TABLE, exchange) }
