@@ -4,11 +4,14 @@
 //! written at once by whoever brings it, into memory that the connection sends from, and so are those behind it that have come before; what comes before its turn waits in a
 //! table, which is mostly empty. So a request is unknown here until it is answered: the connection alone counts how many it has handed on.
 //!
+//! # Who sends
+//!
 //! The connection is woken by the first answer after it went to sleep, and finds all that have come by the time it runs: so the answers to requests that came
-//! together go out together.
+//! together go out together. But where that answer is the only one that was awaited, it is sent at once by whoever brings it, and the connection sleeps on: a request that comes
+//! alone costs one turn of its connection, not two. Two who send would send out of order, so one who does says so (`sending_elsewhere`), and the connection waits for that.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
 use ::http::{HeaderValue, StatusCode, header};
@@ -16,6 +19,7 @@ use bytes::Bytes;
 
 use super::Response;
 use super::codec::{About, encode_response};
+use super::connection::Transport;
 use super::responder::{Answer, Answers, Place};
 use super::responses::text;
 use crate::facade::lock_std;
@@ -23,6 +27,9 @@ use crate::future::Future;
 
 /// What memory for answers has room for at least, and at most before there is that much.
 const ROOM: std::ops::RangeInclusive<usize> = 512..=16 << 10;
+
+/// More is sent by the connection, piece by piece, so that it sees whether the client takes any.
+const SENT_ELSEWHERE: usize = 64 << 10;
 
 pub(super) struct OrderedAnswers {
     state: Mutex<State>,
@@ -46,6 +53,31 @@ struct State {
     waker: Option<Waker>,
     /// Whether the connection is to be woken by an answer: else it is about to look.
     asleep: bool,
+    /// Behind which request no other is awaited, while the connection is asleep.
+    handed: u64,
+    /// Until the connection is gone.
+    stream: Option<Arc<dyn Transport>>,
+    sending_elsewhere: bool,
+    /// What was sent elsewhere and is not with the kernel yet, or will not be.
+    sent: Option<Future<()>>,
+    has_sent: bool,
+}
+
+/// What the connection has handed on.
+pub(super) struct Handed {
+    /// The number of the next one.
+    pub(super) next: u64,
+    /// Whether it takes more without being told to.
+    pub(super) goes_on: bool,
+    /// How many may be unanswered.
+    pub(super) most: u64,
+}
+
+/// What an answer leaves to do, once the lock is let go.
+enum Then {
+    Nothing,
+    Wake(Waker),
+    Send(Arc<dyn Transport>, Vec<Bytes>),
 }
 
 enum Other {
@@ -60,7 +92,6 @@ pub(super) struct Backlog {
     pub(super) first: u64,
     /// Bytes of answers that have not been taken.
     pub(super) unsent: usize,
-    pub(super) stopping: bool,
 }
 
 /// What a connection finds to do.
@@ -68,19 +99,29 @@ pub(super) enum Output {
     Pieces(Vec<Bytes>),
     /// There is something, and the connection is busy with what it took before.
     Waits,
+    /// What somebody else has sent, and may not be with the kernel yet.
+    Sending(Future<()>),
+    /// Somebody else is just about to send: the connection will be woken.
+    SentElsewhere,
     /// Nothing to be sent now: the waker is kept.
     Nothing {
         /// As in [`Backlog`].
         first: u64,
+        stopping: bool,
     },
     /// All has been taken, and nothing will come.
     End,
 }
 
 impl OrderedAnswers {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(stream: Arc<dyn Transport>) -> Self {
         Self {
             state: Mutex::new(State {
+                stream: Some(stream),
+                handed: u64::MAX,
+                sending_elsewhere: false,
+                sent: None,
+                has_sent: false,
                 first: 0,
                 others: BTreeMap::new(),
                 pieces: Vec::new(),
@@ -107,7 +148,6 @@ impl OrderedAnswers {
         Backlog {
             first: state.first,
             unsent: state.unsent,
-            stopping: state.stopping,
         }
     }
 
@@ -129,14 +169,27 @@ impl OrderedAnswers {
     }
 
     /// What is to be sent next, at most so many bytes of it, unless the connection is busy.
-    pub(super) fn take(&self, most: usize, busy: bool, waker: &Waker) -> Output {
+    pub(super) fn take(&self, most: usize, busy: bool, handed: &Handed, waker: &Waker) -> Output {
         let mut state = lock_std(&self.state);
+        if state.sending_elsewhere {
+            state.keep(waker);
+            state.handed = u64::MAX;
+            return Output::SentElsewhere;
+        }
+        if let Some(sent) = state.sent.take() {
+            return Output::Sending(sent);
+        }
         if state.unsent == 0 {
             if state.last_written {
                 return Output::End;
             }
+            let may_sleep = handed.goes_on && !busy && handed.next - state.first < handed.most;
+            state.handed = if may_sleep { handed.next } else { u64::MAX };
             state.keep(waker);
-            return Output::Nothing { first: state.first };
+            return Output::Nothing {
+                first: state.first,
+                stopping: state.stopping,
+            };
         }
         if busy {
             return Output::Waits;
@@ -152,36 +205,80 @@ impl OrderedAnswers {
 
     /// The connection is gone: nobody wants the answers.
     pub(super) fn abandon(&self) {
-        let (others, pieces) = {
+        let (others, left) = {
             let mut state = lock_std(&self.state);
             state.last_written = true;
             state.first = u64::MAX;
             let others = std::mem::take(&mut state.others);
-            (others, std::mem::take(&mut state.pieces))
+            let pieces = std::mem::take(&mut state.pieces);
+            let left = (
+                pieces,
+                state.stream.take(),
+                state.sent.take(),
+                state.waker.take(),
+            );
+            (others, left)
         };
         for other in others.into_values() {
             if let Other::Promised(answered) = other {
                 answered.discard();
             }
         }
-        drop(pieces);
+        drop(left);
+    }
+
+    /// Whether something was sent elsewhere since this was last asked.
+    pub(super) fn has_sent(&self) -> bool {
+        std::mem::take(&mut lock_std(&self.state).has_sent)
+    }
+
+    fn then(&self, then: Then) {
+        match then {
+            Then::Nothing => {}
+            Then::Wake(waker) => waker.wake(),
+            Then::Send(stream, pieces) => self.send(&*stream, pieces),
+        }
+    }
+
+    fn send(&self, stream: &dyn Transport, pieces: Vec<Bytes>) {
+        let sent = stream.send(pieces);
+        let (waker, unused) = {
+            let mut state = lock_std(&self.state);
+            state.sending_elsewhere = false;
+            state.has_sent = true;
+            // Mostly the kernel has it, and the connection need not know.
+            let told = if sent.is_ready() {
+                Some(sent)
+            } else {
+                let failed = !sent.is_pending();
+                let before = state.sent.replace(sent);
+                if failed {
+                    state.handed = u64::MAX;
+                }
+                before
+            };
+            let waits = state.handed == u64::MAX || state.unsent > 0;
+            (if waits { state.wake() } else { None }, told)
+        };
+        drop(unused);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 
 impl Answers for OrderedAnswers {
     fn respond(&self, place: Place, response: &Response) -> bool {
-        let (done, waker) = {
+        let (done, then) = {
             let mut state = lock_std(&self.state);
             if place.number != state.first || response.status().is_informational() {
                 return false;
             }
             state.put(place, response);
-            (state.write_more(), state.wake())
+            (state.write_more(), state.then())
         };
         drop(done);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.then(then);
         true
     }
 
@@ -201,12 +298,10 @@ impl Answers for OrderedAnswers {
         }
         state.write(place, &answer);
         let done = state.write_more();
-        let waker = state.wake();
+        let then = state.then();
         drop(state);
         drop((answer, done));
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.then(then);
     }
 
     fn will_answer(&self, number: u64, answered: Future<()>) {
@@ -234,6 +329,29 @@ impl State {
             self.waker = Some(waker.clone());
         }
         self.asleep = true;
+    }
+
+    /// An answer was written.
+    fn then(&mut self) -> Then {
+        if self.first == self.handed
+            && self.asleep
+            && !self.sending_elsewhere
+            && !self.last_written
+            && !self.stopping
+            && self.sent.is_none()
+            && self.unsent <= SENT_ELSEWHERE
+            && let Some(stream) = self.stream.clone()
+        {
+            self.close_piece();
+            self.unsent = 0;
+            self.sending_elsewhere = true;
+            return Then::Send(stream, std::mem::take(&mut self.pieces));
+        }
+        if self.sending_elsewhere {
+            // Who sends looks again.
+            return Then::Nothing;
+        }
+        self.wake().map_or(Then::Nothing, Then::Wake)
     }
 
     /// Whom to wake, once the lock is let go.

@@ -28,13 +28,13 @@
 use std::future::Future as StdFuture;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use ::http::StatusCode;
 use bytes::Bytes;
 
-use super::answers::{OrderedAnswers, Output, REFUSED};
+use super::answers::{Handed, OrderedAnswers, Output, REFUSED};
 use super::codec::{About, Decoded, Refusal, RequestDecoder};
 use super::responder::{Answer, Answers, Place, Responder};
 use super::responses::text;
@@ -51,7 +51,7 @@ const LINGER_BYTES: usize = 1 << 20;
 
 /// What a connection needs of a stream.
 pub(super) trait Transport: Send + Sync + 'static {
-    fn receive(&self) -> Future<Bytes>;
+    fn poll_receive(&self, waker: &Waker) -> Poll<Result<Bytes, Arc<str>>>;
     fn send(&self, pieces: Vec<Bytes>) -> Future<()>;
     fn shutdown(&self) -> Future<()>;
 }
@@ -59,8 +59,8 @@ pub(super) trait Transport: Send + Sync + 'static {
 macro_rules! transport {
     ($stream:ty) => {
         impl Transport for $stream {
-            fn receive(&self) -> Future<Bytes> {
-                self.receive()
+            fn poll_receive(&self, waker: &Waker) -> Poll<Result<Bytes, Arc<str>>> {
+                self.poll_receive(waker)
             }
 
             fn send(&self, mut pieces: Vec<Bytes>) -> Future<()> {
@@ -89,7 +89,7 @@ pub(crate) trait Service: Send + Sync + 'static {
 }
 
 pub(super) struct Connection<T: Transport, S: Service> {
-    stream: T,
+    stream: Arc<T>,
     service: Arc<S>,
     memory: S::Memory,
     limits: Arc<Limits>,
@@ -97,11 +97,12 @@ pub(super) struct Connection<T: Transport, S: Service> {
     answers: Arc<OrderedAnswers>,
     decoder: RequestDecoder,
     phase: Phase,
-    receiving: Option<Future<Bytes>>,
     sending: Option<Future<()>>,
     requests: u64,
     /// The number of the next place for an answer.
     next: u64,
+    /// Reading has stopped for what is not answered or not sent.
+    stalled: bool,
     /// When something last came, went, or was answered.
     active: Time,
     /// When the head that is incomplete began.
@@ -131,17 +132,18 @@ enum Turn {
 
 impl<T: Transport, S: Service> Connection<T, S> {
     pub(super) fn new(stream: T, service: Arc<S>, limits: Arc<Limits>, clock: Clock) -> Self {
+        let stream = Arc::new(stream);
         Self {
+            answers: Arc::new(OrderedAnswers::new(Arc::clone(&stream) as _)),
             stream,
             service,
             memory: S::Memory::default(),
-            answers: Arc::new(OrderedAnswers::new()),
             decoder: RequestDecoder::new(Arc::clone(&limits)),
             phase: Phase::Open,
-            receiving: None,
             sending: None,
             requests: 0,
             next: 0,
+            stalled: false,
             active: clock.now(),
             head_began: None,
             timer: None,
@@ -184,17 +186,14 @@ impl<T: Transport, S: Service> Connection<T, S> {
             let backlog = self.answers.backlog();
             let most = u64::from(self.limits.pipelined);
             let awaited = self.next - backlog.first;
-            if awaited >= most || backlog.unsent > UNSENT {
+            self.stalled = awaited >= most || backlog.unsent > UNSENT;
+            if self.stalled {
                 break;
             }
             if self.take_requests(most - awaited) == Turn::Again {
                 continue;
             }
-            if backlog.stopping && self.phase == Phase::Open && self.decoder.is_between() {
-                self.phase = Phase::Ending { unread: false };
-                break;
-            }
-            match self.receive(cx) {
+            match self.stream.poll_receive(cx.waker()) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(bytes)) if bytes.is_empty() => {
                     if !self.decoder.is_between() {
@@ -212,15 +211,6 @@ impl<T: Transport, S: Service> Connection<T, S> {
             }
         }
         turns
-    }
-
-    fn receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, crate::FutureError>> {
-        let receiving = self.receiving.get_or_insert_with(|| self.stream.receive());
-        let received = receiving.poll_result(cx.waker());
-        if received.is_ready() {
-            self.receiving = None;
-        }
-        received
     }
 
     /// Hands on what the decoder has, up to a number. `Again` if there may be more.
@@ -275,20 +265,33 @@ impl<T: Transport, S: Service> Connection<T, S> {
         loop {
             // What has gone out need not be heard of before there is more: that would be another wake for each answer.
             let busy = self.sending.as_ref().is_some_and(Future::is_pending);
-            match self.answers.take(UNSENT, busy, cx.waker()) {
+            let handed = Handed {
+                next: self.next,
+                goes_on: self.phase == Phase::Open,
+                most: u64::from(self.limits.pipelined),
+            };
+            match self.answers.take(UNSENT, busy, &handed, cx.waker()) {
                 Output::Pieces(pieces) => {
                     self.active = self.clock.now();
                     self.sending = Some(self.stream.send(pieces));
                 }
+                Output::Sending(sending) => self.sending = Some(sending),
+                Output::SentElsewhere => return Turn::Rest,
                 Output::Waits => match self.sent(cx) {
                     Poll::Ready(true) => {}
                     Poll::Ready(false) => return self.go_to(Phase::Gone),
                     Poll::Pending => return Turn::Rest,
                 },
-                Output::Nothing { first } if self.phase == Phase::Open || first < self.next => {
-                    return Turn::Rest;
+                Output::Nothing { first, stopping } => {
+                    if stopping && self.phase == Phase::Open && self.decoder.is_between() {
+                        self.phase = Phase::Ending { unread: false };
+                    }
+                    if self.phase == Phase::Open || first < self.next {
+                        return Turn::Rest;
+                    }
+                    return self.end(cx);
                 }
-                Output::Nothing { .. } | Output::End => return self.end(cx),
+                Output::End => return self.end(cx),
             }
         }
     }
@@ -326,7 +329,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
     /// Throws away what comes after the last answer.
     fn linger(&mut self, cx: &mut Context<'_>) {
         while let Phase::Lingering { bytes } = self.phase {
-            let Poll::Ready(received) = self.receive(cx) else {
+            let Poll::Ready(received) = self.stream.poll_receive(cx.waker()) else {
                 return;
             };
             let more = received.map_or(0, |received| received.len());
@@ -369,6 +372,10 @@ impl<T: Transport, S: Service> Connection<T, S> {
             && !fired.is_pending()
         {
             self.timer = None;
+            if self.answers.has_sent() {
+                // When is not known, only that it was since the last time.
+                self.active = self.clock.now();
+            }
         }
         let Some((deadline, refusal)) = self.deadline() else {
             return Turn::Rest;
@@ -418,8 +425,7 @@ impl<T: Transport, S: Service> StdFuture for Connection<T, S> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let may_read = this.phase == Phase::Open && this.receiving.is_none();
-            if turn == Turn::Again || may_read && !this.is_stalled() {
+            if turn == Turn::Again || this.stalled && !this.is_stalled() {
                 continue;
             }
             if this.watch(cx) == Turn::Rest {

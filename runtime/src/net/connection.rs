@@ -15,6 +15,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, Weak};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -44,6 +45,8 @@ struct Inbound {
     kept: VecDeque<Bytes>,
     bytes: usize,
     waiting: Waiting<Bytes>,
+    /// Who polls, to be woken if the waiting is watched.
+    poller: Option<Waker>,
     /// The number of the completion of the receive that comes next, and those that came before their turn.
     next: u32,
     early: Vec<Received>,
@@ -112,6 +115,7 @@ impl Connection {
                 kept: VecDeque::new(),
                 bytes: 0,
                 waiting: Waiting::new(),
+                poller: None,
                 next: 0,
                 early: Vec::new(),
                 ended: None,
@@ -126,16 +130,17 @@ impl Connection {
 
     /// The stream was dropped: nobody reads any more.
     pub(super) fn close(&self) {
-        let (receive, waiting) = {
+        let (receive, waiting, poller) = {
             let mut inbound = lock_std(&self.inbound);
             inbound.ended.get_or_insert(None);
-            (inbound.waiting.close(), inbound.waiting.take_all())
+            let poller = inbound.poller.take();
+            (inbound.waiting.close(), inbound.waiting.take_all(), poller)
         };
         if let Some(begun) = receive {
             self.home.cancel(begun, &self.socket);
         }
         // Abandoned, as their socket is.
-        drop(waiting);
+        drop((waiting, poller));
     }
 
     /// Ready once it is connected.
@@ -235,6 +240,31 @@ impl Connection {
         received
     }
 
+    /// As `receive`, for one who polls: nothing is allocated for the wait. Who has a future of `receive` is given what comes first.
+    pub(super) fn poll_receive(self: &Arc<Self>, waker: &Waker) -> Poll<Result<Bytes, Arc<str>>> {
+        let begin = {
+            let mut inbound = lock_std(&self.inbound);
+            if let Some(bytes) = inbound.take_kept() {
+                return Poll::Ready(Ok(bytes));
+            }
+            match &inbound.ended {
+                Some(None) => return Poll::Ready(Ok(Bytes::new())),
+                Some(Some(reason)) => return Poll::Ready(Err(Arc::clone(reason))),
+                None => {}
+            }
+            let kept = &mut inbound.poller;
+            if !kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+                *kept = Some(waker.clone());
+            }
+            inbound.waiting.watch(true);
+            inbound.next_place(&self.home)
+        };
+        if let Some(place) = begin {
+            self.begin_receive(place);
+        }
+        Poll::Pending
+    }
+
     fn begin_receive(self: &Arc<Self>, place: Begun) {
         self.begin(place, Action::Receive);
         let closed = lock_std(&self.inbound).waiting.is_closed();
@@ -247,7 +277,7 @@ impl Connection {
     fn received(self: &Arc<Self>, received: Received) {
         let mut told = Told::new();
         let mut cancel = None;
-        let begin = {
+        let (begin, poller) = {
             let mut inbound = lock_std(&self.inbound);
             let mut next = inbound.in_turn(received);
             while let Some(received) = next {
@@ -256,12 +286,15 @@ impl Connection {
                 inbound.take_in(received.result, &mut told);
                 next = inbound.next_received();
             }
-            inbound.next_place(&self.home)
+            (inbound.next_place(&self.home), inbound.poller_to_wake())
         };
         if let Some(begun) = cancel {
             self.home.cancel(begun, &self.socket);
         }
         tell(told);
+        if let Some(poller) = poller {
+            poller.wake();
+        }
         if let Some(place) = begin {
             self.begin_receive(place);
         }
@@ -417,6 +450,16 @@ impl Inbound {
         let bytes = self.kept.pop_front()?;
         self.bytes -= bytes.len();
         Some(bytes)
+    }
+
+    /// If something has come for him.
+    fn poller_to_wake(&mut self) -> Option<Waker> {
+        let something = !self.kept.is_empty() || self.ended.is_some();
+        if something && self.waiting.watch(false) {
+            self.poller.clone()
+        } else {
+            None
+        }
     }
 
     /// See [`Waiting::next_place`].

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 use std::vec;
 
@@ -137,6 +138,10 @@ impl TcpStream {
     /// ```
     pub fn receive(&self) -> Future<Bytes> {
         self.shared.receive()
+    }
+
+    pub(crate) fn poll_receive(&self, waker: &Waker) -> Poll<Result<Bytes, Arc<str>>> {
+        self.shared.poll_receive(waker)
     }
 
     /// Sends all of the data, behind that of earlier calls. Ready when the kernel has taken it.

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
@@ -157,6 +158,10 @@ impl UnixStream {
     /// ```
     pub fn receive(&self) -> Future<Bytes> {
         self.shared.receive()
+    }
+
+    pub(crate) fn poll_receive(&self, waker: &Waker) -> Poll<Result<Bytes, Arc<str>>> {
+        self.shared.poll_receive(waker)
     }
 
     /// Sends all of the data; as [`TcpStream::send`](super::TcpStream::send).

@@ -11,6 +11,8 @@ pub(super) struct Waiting<T> {
     first: Option<(u64, Promise<T>)>,
     rest: VecDeque<(u64, Promise<T>)>,
     next: u64,
+    /// Somebody waits without a promise, and is to be woken.
+    is_watched: bool,
     supply: Supply,
 }
 
@@ -33,6 +35,7 @@ impl<T> Waiting<T> {
             first: None,
             rest: VecDeque::new(),
             next: 0,
+            is_watched: false,
             supply: Supply::No,
         }
     }
@@ -46,6 +49,11 @@ impl<T> Waiting<T> {
             self.rest.push_back((number, promise));
         }
         number
+    }
+
+    /// Somebody waits from here on, or does not, and whether he did.
+    pub(super) fn watch(&mut self, watches: bool) -> bool {
+        std::mem::replace(&mut self.is_watched, watches)
     }
 
     fn is_empty(&self) -> bool {
@@ -76,7 +84,7 @@ impl<T> Waiting<T> {
 
     /// Where the caller shall begin the operation, once it has let go of the lock: if somebody waits and none is under way.
     pub(super) fn next_place(&mut self, home: &Home) -> Option<Begun> {
-        if self.is_empty() || !matches!(self.supply, Supply::No) {
+        if self.is_empty() && !self.is_watched || !matches!(self.supply, Supply::No) {
             return None;
         }
         let place = home.place();
