@@ -36,6 +36,18 @@ impl Process for Adder {
         cx.route("/hold", "", Self::hold);
         cx.route("/release", "", Self::release);
         cx.route(
+            "/bye/",
+            "",
+            |_: &mut Self, _: &Request, _: &mut Context<Self>| {
+                let mut response = ok("bye");
+                let close = http::HeaderValue::from_static("close");
+                response
+                    .headers_mut()
+                    .insert(http::header::CONNECTION, close);
+                response
+            },
+        );
+        cx.route(
             "/fail",
             "",
             |_: &mut Self, _: &Request, _: &mut Context<Self>| {
@@ -110,10 +122,11 @@ impl Adder {
     }
 
     fn release(&mut self, _request: &Request, _cx: &mut Context<Self>) -> Response {
+        let count = self.held.len();
         for (number, promise) in self.held.drain(..).enumerate().rev() {
             promise.set(ok(format!("held {number}")));
         }
-        ok("released")
+        ok(format!("released {count}"))
     }
 }
 
@@ -289,7 +302,7 @@ fn answers_come_in_the_order_of_the_requests() {
         stream
             .write_all(format!("{hold}{add}{hold}{hold}{release}").as_bytes())
             .expect("sent");
-        for expected in ["held 0", "3", "held 1", "held 2", "released"] {
+        for expected in ["held 0", "3", "held 1", "held 2", "released 3"] {
             assert_eq!(body(&one(&mut stream)), expected);
         }
     });
@@ -487,6 +500,8 @@ fn what_could_be_read_in_two_ways_is_refused() {
     }
     for request in [
         "GET / HTTP/1.1\r\n\r\n",
+        "GET http://a/ HTTP/1.1\r\n\r\n",
+        "GET http://a%41/adder HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET / HTTP/1.1\nHost: a\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\n\n",
         "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -517,7 +532,7 @@ fn what_is_legal_is_taken() {
         "get /adder HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         "GET /adder HTTP/1.1\r\nHost:a\r\nConnection:close\r\n\r\n",
         "GET /adder HTTP/1.1\r\nHost: \t a \t \r\nConnection: close\r\n\r\n",
-        "GET http://b/adder HTTP/1.1\r\nConnection: close\r\n\r\n",
+        "GET http://b/adder HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         "GET /adder HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings, close\r\n\r\n",
         "POST /adder HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\nConnection: close\r\n\r\n0\r\n\r\n",
         "GET /adder HTTP/1.0\r\n\r\n",
@@ -571,6 +586,44 @@ fn time_is_limited() {
             }
         }
         clock.resume();
+    });
+}
+
+/// A client that always sends the beginning of the next request with the last one is not late with it.
+#[test]
+fn the_time_of_a_head_is_its_own() {
+    let second = Duration::from_secs(1);
+    let limits = Limits::new().head_timeout(second * 3);
+    on_each_with(&limits, |service| {
+        let clock = service.runtime.clock();
+        clock.pause();
+        let mut stream = service.connect();
+        stream.write_all(b"GE").expect("sent");
+        for _ in 0..5 {
+            stream
+                .write_all(b"T /adder HTTP/1.1\r\nHost: a\r\n\r\nGE")
+                .expect("sent");
+            assert_eq!(body(&one(&mut stream)), "root");
+            clock.advance(second * 2);
+            clock.settle().expect("outside of a process");
+        }
+        clock.resume();
+    });
+}
+
+/// `100 Continue` is no answer behind the last one.
+#[test]
+fn nothing_comes_behind_the_last_answer() {
+    on_each(|service| {
+        let mut stream = service.connect();
+        let requests = "GET /adder/hold HTTP/1.1\r\nHost: a\r\n\r\n\
+                        GET /adder/bye HTTP/1.1\r\nHost: a\r\n\r\n\
+                        POST /adder/echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+        stream.write_all(requests.as_bytes()).expect("sent");
+        // Until it is there to be released.
+        while body(&service.get("/adder/release")) == "released 0" {}
+        let all = rest(&mut stream);
+        assert!(all.contains("held 0") && all.ends_with("bye"), "{all}");
     });
 }
 

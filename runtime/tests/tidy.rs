@@ -9,7 +9,7 @@ const LINES: usize = 600;
 const REACH: usize = 14;
 
 /// The modules of the runtime from the ground up. A module may name those on its own floor and below.
-const FLOORS: [&[&str]; 7] = [
+const FLOORS: [&[&str]; 8] = [
     &["facade"],
     &["future"],
     &["clock", "reactor"],
@@ -17,6 +17,7 @@ const FLOORS: [&[&str]; 7] = [
     &["process"],
     &["runtime", "functions", "back_pressure"],
     &["executor", "net", "sync", "time_series", "testing"],
+    &["http"],
 ];
 
 fn workspace() -> PathBuf {

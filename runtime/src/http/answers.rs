@@ -24,6 +24,7 @@ use super::responder::{Answer, Answers, Place};
 use super::responses::text;
 use crate::facade::lock_std;
 use crate::future::Future;
+use crate::process::guarded;
 
 /// What memory for answers has room for at least, and at most before there is that much.
 const ROOM: std::ops::RangeInclusive<usize> = 512..=16 << 10;
@@ -92,6 +93,8 @@ pub(super) struct Backlog {
     pub(super) first: u64,
     /// Bytes of answers that have not been taken.
     pub(super) unsent: usize,
+    /// Nothing more is answered.
+    pub(super) last_written: bool,
 }
 
 /// What a connection finds to do.
@@ -148,6 +151,7 @@ impl OrderedAnswers {
         Backlog {
             first: state.first,
             unsent: state.unsent,
+            last_written: state.last_written,
         }
     }
 
@@ -203,28 +207,30 @@ impl OrderedAnswers {
         Output::Pieces(split_off_first(&mut state.pieces, most))
     }
 
-    /// The connection is gone: nobody wants the answers.
-    pub(super) fn abandon(&self) {
-        let (others, left) = {
+    /// The connection is gone: nobody wants the answers. Whether some are on their way.
+    pub(super) fn abandon(&self) -> bool {
+        let (under_way, others, left) = {
             let mut state = lock_std(&self.state);
             state.last_written = true;
             state.first = u64::MAX;
             let others = std::mem::take(&mut state.others);
             let pieces = std::mem::take(&mut state.pieces);
-            let left = (
-                pieces,
-                state.stream.take(),
-                state.sent.take(),
-                state.waker.take(),
-            );
-            (others, left)
+            let sent = state.sent.take();
+            let under_way =
+                state.sending_elsewhere || sent.as_ref().is_some_and(Future::is_pending);
+            let left = (pieces, sent, state.stream.take(), state.waker.take());
+            (under_way, others, left)
         };
         for other in others.into_values() {
             if let Other::Promised(answered) = other {
-                answered.discard();
+                // It runs what a user hung on it.
+                guarded("a callback of a response's future", || {
+                    answered.discard();
+                });
             }
         }
         drop(left);
+        under_way
     }
 
     /// Whether something was sent elsewhere since this was last asked.
@@ -277,8 +283,9 @@ impl Answers for OrderedAnswers {
             state.put(place, response);
             (state.write_more(), state.then())
         };
-        drop(done);
+        // First, as what is dropped is not ours, and may panic.
         self.then(then);
+        drop(done);
         true
     }
 
@@ -300,8 +307,9 @@ impl Answers for OrderedAnswers {
         let done = state.write_more();
         let then = state.then();
         drop(state);
-        drop((answer, done));
+        // As in `respond`.
         self.then(then);
+        drop((answer, done));
     }
 
     fn will_answer(&self, number: u64, answered: Future<()>) {
@@ -403,6 +411,9 @@ impl State {
         match answer {
             Answer::Continue => {
                 self.first += 1;
+                if self.last_written {
+                    return;
+                }
                 let line = b"HTTP/1.1 100 Continue\r\n\r\n";
                 self.out.extend_from_slice(line);
                 self.unsent += line.len();
@@ -467,7 +478,6 @@ pub(super) const REFUSED: About = About {
     is_head: false,
     minor: 1,
     keeps_alive: false,
-    accepts_gzip: false,
 };
 
 /// Takes the first so many bytes, of which there are more.

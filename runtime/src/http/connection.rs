@@ -34,7 +34,7 @@ use std::time::Duration;
 use ::http::StatusCode;
 use bytes::Bytes;
 
-use super::answers::{Handed, OrderedAnswers, Output, REFUSED};
+use super::answers::{Backlog, Handed, OrderedAnswers, Output, REFUSED};
 use super::codec::{About, Decoded, Refusal, RequestDecoder};
 use super::responder::{Answer, Answers, Place, Responder};
 use super::responses::text;
@@ -44,7 +44,7 @@ use crate::future::Future;
 use crate::net::{TcpStream, UnixStream};
 
 /// How much is given to the kernel at a time, and waits for it.
-const UNSENT: usize = 256 << 10;
+const UNSENT: usize = 64 << 10;
 /// For how long, and how much, is read after the last answer.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1 << 20;
@@ -54,6 +54,7 @@ pub(super) trait Transport: Send + Sync + 'static {
     fn poll_receive(&self, waker: &Waker) -> Poll<Result<Bytes, Arc<str>>>;
     fn send(&self, pieces: Vec<Bytes>) -> Future<()>;
     fn shutdown(&self) -> Future<()>;
+    fn abort(&self);
 }
 
 macro_rules! transport {
@@ -72,6 +73,10 @@ macro_rules! transport {
 
             fn shutdown(&self) -> Future<()> {
                 self.shutdown()
+            }
+
+            fn abort(&self) {
+                self.abort();
             }
         }
     };
@@ -103,8 +108,16 @@ pub(super) struct Connection<T: Transport, S: Service> {
     next: u64,
     /// Reading has stopped for what is not answered or not sent.
     stalled: bool,
-    /// When something last came, went, or was answered.
+    /// When something last came, or was answered.
     active: Time,
+    /// When what is being sent began to be.
+    sent_at: Time,
+    /// Bytes of the bodies of requests that may wait for their answers.
+    bodies: u64,
+    /// Whether the client will send nothing more.
+    has_ended: bool,
+    /// Bytes that came behind the last request.
+    ignored: usize,
     /// When the head that is incomplete began.
     head_began: Option<Time>,
     timer: Option<(Time, Future<()>)>,
@@ -145,6 +158,10 @@ impl<T: Transport, S: Service> Connection<T, S> {
             next: 0,
             stalled: false,
             active: clock.now(),
+            sent_at: clock.now(),
+            bodies: 0,
+            has_ended: false,
+            ignored: 0,
             head_began: None,
             timer: None,
             limits,
@@ -176,21 +193,34 @@ impl<T: Transport, S: Service> Connection<T, S> {
 
     /// Whether nothing more may be taken until something has been answered or sent.
     fn is_stalled(&self) -> bool {
-        let backlog = self.answers.peek();
-        self.next - backlog.first >= u64::from(self.limits.pipelined) || backlog.unsent > UNSENT
+        self.is_too_much(&self.answers.peek())
+    }
+
+    fn is_too_much(&self, backlog: &Backlog) -> bool {
+        let awaited = self.next - backlog.first;
+        awaited >= u64::from(self.limits.pipelined)
+            || backlog.unsent > UNSENT
+            || awaited > 0 && self.bodies > self.limits.body_bytes
     }
 
     /// Takes what has come, as far as it may be taken: at most `turns` pieces. Gives those that are left.
     fn read(&mut self, cx: &mut Context<'_>, mut turns: u32) -> u32 {
         while self.phase == Phase::Open && turns > 0 {
             let backlog = self.answers.backlog();
-            let most = u64::from(self.limits.pipelined);
-            let awaited = self.next - backlog.first;
-            self.stalled = awaited >= most || backlog.unsent > UNSENT;
-            if self.stalled {
+            if backlog.last_written {
                 break;
             }
-            if self.take_requests(most - awaited) == Turn::Again {
+            self.stalled = self.is_too_much(&backlog);
+            if self.stalled {
+                // What the client said meanwhile is not late: nobody has looked.
+                self.head_began = None;
+                break;
+            }
+            let awaited = self.next - backlog.first;
+            if awaited == 0 {
+                self.bodies = 0;
+            }
+            if self.take_requests(u64::from(self.limits.pipelined) - awaited) == Turn::Again {
                 continue;
             }
             match self.stream.poll_receive(cx.waker()) {
@@ -200,6 +230,8 @@ impl<T: Transport, S: Service> Connection<T, S> {
                         // Whoever shut down only its own half still listens.
                         self.refuse(Refusal::bad("the request ends in the middle"));
                     }
+                    self.has_ended = true;
+                    self.active = self.clock.now();
                     self.phase = Phase::Ending { unread: false };
                 }
                 Poll::Ready(Ok(bytes)) => {
@@ -216,14 +248,16 @@ impl<T: Transport, S: Service> Connection<T, S> {
     /// Hands on what the decoder has, up to a number. `Again` if there may be more.
     fn take_requests(&mut self, most: u64) -> Turn {
         let mut taken = 0;
-        while taken < most {
+        while taken < most && self.bodies <= self.limits.body_bytes {
             match self.decoder.next() {
                 Ok(Some(Decoded { request, about })) => {
                     taken += 1;
                     self.requests += 1;
+                    self.bodies += request.body_len() as u64;
                     let last = self.requests >= self.limits.requests || !about.keeps_alive;
                     if last {
-                        let unread = !self.decoder.is_between();
+                        // Whoever said that he closes sends nothing more.
+                        let unread = about.keeps_alive || !self.decoder.is_between();
                         self.phase = Phase::Ending { unread };
                     }
                     let place = self.next_place(about, last);
@@ -241,16 +275,17 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 }
             }
         }
-        if self.decoder.is_between() || self.decoder.is_in_body() {
+        if taken > 0 || !self.decoder.is_in_head() {
             self.head_began = None;
-        } else {
-            self.head_began.get_or_insert(self.active);
+        }
+        if self.head_began.is_none() && self.decoder.is_in_head() {
+            self.head_began = Some(self.clock.now());
         }
         if self.decoder.take_expectation() {
             let place = self.next_place(REFUSED, false);
             self.answers.answer(place, Answer::Continue);
         }
-        if taken == most {
+        if taken == most || self.bodies > self.limits.body_bytes {
             Turn::Again
         } else {
             Turn::Rest
@@ -265,14 +300,19 @@ impl<T: Transport, S: Service> Connection<T, S> {
         loop {
             // What has gone out need not be heard of before there is more: that would be another wake for each answer.
             let busy = self.sending.as_ref().is_some_and(Future::is_pending);
+            if !busy && self.sending.take().is_some_and(|sent| !sent.is_ready()) {
+                return self.go_to(Phase::Gone);
+            }
             let handed = Handed {
                 next: self.next,
-                goes_on: self.phase == Phase::Open,
+                // What is sent elsewhere is watched by the timer alone.
+                goes_on: self.phase == Phase::Open && self.timer.is_some(),
                 most: u64::from(self.limits.pipelined),
             };
             match self.answers.take(UNSENT, busy, &handed, cx.waker()) {
                 Output::Pieces(pieces) => {
                     self.active = self.clock.now();
+                    self.sent_at = self.active;
                     self.sending = Some(self.stream.send(pieces));
                 }
                 Output::Sending(sending) => self.sending = Some(sending),
@@ -284,7 +324,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 },
                 Output::Nothing { first, stopping } => {
                     if stopping && self.phase == Phase::Open && self.decoder.is_between() {
-                        self.phase = Phase::Ending { unread: false };
+                        self.phase = Phase::Ending { unread: true };
                     }
                     if self.phase == Phase::Open || first < self.next {
                         return Turn::Rest;
@@ -326,6 +366,28 @@ impl<T: Transport, S: Service> Connection<T, S> {
         Turn::Again
     }
 
+    /// Throws away what comes behind the last request, and hears of a client that is gone.
+    fn ignore(&mut self, cx: &mut Context<'_>) {
+        while let Phase::Ending { .. } = self.phase
+            && !self.has_ended
+            && self.ignored <= LINGER_BYTES
+        {
+            match self.stream.poll_receive(cx.waker()) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(bytes)) if bytes.is_empty() => {
+                    self.has_ended = true;
+                    self.active = self.clock.now();
+                    self.phase = Phase::Ending { unread: false };
+                }
+                Poll::Ready(Ok(bytes)) => {
+                    self.ignored += bytes.len();
+                    self.phase = Phase::Ending { unread: true };
+                }
+                Poll::Ready(Err(_)) => self.phase = Phase::Gone,
+            }
+        }
+    }
+
     /// Throws away what comes after the last answer.
     fn linger(&mut self, cx: &mut Context<'_>) {
         while let Phase::Lingering { bytes } = self.phase {
@@ -350,20 +412,26 @@ impl<T: Transport, S: Service> Connection<T, S> {
         if matches!(self.phase, Phase::Lingering { .. }) {
             return Some((self.active + LINGER, None));
         }
-        if self.sending.as_ref().is_some_and(Future::is_pending) {
-            return Some((self.active + limits.write_timeout, None));
-        }
-        if self.phase != Phase::Open || self.answers.first() < self.next {
-            // The handlers' time is theirs.
-            return None;
-        }
-        Some(if self.decoder.is_in_body() {
-            (self.active + limits.body_timeout, Some(LATE))
+        let sending = self.sending.as_ref().is_some_and(Future::is_pending);
+        let of_sending = sending.then(|| (self.sent_at + limits.write_timeout, None));
+        let of_reading = if self.has_ended {
+            Some((self.active + limits.idle_timeout, None))
+        } else if self.phase != Phase::Open || self.stalled {
+            None
+        } else if self.decoder.is_in_body() {
+            Some((self.active + limits.body_timeout, Some(LATE)))
         } else if let Some(began) = self.head_began {
-            (began + limits.head_timeout, Some(LATE))
+            Some((began + limits.head_timeout, Some(LATE)))
+        } else if self.answers.first() < self.next {
+            // The handlers' time is theirs.
+            None
         } else {
-            (self.active + limits.idle_timeout, None)
-        })
+            Some((self.active + limits.idle_timeout, None))
+        };
+        of_sending
+            .into_iter()
+            .chain(of_reading)
+            .min_by_key(|(deadline, _)| *deadline)
     }
 
     /// Has the timer fire when something is too late. `Again` if something is.
@@ -417,6 +485,7 @@ impl<T: Transport, S: Service> StdFuture for Connection<T, S> {
         loop {
             turns = this.read(cx, turns);
             let turn = this.write(cx);
+            this.ignore(cx);
             this.linger(cx);
             if this.phase == Phase::Gone {
                 return Poll::Ready(());
@@ -425,7 +494,8 @@ impl<T: Transport, S: Service> StdFuture for Connection<T, S> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if turn == Turn::Again || this.stalled && !this.is_stalled() {
+            let may_read = this.phase == Phase::Open && this.stalled && !this.is_stalled();
+            if turn == Turn::Again || may_read {
                 continue;
             }
             if this.watch(cx) == Turn::Rest {
@@ -437,6 +507,10 @@ impl<T: Transport, S: Service> StdFuture for Connection<T, S> {
 
 impl<T: Transport, S: Service> Drop for Connection<T, S> {
     fn drop(&mut self) {
-        self.answers.abandon();
+        let sending = self.sending.as_ref().is_some_and(Future::is_pending);
+        if self.answers.abandon() || sending {
+            // Else it would go on for as long as the client takes.
+            self.stream.abort();
+        }
     }
 }

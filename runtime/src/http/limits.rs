@@ -103,7 +103,8 @@ impl Limits {
     }
 
     limit! {
-        /// Bytes of a body: 16 MiB, also of what a compressed one is unpacked to. Beyond: 413 Content Too Large.
+        /// Bytes of a body: 16 MiB. Beyond: 413 Content Too Large. Of requests that wait for their answers, too: while their bodies are more than this together, a connection's next ones wait in
+        /// the client's socket.
         ///
         /// ```
         /// # use libprocess::http::Limits;
@@ -138,7 +139,8 @@ impl Limits {
     }
 
     limit! {
-        /// How long a connection may be without a request: 75 s. Then it is closed, without a word.
+        /// How long a connection may be without a request: 75 s. Then it is closed, without a word. So it is when this time has passed since a client has said that it will send nothing more,
+        /// and still awaits an answer: mostly it has gone away, of which it does not tell.
         ///
         /// ```
         /// # use libprocess::http::Limits;
@@ -150,7 +152,7 @@ impl Limits {
     }
 
     limit! {
-        /// How long a client may take nothing of what is sent to it: 60 s. Then the connection is closed.
+        /// How long a client may take for what is sent to it, for each 64 KiB: 60 s. Then the connection is reset.
         ///
         /// ```
         /// # use libprocess::http::Limits;
@@ -173,7 +175,8 @@ impl Limits {
     }
 
     limit! {
-        /// Requests of one connection that wait for their answers: 128. What comes beyond waits in the client's socket.
+        /// Requests of one connection that wait for their answers: 128. What comes beyond waits in the client's socket. As many answers are kept for a client that does not read
+        /// them, whatever their size.
         ///
         /// ```
         /// # use libprocess::http::Limits;

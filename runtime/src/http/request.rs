@@ -47,6 +47,14 @@ impl Request {
         }
     }
 
+    /// Bytes of the body, without making the whole request for it.
+    pub(crate) fn body_len(&self) -> usize {
+        match &self.raw {
+            Some(raw) => raw.body.as_ref().map_or(0, |body| body.len()),
+            None => self.whole().body().len(),
+        }
+    }
+
     fn whole(&self) -> &::http::Request<Body> {
         self.whole.get_or_init(|| match &self.raw {
             Some(raw) => {

@@ -12,12 +12,14 @@ use super::answers::OrderedAnswers;
 use super::codec::Refusal;
 use super::connection::{Connection, Service, Transport};
 use super::responder::Responder;
+use super::responses::text;
 use super::{Limits, Request, Response};
 use crate::clock::Clock;
 use crate::facade::lock_std;
 use crate::functions::{clock, spawn_async};
 use crate::future::{Future, Promise, ValueOrFuture};
 use crate::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use crate::process::guarded;
 
 /// Connections beyond the limit that are told so, at a time; what is beyond that, too, is closed without a word.
 const REFUSED: usize = 64;
@@ -105,9 +107,7 @@ impl Server {
         R: ValueOrFuture<Response, K> + 'static,
         K: 'static,
     {
-        let service = Function(move |request: &Request, responder: Responder| {
-            responder.give(handler(request).into_returned());
-        });
+        let service = function(handler);
         Self::of_service(listener.into(), limits, service)
     }
 
@@ -208,9 +208,7 @@ where
     R: ValueOrFuture<Response, K> + 'static,
     K: 'static,
 {
-    let service = Arc::new(Function(move |request: &Request, responder: Responder| {
-        responder.give(handler(request).into_returned());
-    }));
+    let service = Arc::new(function(handler));
     let limits = Arc::new(limits);
     match stream.into() {
         Stream::Tcp(stream) => spawn_async(Connection::new(stream, service, limits, clock())),
@@ -241,6 +239,28 @@ impl From<UnixStream> for Stream {
 
 /// A function as a service.
 struct Function<F>(F);
+
+/// A panic of the handler is that request's own affair.
+fn function<F, R, K>(handler: F) -> Function<impl Fn(&Request, Responder) + Send + Sync + 'static>
+where
+    F: Fn(&Request) -> R + Send + Sync + 'static,
+    R: ValueOrFuture<Response, K> + 'static,
+    K: 'static,
+{
+    Function(move |request: &Request, responder: Responder| {
+        let mut returned = None;
+        guarded("the handler of a server", || {
+            returned = Some(handler(request).into_returned());
+        });
+        match returned {
+            Some(returned) => responder.give(returned),
+            None => responder.set(text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the handler panicked",
+            )),
+        }
+    })
+}
 
 impl<F> Service for Function<F>
 where
@@ -274,6 +294,8 @@ struct State {
     listener: Option<Listener>,
     accepting: Option<Future<()>>,
     stopping: bool,
+    /// No connection is served any more.
+    closed: bool,
     connections: HashMap<u64, Served>,
     next: u64,
     refused: usize,
@@ -364,10 +386,15 @@ impl<S: Service> Inner<S> {
             connection.await;
         });
         let mut state = lock_std(&self.state);
+        let closed = state.closed;
         match state.connections.get_mut(&number) {
-            Some(served) => served.task = Some(task),
-            None => {
+            Some(served) if !closed => served.task = Some(task),
+            _ => {
                 drop(state);
+                if closed {
+                    // Meanwhile, and whoever closed did not see it.
+                    task.discard();
+                }
                 task.detach();
             }
         }
@@ -485,6 +512,7 @@ impl<S: Service> Core for Inner<S> {
         let (accepting, listener, tasks) = {
             let mut state = lock_std(&self.state);
             state.stopping = true;
+            state.closed = true;
             let tasks: Vec<_> = state
                 .connections
                 .values_mut()

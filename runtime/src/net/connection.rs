@@ -143,6 +143,17 @@ impl Connection {
         drop((waiting, poller));
     }
 
+    /// Has what is under way end by an error.
+    pub(super) fn abort(&self) {
+        let descriptor = self.socket.descriptor();
+        // Either fails if the peer is gone already, which is as well.
+        let reset = rustix::net::sockopt::set_socket_linger(descriptor, Some(Duration::ZERO));
+        let shut = rustix::net::shutdown(descriptor, Shutdown::Both);
+        if let (Err(error), Err(_)) = (reset, shut) {
+            tracing::debug!(%error, "a connection could not be reset");
+        }
+    }
+
     /// Ready once it is connected.
     pub(super) fn connect(self: &Arc<Self>, address: SocketAddrAny) -> Future<()> {
         let (promise, connected) = Promise::pair();

@@ -160,6 +160,11 @@ impl UnixStream {
         self.shared.receive()
     }
 
+    /// Ends it at once: what was given to `send` and is not with the kernel does not go out.
+    pub(crate) fn abort(&self) {
+        self.shared.abort();
+    }
+
     pub(crate) fn poll_receive(&self, waker: &Waker) -> Poll<Result<Bytes, Arc<str>>> {
         self.shared.poll_receive(waker)
     }

@@ -133,7 +133,7 @@ impl<P: Process> Context<P> {
     /// Has HTTP requests for `/<process id><path>` served by `handler`, and for what is below that, unless another route is longer: a request for `/adder/add/one` is
     /// served by the route `/add/one` if there is one, else by `/add`. The route `/` is for the process's id alone. A handler that was there is replaced.
     ///
-    /// `help` says to people what is there, and is shown under `/help`.
+    /// `help` says to people what is there: see [`routes`](Self::routes).
     ///
     /// The handler gives a response or a future of one. It runs as an event of the process; while the future is pending other events are served. The answers to the
     /// requests of a connection go out in the order of the requests.
@@ -183,12 +183,40 @@ impl<P: Process> Context<P> {
                 .strip_prefix('/')
                 .map(|name| Cow::Owned(name.to_owned())),
         };
-        let name = name.expect("the path of a route begins with a slash");
+        let name = match name.expect("the path of a route begins with a slash") {
+            // As the path of a request is looked at.
+            Cow::Borrowed(name) => Cow::Borrowed(name.trim_matches('/')),
+            Cow::Owned(name) => Cow::Owned(name.trim_matches('/').to_owned()),
+        };
         let serve = move |process: &mut P, event: HttpEvent, cx: &mut Context<P>| {
             let returned = handler(process, &event.request, cx).into_returned();
             event.into_responder().give(returned);
         };
         self.extra().routes.install(name, help.into(), serve);
+    }
+
+    /// The paths of this process's routes, and what was said of each, sorted by path.
+    ///
+    /// ```
+    /// use libprocess::http::{Request, ok};
+    /// use libprocess::{Context, Process, dispatch_with, spawn_owned};
+    ///
+    /// struct Hello;
+    /// impl Process for Hello {
+    ///     fn initialize(&mut self, cx: &mut Context<Self>) {
+    ///         cx.route("/hello", "Greets.", |_: &mut Self, _: &Request, _: &mut Context<Self>| ok("hello"));
+    ///     }
+    /// }
+    /// let hello = spawn_owned(Hello);
+    /// let routes = dispatch_with(hello.pid(), |_, cx| cx.routes()).get()?;
+    /// assert_eq!(routes, [("/hello".to_owned(), "Greets.".to_owned())]);
+    /// # Ok::<(), libprocess::FutureError>(())
+    /// ```
+    pub fn routes(&mut self) -> Vec<(String, String)> {
+        let routes = self.extra().routes.list().into_iter();
+        routes
+            .map(|(name, help)| (format!("/{name}"), help.to_owned()))
+            .collect()
     }
 
     /// Serves a request by the handler of its route: what [`Process::consume_http`] does by default. For processes that override it and want the rest served as usual.

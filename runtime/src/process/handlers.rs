@@ -17,7 +17,7 @@
 
 use std::any::TypeId;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -346,6 +346,21 @@ impl<P: Process, E: 'static> Handlers<P, E> {
 
     fn insert(&mut self, name: Cow<'static, str>, own: Own<P, E>) {
         self.own.get_or_insert_default().insert(name, own);
+    }
+
+    /// The names and helps of all that have a function, sorted by name.
+    pub(crate) fn list(&self) -> Vec<(&str, &str)> {
+        let own = self.own.iter().flat_map(|own| own.iter());
+        let own = own.filter_map(|(name, own)| match own {
+            Own::Closure(_, help) => Some((&**name, &**help)),
+            Own::Delegate(_) => None,
+        });
+        let shared = self.shape.iter().flat_map(|shape| &shape.entries);
+        let shared = shared.map(|entry| (entry.name, entry.help));
+        // Its own wins, as in `find`.
+        let mut all: BTreeMap<&str, &str> = shared.collect();
+        all.extend(own);
+        all.into_iter().collect()
     }
 
     #[inline]

@@ -19,6 +19,11 @@ const TOO_LARGE: Refusal = Refusal::with(
     "the body is larger than this server takes",
 );
 
+const TRAILERS_TOO_LARGE: Refusal = Refusal::with(
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "the trailers are more than this server takes",
+);
+
 /// Takes a body out of what comes.
 pub(super) struct BodyDecoder {
     state: State,
@@ -253,10 +258,7 @@ fn take_trailers(
             input.clear();
             Ok(None)
         }
-        _ => Err(Refusal::with(
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "the trailers are longer than this server takes",
-        )),
+        _ => Err(TRAILERS_TOO_LARGE),
     }
 }
 
@@ -280,6 +282,7 @@ fn parse_trailers(lines: &Bytes, most: usize) -> Result<HeaderMap, Refusal> {
     let mut map = HeaderMap::new();
     match httparse::parse_headers(lines, &mut fields[..most]) {
         Ok(httparse::Status::Complete((_, fields))) => append(fields, lines, &mut map),
+        Err(httparse::Error::TooManyHeaders) => return Err(TRAILERS_TOO_LARGE),
         _ => return Err(BAD),
     }
     // RFC 9110, section 6.5.1: whoever read them behind the body would be told of another message than was taken.

@@ -20,8 +20,6 @@ pub(super) struct Fields {
     pub(super) close: bool,
     pub(super) keep_alive: bool,
     pub(super) expects_continue: bool,
-    pub(super) accepts_gzip: bool,
-    pub(super) is_gzip: bool,
 }
 
 impl Fields {
@@ -35,11 +33,6 @@ impl Fields {
                 Ok(())
             }
             14 if name.eq_ignore_ascii_case("content-length") => self.add_length(value),
-            15 if name.eq_ignore_ascii_case("accept-encoding") => {
-                self.accepts_gzip = accepts_gzip(value);
-                Ok(())
-            }
-            16 if name.eq_ignore_ascii_case("content-encoding") => self.add_encoding(value),
             17 if name.eq_ignore_ascii_case("transfer-encoding") => self.add_coding(value),
             _ => Ok(()),
         }
@@ -88,18 +81,9 @@ impl Fields {
         Ok(())
     }
 
-    fn add_encoding(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        if value.eq_ignore_ascii_case(b"identity") {
-            return Ok(());
-        }
-        // What else it may be is for who handles it.
-        self.is_gzip = value.eq_ignore_ascii_case(b"gzip") || value.eq_ignore_ascii_case(b"x-gzip");
-        Ok(())
-    }
-
     /// What they say together, in a message of that minor version.
-    pub(super) fn framing(&self, minor: u8, is_absolute: bool) -> Result<Framing, Refusal> {
-        if minor == 1 && self.hosts == 0 && !is_absolute {
+    pub(super) fn framing(&self, minor: u8) -> Result<Framing, Refusal> {
+        if minor == 1 && self.hosts == 0 {
             return Err(Refusal::bad("there must be a Host"));
         }
         match (self.chunked, self.length) {
@@ -129,27 +113,6 @@ pub(super) fn digits(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// RFC 9110, section 12.5.3: the weight of `gzip`, else of `*`, is not zero.
-fn accepts_gzip(value: &[u8]) -> bool {
-    let mut any = false;
-    for coding in value.split(|byte| *byte == b',') {
-        let mut parts = coding.split(|byte| *byte == b';');
-        let name = parts.next().unwrap_or_default().trim_ascii();
-        let refused = parts.any(|parameter| {
-            let parameter = parameter.trim_ascii();
-            let weight = parameter
-                .strip_prefix(b"q=")
-                .or_else(|| parameter.strip_prefix(b"Q="));
-            weight.is_some_and(|weight| weight.iter().all(|byte| matches!(byte, b'0' | b'.')))
-        });
-        if name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip") {
-            return !refused;
-        }
-        any |= name == b"*" && !refused;
-    }
-    any
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,24 +139,6 @@ mod tests {
             "1_0",
         ] {
             assert_eq!(digits(text.as_bytes()), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn gzip_is_accepted_if_its_weight_is_not_zero() {
-        for (value, accepted) in [
-            ("gzip", true),
-            ("deflate, gzip;q=0.5", true),
-            ("gzip;q=0", false),
-            ("gzip; q=0.000", false),
-            ("*", true),
-            ("*;q=0", false),
-            ("gzip;q=0, *", false),
-            ("identity", false),
-            ("", false),
-            ("gzipped", false),
-        ] {
-            assert_eq!(accepts_gzip(value.as_bytes()), accepted, "{value}");
         }
     }
 }

@@ -12,6 +12,8 @@ use super::head::{Head, field_space};
 use crate::http::{Limits, Request};
 
 const LINE_END: Refusal = Refusal::bad("a line does not end with CR LF");
+/// Of the name of a field, as the `http` crate has it.
+const LONGEST_NAME: usize = (1 << 16) - 1;
 const TOO_LONG: Refusal = Refusal::with(
     StatusCode::URI_TOO_LONG,
     "the target is longer than this server takes",
@@ -34,7 +36,6 @@ pub(crate) struct About {
     pub(crate) is_head: bool,
     pub(crate) minor: u8,
     pub(crate) keeps_alive: bool,
-    pub(crate) accepts_gzip: bool,
 }
 
 /// Takes requests out of what comes, one behind the other.
@@ -77,6 +78,11 @@ impl RequestDecoder {
     /// Whether a head has come, and the body has not.
     pub(crate) fn is_in_body(&self) -> bool {
         self.body.is_some()
+    }
+
+    /// Whether a part of a head has come.
+    pub(crate) fn is_in_head(&self) -> bool {
+        !self.is_between() && !self.is_in_body()
     }
 
     /// Adds what has come, behind what is there.
@@ -167,7 +173,6 @@ impl RequestDecoder {
             is_head,
             minor: head.minor,
             keeps_alive: fields.keeps_alive(head.minor),
-            accepts_gzip: fields.accepts_gzip,
         };
         if framing == Framing::Length(0) {
             return Ok(Some(Begun::Whole(Decoded {
@@ -219,6 +224,9 @@ impl RequestDecoder {
         }
         let mut fields = Fields::default();
         for field in parsed.headers.iter() {
+            if field.name.len() > LONGEST_NAME {
+                return Err(TOO_LARGE);
+            }
             let mut end = offset(input, field.value) + field.value.len();
             while matches!(input.get(end), Some(b' ' | b'\t')) {
                 end += 1;
@@ -238,7 +246,7 @@ impl RequestDecoder {
             ));
         }
         let parts = super::target::parse(method, target.as_bytes())?;
-        let framing = fields.framing(minor, parts.is_absolute)?;
+        let framing = fields.framing(minor)?;
         // A head's length has a limit of far less.
         let place = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
         let head = Head {

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use ::http::uri::Authority;
+
 use super::Refusal;
 
 /// Where the parts of a target are, in the target.
@@ -9,7 +11,6 @@ use super::Refusal;
 pub(super) struct Target {
     /// Empty in an absolute form without one, which means `/`.
     pub(super) path: Range<usize>,
-    pub(super) is_absolute: bool,
     pub(super) kind: PathKind,
 }
 
@@ -55,15 +56,10 @@ pub(super) fn parse(method: &str, target: &[u8]) -> Result<Target, Refusal> {
     match target {
         [b'/', ..] => {
             let (end, kind) = path_end(target, 0)?;
-            Ok(Target {
-                path: 0..end,
-                is_absolute: false,
-                kind,
-            })
+            Ok(Target { path: 0..end, kind })
         }
         b"*" if method == "OPTIONS" => Ok(Target {
             path: 0..1,
-            is_absolute: false,
             kind: PathKind::default(),
         }),
         _ => absolute(target),
@@ -86,14 +82,15 @@ fn absolute(target: &[u8]) -> Result<Target, Refusal> {
         .iter()
         .position(|byte| matches!(byte, b'/' | b'?'))
         .unwrap_or(authority.len());
-    if !is_host(&authority[..length]) || length == 0 {
+    let authority = &authority[..length];
+    // The `http` crate is to take it, too: a request is made of it.
+    if !is_host(authority) || authority.is_empty() || Authority::try_from(authority).is_err() {
         return Err(BAD);
     }
     let start = scheme.len() + length;
     let (end, kind) = path_end(target, start)?;
     Ok(Target {
         path: start..end,
-        is_absolute: true,
         kind,
     })
 }
@@ -194,6 +191,8 @@ mod tests {
             "http://a@b/",
             "http://[::1/",
             "/{a}",
+            "http://a%41/",
+            "http://[1:2:3:4:5:6:7:8:9:a]/",
             "?a",
             "http://host:123456/",
         ] {
