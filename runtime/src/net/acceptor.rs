@@ -161,7 +161,7 @@ impl<S: Accepted> Shared<S> {
 }
 
 impl<S: Accepted> Handler for Shared<S> {
-    /// In any order: a connection is as good as another.
+    /// In any order: a connection is as good as another. To keep one until those before it were told would have it wait for whatever the thread that found those runs first.
     fn complete(self: Arc<Self>, completed: Completed) {
         let Completed { result, more, .. } = completed;
         let mut given = None;
@@ -222,5 +222,59 @@ impl<S: Accepted> Handler for Shared<S> {
         if let Some(place) = begin {
             self.begin_accept(place);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType};
+
+    use super::super::UnixStream;
+    use super::*;
+    use crate::reactor::Kind;
+
+    fn pair() -> (OwnedFd, OwnedFd) {
+        let (family, flags) = (AddressFamily::UNIX, SocketFlags::CLOEXEC);
+        rustix::net::socketpair(family, SocketType::STREAM, flags, None).expect("a pair")
+    }
+
+    fn completed(number: u32, result: io::Result<Outcome>, more: bool) -> Completed {
+        Completed {
+            kind: Kind::Accept,
+            number,
+            result,
+            more,
+        }
+    }
+
+    fn name(end: OwnedFd, name: &'static str) -> OwnedFd {
+        rustix::io::write(&end, name.as_bytes()).expect("written");
+        end
+    }
+
+    /// As when a worker looks after the port of another one, which is in a long handler with what it found before.
+    #[test]
+    fn a_connection_does_not_wait_for_those_before_it() {
+        let (unused, _other) = pair();
+        let acceptor = Acceptor::<UnixStream>::new(Home::current(), Socket::unix(unused));
+        let (promise, accepted) = Promise::pair();
+        {
+            // As `accept`, without an operation.
+            let mut state = lock_std(&acceptor.0.state);
+            state.waiting.push(promise);
+            assert!(state.waiting.next_place(&acceptor.0.home).is_some());
+        }
+        let tell = |completed| Arc::clone(&acceptor.0).complete(completed);
+        let ((first, first_peer), (second, second_peer)) = (pair(), pair());
+        tell(completed(1, Ok(Outcome::Accepted(second)), true));
+        assert!(!accepted.is_pending(), "it waits for the first");
+        let cancelled = io::Error::from_raw_os_error(libc::ECANCELED);
+        tell(completed(2, Err(cancelled), false));
+        // Of an operation that has ended.
+        tell(completed(0, Ok(Outcome::Accepted(first)), true));
+        let _peers = (name(first_peer, "first"), name(second_peer, "second"));
+        let streams = [accepted, acceptor.accept()].map(|accepted| accepted.get().expect("it"));
+        let names = streams.map(|stream| stream.receive().get().expect("bytes"));
+        assert_eq!(names, ["second", "first"]);
     }
 }

@@ -64,7 +64,8 @@ impl TcpListener {
         to_address(rustix::net::getsockname(self.0.socket().descriptor())?)
     }
 
-    /// The next connection. Several may wait: the one that asked first is given the first.
+    /// The next connection. Several may wait: the one that asked first is given the first that is told of. Workers tell of what they find each for itself: of
+    /// connections that come close together a later one may be given before an earlier one. Who must know which one it has asks the peer.
     ///
     /// While the process has no descriptor left it waits, rather than fails.
     ///

@@ -1,6 +1,7 @@
 //! A driver that makes life hard, from a seed: what a kernel may do, and seldom does.
 //!
 //! * Completions come late, some turns after they were there.
+//! * Completions are told out of turn, as where one thread has found one of them, and tells of it when another one has found the next and told of that.
 //! * Pieces are cut: a send takes a part of what it was given, or nothing; what arrives is told in two pieces.
 //! * Operations fail for a while: a receive or an accept is cancelled that nobody cancelled, an accept finds no descriptor left or a connection that was
 //!   aborted.
@@ -152,6 +153,10 @@ impl Driver for Faulty {
             self.hold(completion);
         }
         while !self.held.is_empty() && !self.one_in(3) {
+            // Those that are numbered already, so that a handler can tell.
+            if self.held.len() > 1 && self.one_in(4) {
+                self.held.swap(0, 1);
+            }
             completions.extend(self.held.pop_front());
         }
     }
@@ -178,5 +183,49 @@ impl Driver for Faulty {
             self.hold(completion);
         }
         completions.append(&mut self.held);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::epoll::Epoll;
+    use super::super::{Handler, Waker};
+    use super::*;
+
+    struct Nobody;
+
+    impl Handler for Nobody {
+        fn complete(self: Arc<Self>, _completed: Completed) {}
+    }
+
+    #[test]
+    fn completions_are_told_out_of_turn_and_all_of_them() {
+        const ALL: u32 = 50;
+        let waker = Arc::new(Waker::new().expect("a waker"));
+        let inner = Epoll::new(waker).expect("a driver");
+        let mut driver = Faulty::new(Box::new(inner), 0);
+        let id = OperationId::new();
+        for number in 0..ALL {
+            driver.hold(Completion {
+                id,
+                handler: Arc::new(Nobody),
+                completed: Completed {
+                    kind: Kind::Accept,
+                    number,
+                    result: Err(io::ErrorKind::Other.into()),
+                    more: number + 1 < ALL,
+                },
+            });
+        }
+        let mut told = VecDeque::new();
+        while driver.is_ready() {
+            driver.turn(true, ALL as usize, &mut told);
+        }
+        let mut numbers: Vec<_> = told.iter().map(|told| told.completed.number).collect();
+        assert!(!numbers.is_sorted(), "all in turn");
+        numbers.sort_unstable();
+        assert!(numbers.into_iter().eq(0..ALL));
     }
 }

@@ -218,8 +218,8 @@ impl RuntimeBuilder {
         self
     }
 
-    /// For tests: has the sockets of this runtime meet what a kernel may do and seldom does, decided by a seed. Completions are late, sends and
-    /// receives are cut into pieces, operations are cancelled or find no descriptor left. A program should do the same as without, only slower.
+    /// For tests: has the sockets of this runtime meet what a kernel may do and seldom does, decided by a seed. Completions are late and out of turn,
+    /// sends and receives are cut into pieces, operations are cancelled or find no descriptor left. A program should do the same as without, only slower.
     ///
     /// ```
     /// use libprocess::Runtime;
