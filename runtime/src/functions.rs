@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::clock::Clock;
+use crate::exchange::{Request, Responder, Response};
 use crate::future::{Future, ValueOrFuture};
-use crate::http::{Request, Responder, Response};
 use crate::process::{
     self, Context, HttpEvent, HttpExchange, Method, Pid, Process, ProcessHandle, Recipient,
     SpawnError, SpawnOptions, Upid, WaitStatus, send,

@@ -46,6 +46,7 @@
 
 mod back_pressure;
 mod clock;
+mod exchange;
 mod executor;
 mod facade;
 mod functions;

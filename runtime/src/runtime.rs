@@ -282,8 +282,8 @@ impl Runtime {
     pub fn request(
         &self,
         to: impl Recipient,
-        request: impl Into<crate::http::Request>,
-    ) -> Future<crate::http::Response> {
+        request: impl Into<crate::exchange::Request>,
+    ) -> Future<crate::exchange::Response> {
         crate::request(self.resolve(&to).unwrap_or_default(), request)
     }
 

@@ -38,7 +38,7 @@ fn what_does_not_fit_is_refused_in_the_way_of_its_kind() {
     let refused = dispatch_with(pid, |store, _| store.told.len());
     assert!(refused.is_failed());
     assert!(matches!(
-        request(pid, http::Request::new("".into())).get(),
+        request(pid, http::Request::new("")).get(),
         Err(FutureError::Full(_))
     ));
     match try_post(pid, "back", "body") {

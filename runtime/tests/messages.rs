@@ -189,7 +189,7 @@ fn serve_and_consume_can_be_overridden() {
     drop(dispatch(overriding.pid(), Overriding::method, ()));
     let line = line!() + 1;
     drop(dispatch_with(overriding.pid(), |_, _| ()));
-    let response = request(overriding.pid(), http::Request::new("".into()));
+    let response = request(overriding.pid(), http::Request::new(""));
     assert_eq!(response.get().unwrap().status(), 404);
     overriding.terminate();
     let overriding = overriding.join().unwrap();

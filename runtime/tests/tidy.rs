@@ -12,13 +12,16 @@ const REACH: usize = 14;
 const FLOORS: [&[&str]; 8] = [
     &["facade"],
     &["future"],
-    &["clock", "reactor"],
+    &["clock", "exchange", "reactor"],
     &["scheduler"],
     &["process"],
     &["runtime", "functions", "back_pressure"],
     &["executor", "net", "sync", "time_series", "testing"],
     &["http"],
 ];
+
+/// The files that put the floors together, and so know all of them.
+const TIES: [&str; 3] = ["runtime.rs", "runtime/builder.rs", "runtime/listen.rs"];
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -82,7 +85,7 @@ fn no_module_reaches_up() {
             let prefix = format!("runtime/src/{module}");
             let above: Vec<_> = FLOORS[floor + 1..].concat();
             for (name, text) in files("runtime/src") {
-                if !name.starts_with(&prefix) {
+                if !name.starts_with(&prefix) || TIES.iter().any(|tie| name.ends_with(tie)) {
                     continue;
                 }
                 checked += 1;

@@ -17,11 +17,8 @@ use std::task::Waker;
 use ::http::{HeaderValue, StatusCode, header};
 use bytes::Bytes;
 
-use super::Response;
-use super::codec::{About, encode_response};
 use super::connection::Transport;
-use super::responder::{Answer, Answers, Place};
-use super::responses::text;
+use crate::exchange::{About, Answer, Answers, Place, Response, encode_response, text};
 use crate::facade::lock_std;
 use crate::future::Future;
 use crate::process::guarded;

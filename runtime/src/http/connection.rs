@@ -35,11 +35,11 @@ use ::http::StatusCode;
 use bytes::Bytes;
 
 use super::answers::{Backlog, Handed, OrderedAnswers, Output, REFUSED};
-use super::codec::{About, Decoded, Refusal, RequestDecoder};
-use super::responder::{Answer, Answers, Place, Responder};
-use super::responses::text;
-use super::{Limits, Request};
 use crate::clock::{Clock, Time};
+use crate::exchange::{
+    About, Answer, Answers, Decoded, Limits, Place, Refusal, Request, RequestDecoder, Responder,
+    text,
+};
 use crate::future::Future;
 use crate::net::{TcpStream, UnixStream};
 

@@ -5,9 +5,7 @@ use std::borrow::Cow;
 use ::http::StatusCode;
 
 use super::connection::Service;
-use super::responder::Responder;
-use super::responses::text;
-use super::{Request, decoded_path};
+use crate::exchange::{Request, Responder, decoded_path, text};
 use crate::process::{HttpEvent, HttpExchange, RawPid, deliver, find_process, is_alive};
 
 /// Hands requests to the processes of the runtime that it is called in.

@@ -9,12 +9,9 @@ use std::time::Duration;
 use ::http::StatusCode;
 
 use super::answers::OrderedAnswers;
-use super::codec::Refusal;
 use super::connection::{Connection, Service, Transport};
-use super::responder::Responder;
-use super::responses::text;
-use super::{Limits, Request, Response};
 use crate::clock::Clock;
+use crate::exchange::{Limits, Refusal, Request, Responder, Response, text};
 use crate::facade::lock_std;
 use crate::functions::{clock, spawn_async};
 use crate::future::{Future, Promise, ValueOrFuture};

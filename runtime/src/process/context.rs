@@ -9,8 +9,8 @@ use super::handlers::Action;
 use super::resume::Extra;
 use super::slot::Slot;
 use super::{Pid, Process, RawPid, Recipient, TrySendError, Upid, exits, send, statistics};
+use crate::exchange::{Request, Response, text};
 use crate::future::ValueOrFuture;
-use crate::http::{Request, Response, text};
 use crate::scheduler::Worker;
 
 /// What a process can do while it is being served: lent to every handler.

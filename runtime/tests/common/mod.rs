@@ -6,6 +6,7 @@
     reason = "each test file uses its own part"
 )]
 
+pub mod http;
 pub mod sockets;
 pub mod store;
 

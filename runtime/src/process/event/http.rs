@@ -4,8 +4,8 @@ use std::ops::{Deref, DerefMut};
 
 use super::block::{EventBox, EventKind, Table, table_of};
 use super::pointer::BlockOf;
+use crate::exchange::{Request, Responder, decoded_path};
 use crate::future::MailboxFull;
-use crate::http::{Request, Responder, decoded_path};
 
 /// An HTTP request, and where its answer goes.
 #[derive(Debug)]

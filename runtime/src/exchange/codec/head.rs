@@ -7,7 +7,7 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 use bytes::Bytes;
 
 use super::target::PathKind;
-use crate::http::{Body, Limits};
+use crate::exchange::{Body, Limits};
 
 /// The bytes of a head, of which the decoder has found that they are one, and where in them is what most requests are asked for.
 pub(crate) struct Head {

@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::Refusal;
 use super::fields::Framing;
 use super::head::{append, field_space};
-use crate::http::{Body, Limits};
+use crate::exchange::{Body, Limits};
 
 /// Bytes of the extensions of all chunks of a body. Nobody reads them.
 const MOST_EXTENSION: usize = 4 << 10;

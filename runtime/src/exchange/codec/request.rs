@@ -9,7 +9,7 @@ use super::Refusal;
 use super::body::{BodyDecoder, find_end};
 use super::fields::{Fields, Framing};
 use super::head::{Head, field_space};
-use crate::http::{Limits, Request};
+use crate::exchange::{Limits, Request};
 
 const LINE_END: Refusal = Refusal::bad("a line does not end with CR LF");
 /// Of the name of a field, as the `http` crate has it.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::date;
 use super::request::About;
-use crate::http::Response;
+use crate::exchange::Response;
 
 /// From this many bytes on a body goes out as its own piece; below, copying it is cheaper than another piece.
 const PIECE: usize = 4 << 10;

@@ -1,0 +1,36 @@
+//! An HTTP request and its answer, as values and as bytes: what processes and servers both need to know. [`http`](crate::http) has it for users.
+
+mod body;
+mod codec;
+mod limits;
+mod request;
+mod responder;
+mod responses;
+
+use std::borrow::Cow;
+
+pub use body::Body;
+pub use limits::Limits;
+pub use request::Request;
+pub use responder::Responder;
+pub use responses::{ok, text};
+
+pub(crate) use codec::{About, Decoded, Refusal, RequestDecoder, encode_response};
+pub(crate) use responder::{Answer, Answers, Place};
+
+/// What a handler gives, or a future of it: the `http` crate's response with a [`Body`].
+///
+/// ```
+/// use libprocess::http::Response;
+///
+/// let response = Response::new("hello".into());
+/// assert_eq!(response.status(), 200);
+/// ```
+pub type Response = ::http::Response<Body>;
+
+/// A path, or a part of one, without its percent signs; `None` if that is no text.
+pub(crate) fn decoded_path(path: &str) -> Option<Cow<'_, str>> {
+    percent_encoding::percent_decode_str(path)
+        .decode_utf8()
+        .ok()
+}
