@@ -6,9 +6,11 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::time::Duration;
 
-use common::http::{body, on_each, one, rest, status};
+use common::http::{body, on_each, on_each_with, one, rest, status};
 use common::sockets::LONG;
-use libprocess::http::{Request, Response};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use libprocess::http::{Limits, Request, Response};
 use libprocess::{Context, FutureError, Process, Promise, SpawnOptions};
 
 #[test]
@@ -183,6 +185,38 @@ fn nothing_comes_behind_the_last_answer() {
         while body(&service.get("/adder/release")) == "released 0" {}
         let all = rest(&mut stream);
         assert!(all.contains("held 0") && all.ends_with("bye"), "{all}");
+    });
+}
+
+#[test]
+fn bodies_are_packed_and_unpacked() {
+    let limits = Limits::new().body_bytes(10_000);
+    on_each_with(&limits, |service| {
+        let answer = service.ask(
+            "GET /adder/large HTTP/1.1\r\nHost: a\r\nAccept-Encoding: br, gzip\r\nConnection: close\r\n\r\n",
+        );
+        assert!(answer.contains("content-encoding: gzip\r\n"), "{answer}");
+        assert!(body(&answer).len() < 100_000);
+        let refused = service.ask(
+            "GET /adder/large HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip;q=0\r\nConnection: close\r\n\r\n",
+        );
+        assert_eq!(body(&refused).len(), 3_000_000);
+        let post = |text: &str| {
+            let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+            packed.write_all(text.as_bytes()).expect("packed");
+            let packed = packed.finish().expect("packed");
+            let mut request = format!(
+                "POST /adder/echo HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                packed.len()
+            )
+            .into_bytes();
+            request.extend(packed);
+            service.ask(request)
+        };
+        let told =
+            "POST /adder/echo HTTP/1.1\nconnection: close\ncontent-length: 5\nhost: a\nhello";
+        assert_eq!(body(&post("hello")), told);
+        assert_eq!(status(&post(&"x".repeat(10_001))), 413);
     });
 }
 

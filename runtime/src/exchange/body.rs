@@ -96,6 +96,11 @@ impl Body {
         self
     }
 
+    /// With other bytes in its place.
+    pub(crate) fn with_bytes(self, bytes: Bytes) -> Self {
+        Self { bytes, ..self }
+    }
+
     /// What came behind the body, if anything did.
     ///
     /// ```

@@ -103,7 +103,7 @@ impl Limits {
     }
 
     limit! {
-        /// Bytes of a body: 16 MiB. Beyond: 413 Content Too Large. Of requests that wait for their answers, too: while their bodies are more than this together, a connection's next ones wait in
+        /// Bytes of a body: 16 MiB, also of what a packed one is unpacked to. Beyond: 413 Content Too Large. Of requests that wait for their answers, too: while their bodies are more than this together, a connection's next ones wait in
         /// the client's socket.
         ///
         /// ```

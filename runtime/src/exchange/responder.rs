@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ::http::{HeaderValue, header};
 
 use super::Response;
-use super::codec::About;
+use super::codec::{About, WORTH, pack};
 use crate::FutureError;
 use crate::future::{Future, MailboxFull, Outcome, Promise, Returned};
 
@@ -112,6 +112,11 @@ impl Responder {
                 promise.set(with_type(response));
             }
             To::Connection(answers, place) => {
+                let response = if place.about.accepts_gzip && response.body().len() >= WORTH {
+                    pack(response)
+                } else {
+                    response
+                };
                 if !answers.respond(place, &response) {
                     answers.answer(place, Answer::Response(response));
                 }

@@ -475,6 +475,7 @@ pub(super) const REFUSED: About = About {
     is_head: false,
     minor: 1,
     keeps_alive: false,
+    accepts_gzip: false,
 };
 
 /// Takes the first so many bytes, of which there are more.

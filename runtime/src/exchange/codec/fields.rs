@@ -17,9 +17,12 @@ pub(super) struct Fields {
     length: Option<u64>,
     chunked: bool,
     hosts: usize,
+    encodings: usize,
+    is_gzip: bool,
     pub(super) close: bool,
     pub(super) keep_alive: bool,
     pub(super) expects_continue: bool,
+    pub(super) accepts_gzip: bool,
 }
 
 impl Fields {
@@ -33,6 +36,16 @@ impl Fields {
                 Ok(())
             }
             14 if name.eq_ignore_ascii_case("content-length") => self.add_length(value),
+            15 if name.eq_ignore_ascii_case("accept-encoding") => {
+                self.accepts_gzip |= accepts_gzip(value);
+                Ok(())
+            }
+            16 if name.eq_ignore_ascii_case("content-encoding") => {
+                self.encodings += 1;
+                self.is_gzip =
+                    value.eq_ignore_ascii_case(b"gzip") || value.eq_ignore_ascii_case(b"x-gzip");
+                Ok(())
+            }
             17 if name.eq_ignore_ascii_case("transfer-encoding") => self.add_coding(value),
             _ => Ok(()),
         }
@@ -96,6 +109,11 @@ impl Fields {
         }
     }
 
+    /// Whether the body is packed by gzip, and by nothing else: other codings are for who handles them.
+    pub(super) fn is_gzip(&self) -> bool {
+        self.is_gzip && self.encodings == 1
+    }
+
     /// Whether the connection is to stay.
     pub(super) fn keeps_alive(&self, minor: u8) -> bool {
         !self.close && (minor == 1 || self.keep_alive)
@@ -111,6 +129,27 @@ pub(super) fn digits(text: &[u8]) -> Option<u64> {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
         number.checked_mul(10)?.checked_add(digit)
     })
+}
+
+/// RFC 9110, section 12.5.3: the weight of `gzip`, else of `*`, is not zero.
+fn accepts_gzip(value: &[u8]) -> bool {
+    let mut any = false;
+    for coding in value.split(|byte| *byte == b',') {
+        let mut parts = coding.split(|byte| *byte == b';');
+        let name = parts.next().unwrap_or_default().trim_ascii();
+        let refused = parts.any(|parameter| {
+            let parameter = parameter.trim_ascii();
+            let weight = parameter
+                .strip_prefix(b"q=")
+                .or_else(|| parameter.strip_prefix(b"Q="));
+            weight.is_some_and(|weight| weight.iter().all(|byte| matches!(byte, b'0' | b'.')))
+        });
+        if name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip") {
+            return !refused;
+        }
+        any |= name == b"*" && !refused;
+    }
+    any
 }
 
 #[cfg(test)]
@@ -139,6 +178,24 @@ mod tests {
             "1_0",
         ] {
             assert_eq!(digits(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn gzip_is_accepted_if_its_weight_is_not_zero() {
+        for (value, accepted) in [
+            ("gzip", true),
+            ("deflate, gzip;q=0.5", true),
+            ("gzip;q=0", false),
+            ("gzip; q=0.000", false),
+            ("*", true),
+            ("*;q=0", false),
+            ("gzip;q=0, *", false),
+            ("identity", false),
+            ("", false),
+            ("gzipped", false),
+        ] {
+            assert_eq!(accepts_gzip(value.as_bytes()), accepted, "{value}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
 use bytes::Bytes;
 
 use super::target::PathKind;
@@ -18,6 +18,8 @@ pub(crate) struct Head {
     pub(super) path: Range<u32>,
     pub(super) kind: PathKind,
     pub(super) minor: u8,
+    /// The body is no more as the fields say.
+    pub(super) is_unpacked: bool,
 }
 
 /// As many as any limit allows.
@@ -65,6 +67,14 @@ impl Head {
             let method = parsed.method.unwrap_or_default().as_bytes();
             *request.method_mut() = Method::from_bytes(method).unwrap_or_default();
             append(parsed.headers, &self.bytes, request.headers_mut());
+        }
+        if self.is_unpacked {
+            let length = request.body().len();
+            let headers = request.headers_mut();
+            headers.remove(header::CONTENT_ENCODING);
+            if let Some(said) = headers.get_mut(header::CONTENT_LENGTH) {
+                *said = length.into();
+            }
         }
         request
     }

@@ -16,11 +16,13 @@
 mod body;
 mod date;
 mod fields;
+mod gzip;
 mod head;
 mod request;
 mod response;
 mod target;
 
+pub(crate) use gzip::{WORTH, pack};
 pub(crate) use head::Head;
 pub(crate) use request::{About, Decoded, RequestDecoder};
 pub(crate) use response::encode_response;

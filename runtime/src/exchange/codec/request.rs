@@ -5,10 +5,10 @@ use std::sync::Arc;
 use ::http::StatusCode;
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::Refusal;
 use super::body::{BodyDecoder, find_end};
 use super::fields::{Fields, Framing};
 use super::head::{Head, field_space};
+use super::{Refusal, gzip};
 use crate::exchange::{Limits, Request};
 
 const LINE_END: Refusal = Refusal::bad("a line does not end with CR LF");
@@ -36,6 +36,7 @@ pub(crate) struct About {
     pub(crate) is_head: bool,
     pub(crate) minor: u8,
     pub(crate) keeps_alive: bool,
+    pub(crate) accepts_gzip: bool,
 }
 
 /// Takes requests out of what comes, one behind the other.
@@ -57,6 +58,7 @@ struct Pending {
     decoder: BodyDecoder,
     /// Whether the client waits to be told to go on.
     expects_continue: bool,
+    is_gzip: bool,
 }
 
 impl RequestDecoder {
@@ -124,9 +126,14 @@ impl RequestDecoder {
             // It did not wait.
             pending.expects_continue = false;
         }
-        let Some(body) = pending.decoder.decode(&mut self.input)? else {
+        let Some(mut body) = pending.decoder.decode(&mut self.input)? else {
             return Ok(None);
         };
+        if pending.is_gzip {
+            let unpacked = gzip::unpack(body.bytes(), self.limits.body_bytes)?;
+            body = body.with_bytes(unpacked);
+            pending.head.is_unpacked = true;
+        }
         Ok(self.body.take().map(|pending| Decoded {
             request: Request::decoded(pending.head, Some(Box::new(body))),
             about: pending.about,
@@ -173,6 +180,7 @@ impl RequestDecoder {
             is_head,
             minor: head.minor,
             keeps_alive: fields.keeps_alive(head.minor),
+            accepts_gzip: fields.accepts_gzip,
         };
         if framing == Framing::Length(0) {
             return Ok(Some(Begun::Whole(Decoded {
@@ -184,6 +192,7 @@ impl RequestDecoder {
             decoder: BodyDecoder::new(framing, &self.limits)?,
             // RFC 9110, section 10.1.1: of an older client it means nothing.
             expects_continue: fields.expects_continue && head.minor == 1,
+            is_gzip: fields.is_gzip(),
             about,
             head,
         })))
@@ -254,6 +263,7 @@ impl RequestDecoder {
             target: place(start)..place(end),
             path: place(start + parts.path.start)..place(start + parts.path.end),
             kind: parts.kind,
+            is_unpacked: false,
             minor,
         };
         Ok((head, framing, fields))

@@ -1,0 +1,144 @@
+//! Bodies that are packed by gzip: RFC 1952, as RFC 9110, section 8.4.1.3, uses it.
+
+use std::io::{Read, Write};
+
+use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+
+use super::Refusal;
+use crate::exchange::{Body, Response};
+
+/// Smaller bodies are sent as they are, as libprocess does: what is saved is less than what it costs.
+pub(crate) const WORTH: usize = 1_024;
+
+/// Unpacks the body of a request, up to so many bytes.
+pub(super) fn unpack(packed: &Bytes, most: u64) -> Result<Bytes, Refusal> {
+    let mut unpacked = Vec::new();
+    // One more, to see whether there is more.
+    let mut decoder = MultiGzDecoder::new(&packed[..]).take(most.saturating_add(1));
+    if decoder.read_to_end(&mut unpacked).is_err() {
+        return Err(Refusal::bad("the body is said to be gzip, and is not"));
+    }
+    if unpacked.len() as u64 > most {
+        return Err(Refusal::with(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "the body is larger than this server takes, once it is unpacked",
+        ));
+    }
+    Ok(unpacked.into())
+}
+
+/// Packs the body of a response, if that may be and gains something.
+pub(crate) fn pack(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let packed = if may_be_packed(&parts.headers, &body) {
+        packed(&body)
+    } else {
+        None
+    };
+    let Some(packed) = packed else {
+        return Response::from_parts(parts, body);
+    };
+    let gzip = HeaderValue::from_static("gzip");
+    parts.headers.insert(header::CONTENT_ENCODING, gzip);
+    // Whoever keeps it is to know that not everybody can be given this one.
+    let vary = HeaderValue::from_static("Accept-Encoding");
+    parts.headers.append(header::VARY, vary);
+    Response::from_parts(parts, body.with_bytes(packed))
+}
+
+/// Whether it is long, not packed in some way yet, and nobody would be told that it is byte for byte another thing.
+fn may_be_packed(headers: &HeaderMap, body: &Body) -> bool {
+    let is_strong = |tag: &HeaderValue| !tag.as_bytes().starts_with(b"W/");
+    let said = headers.get(header::CONTENT_TYPE);
+    let media_type = said
+        .and_then(|said| said.to_str().ok())
+        .or(body.media_type());
+    body.len() >= WORTH
+        && !headers.contains_key(header::CONTENT_ENCODING)
+        && !headers.contains_key(header::CONTENT_RANGE)
+        && !headers.contains_key(HeaderName::from_static("digest"))
+        && !headers.get(header::ETAG).is_some_and(is_strong)
+        && !media_type.is_some_and(is_packed)
+}
+
+/// Media that are packed by themselves.
+fn is_packed(media_type: &str) -> bool {
+    let starts = |start: &str| {
+        let there = media_type.get(..start.len());
+        there.is_some_and(|there| there.eq_ignore_ascii_case(start))
+    };
+    starts("image/") && !starts("image/svg")
+        || starts("audio/")
+        || starts("video/")
+        || starts("application/zip")
+        || starts("application/gzip")
+}
+
+fn packed(body: &Body) -> Option<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 2), Compression::fast());
+    encoder.write_all(body.bytes()).ok()?;
+    let packed = encoder.finish().ok()?;
+    (packed.len() < body.len()).then(|| packed.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_packed_unpacks_to_the_same() {
+        let text = "to be continued, ".repeat(1_000);
+        let response = pack(Response::new(Body::text(text.clone())));
+        assert_eq!(response.headers()[header::CONTENT_ENCODING], "gzip");
+        let packed = response.into_body().into_bytes();
+        assert!(packed.len() < text.len() / 10);
+        assert_eq!(unpack(&packed, 1 << 20).expect("legal"), text);
+        assert_eq!(unpack(&packed, text.len() as u64).expect("legal"), text);
+        let refused = unpack(&packed, text.len() as u64 - 1).expect_err("too large");
+        assert_eq!(refused.status, 413);
+        let half = packed.slice(..packed.len() / 2);
+        assert_eq!(unpack(&half, 1 << 20).expect_err("half of it").status, 400);
+        assert_eq!(
+            unpack(&Bytes::from("text"), 9).expect_err("none").status,
+            400
+        );
+    }
+
+    #[test]
+    fn what_gains_nothing_stays() {
+        let mut state = 1_u64;
+        let noise: Vec<u8> = (0..5_000)
+            .map(|_| {
+                // G. Marsaglia, "Xorshift RNGs", Journal of Statistical Software 8 (14), 2003.
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                state as u8
+            })
+            .collect();
+        let long = "x".repeat(5_000);
+        for body in [
+            Body::text("x".repeat(1_023)),
+            Body::of_type("image/png", long.clone()),
+            Body::from(noise),
+        ] {
+            let response = pack(Response::new(body.clone()));
+            assert!(response.body().bytes() == body.bytes(), "another body");
+            assert!(response.headers().is_empty());
+        }
+        for (name, value) in [
+            (header::CONTENT_ENCODING, "br"),
+            (header::ETAG, "\"1\""),
+            (header::CONTENT_RANGE, "bytes 0-4999/9999"),
+        ] {
+            let mut response = Response::new(Body::text(long.clone()));
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
+            assert_eq!(pack(response).body().len(), 5_000);
+        }
+    }
+}
