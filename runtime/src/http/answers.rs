@@ -278,6 +278,10 @@ impl Answers for OrderedAnswers {
                 return false;
             }
             state.put(place, response);
+            if state.others.is_empty() && !state.asleep {
+                // As with all but the first of those that come together.
+                return true;
+            }
             (state.write_more(), state.then())
         };
         // First, as what is dropped is not ours, and may panic.

@@ -1,6 +1,6 @@
 //! The time for `Date`: RFC 9110, section 5.6.7.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
 use rustix::time::{ClockId, clock_gettime};
 use time::OffsetDateTime;
@@ -14,24 +14,23 @@ const FORMAT: StaticFormatDescription = format_description!(
 /// Such as `Sun, 06 Nov 1994 08:49:37 GMT`.
 type Text = [u8; 29];
 /// The whole field, with its end.
-pub(super) type Line = [u8; 37];
+type Line = [u8; 37];
 
 thread_local! {
     /// The second of which the text is.
-    static LAST: Cell<(i64, Line)> = const { Cell::new((i64::MIN, *b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n")) };
+    static LAST: RefCell<(i64, Line)> = const { RefCell::new((i64::MIN, *b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n")) };
 }
 
-/// A `Date` field of the machine's time. The clock's coarse one is asked, a few ns, and the text is made once a second.
-pub(super) fn now() -> Line {
+/// Writes a `Date` field of the machine's time. The clock's coarse one is asked, a few ns, and the text is made once a second.
+pub(super) fn put(out: &mut Vec<u8>) {
     let second = clock_gettime(ClockId::RealtimeCoarse).tv_sec;
-    LAST.with(|last| {
-        let (of, mut line) = last.get();
-        if of != second {
+    LAST.with_borrow_mut(|(of, line)| {
+        if *of != second {
             line[6..35].copy_from_slice(&format(second));
-            last.set((second, line));
+            *of = second;
         }
-        line
-    })
+        out.extend_from_slice(line);
+    });
 }
 
 fn format(second: i64) -> Text {
@@ -57,6 +56,8 @@ mod tests {
     fn dates_are_of_the_fixed_form() {
         assert_eq!(&format(784_111_777), b"Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(&format(i64::MAX), b"Thu, 01 Jan 1970 00:00:00 GMT");
-        assert!(now().starts_with(b"Date: ") && now().ends_with(b" GMT\r\n"));
+        let mut out = Vec::new();
+        put(&mut out);
+        assert!(out.starts_with(b"Date: ") && out.ends_with(b" GMT\r\n"));
     }
 }

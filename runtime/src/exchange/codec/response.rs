@@ -64,7 +64,7 @@ pub(crate) fn encode_response(
         out.reserve(160 + body.len().min(PIECE));
     }
     if !dated {
-        out.extend_from_slice(&date::now());
+        date::put(out);
     }
     if let Some(media_type) = body.media_type()
         && !typed
