@@ -189,6 +189,45 @@ fn nothing_comes_behind_the_last_answer() {
 }
 
 #[test]
+fn help_tells_what_there_is() {
+    on_each(|service| {
+        let index = service.get("/help");
+        assert!(
+            index.contains("Content-Type: text/x-markdown\r\n"),
+            "{index}"
+        );
+        assert_eq!(
+            body(&index),
+            "## HELP ##\n> [/adder][adder]\n\n[adder]: help/adder\n"
+        );
+        struct Echo;
+        impl Process for Echo {
+            fn initialize(&mut self, cx: &mut Context<Self>) {
+                cx.route(
+                    "/hello",
+                    "Greets.",
+                    |_: &mut Self, _: &Request, _: &mut Context<Self>| Response::default(),
+                );
+            }
+        }
+        let options = SpawnOptions::new().name("echo");
+        service.runtime.spawn_with(options, Echo).expect("spawned");
+        // As libprocess itself answers.
+        assert_eq!(
+            body(&service.get("/help/echo")),
+            "## `/echo` ##\n> [/echo/hello][echo/hello]\n\n[echo/hello]: echo/hello\n"
+        );
+        assert_eq!(
+            body(&service.get("/help/echo/hello")),
+            "### `/echo/hello` ###\n\nGreets.\n"
+        );
+        for path in ["/help/nobody", "/help/echo/nothing"] {
+            assert_eq!(status(&service.get(path)), 404, "{path}");
+        }
+    });
+}
+
+#[test]
 fn bodies_are_packed_and_unpacked() {
     let limits = Limits::new().body_bytes(10_000);
     on_each_with(&limits, |service| {

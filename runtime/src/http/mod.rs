@@ -23,6 +23,8 @@ mod answers;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod connection;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+mod help;
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod router;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod server;
@@ -38,4 +40,4 @@ pub use url::{Host, HostError, Scheme, Url, UrlError};
 pub use crate::exchange::{Body, Limits, Request, Responder, Response, ok, text};
 
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-pub(crate) use router::Router;
+pub(crate) use {help::Help, router::Router};

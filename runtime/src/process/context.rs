@@ -133,7 +133,7 @@ impl<P: Process> Context<P> {
     /// Has HTTP requests for `/<process id><path>` served by `handler`, and for what is below that, unless another route is longer: a request for `/adder/add/one` is
     /// served by the route `/add/one` if there is one, else by `/add`. The route `/` is for the process's id alone. A handler that was there is replaced.
     ///
-    /// `help` says to people what is there: see [`routes`](Self::routes).
+    /// `help` says to people what is there, and is shown under `/help`: see [`routes`](Self::routes).
     ///
     /// The handler gives a response or a future of one. It runs as an event of the process; while the future is pending other events are served. The answers to the
     /// requests of a connection go out in the order of the requests.

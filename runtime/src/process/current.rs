@@ -63,6 +63,6 @@ pub(crate) fn set_default_manager(manager: &'static ProcessManager) {
 }
 
 /// Calls `f` with the current runtime: the worker's own, else the default one, if it was started.
-pub(super) fn with_runtime<R>(f: impl FnOnce(Option<&ProcessManager>) -> R) -> R {
+pub(crate) fn with_runtime<R>(f: impl FnOnce(Option<&ProcessManager>) -> R) -> R {
     current_manager(|manager| f(manager.or(DEFAULT.get().copied())))
 }

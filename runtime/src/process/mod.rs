@@ -26,6 +26,7 @@ mod pid;
 mod repeat;
 mod resume;
 mod room;
+mod routes;
 pub(crate) mod send;
 mod slot;
 #[cfg(feature = "tracing-spans")]
@@ -67,6 +68,11 @@ pub(crate) use exits::{terminate, wait};
 pub(crate) use handle::{new_owner, sender};
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub(crate) use send::deliver;
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(crate) use {
+    current::with_runtime as in_current,
+    routes::{Routes, ask_all, ask_one},
+};
 
 use event::EventBox;
 

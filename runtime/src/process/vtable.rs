@@ -2,12 +2,15 @@
 
 use std::any::TypeId;
 
-use super::Process;
+use super::routes::{Routes, ask};
+use super::{Process, RawPid};
+use crate::future::Future;
 
 #[derive(Debug)]
 pub(crate) struct ProcessTable {
     pub(crate) type_id: fn() -> TypeId,
     pub(crate) prefix: fn() -> &'static str,
+    pub(super) ask_routes: fn(RawPid) -> Future<Routes>,
 }
 
 impl ProcessTable {
@@ -16,6 +19,7 @@ impl ProcessTable {
             &ProcessTable {
                 type_id: TypeId::of::<P>,
                 prefix: P::prefix,
+                ask_routes: ask::<P>,
             }
         }
     }

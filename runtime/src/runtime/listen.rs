@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::builder::BuildError;
 use super::{Runtime, environment};
-use crate::http::{Limits, Router, Server};
+use crate::SpawnOptions;
+use crate::http::{Help, Limits, Router, Server};
 use crate::net::ListenOptions;
 
 /// What the builder was told.
@@ -39,6 +40,8 @@ impl Listen {
             let listener = ListenOptions::new().nodelay(true).bind(address)?;
             let bound = listener.local_address()?;
             let server = Server::of_service(listener.into(), limits, Router::new(delegate));
+            // Unless the program has one of its own already.
+            drop(crate::spawn_with(SpawnOptions::new().name("help"), Help));
             server.run().detach();
             Ok::<_, std::io::Error>((server, bound))
         });
