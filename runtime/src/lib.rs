@@ -46,11 +46,27 @@
 
 mod back_pressure;
 mod clock;
+#[cfg_attr(
+    any(libprocess_loom, libprocess_shuttle),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "models have no sockets, and so nobody who serves"
+    )
+)]
 mod exchange;
 mod executor;
 mod facade;
 mod functions;
 mod future;
+#[cfg_attr(
+    any(libprocess_loom, libprocess_shuttle),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "models have no sockets, and so nobody who serves"
+    )
+)]
 pub mod http;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub mod net;

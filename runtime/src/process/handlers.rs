@@ -281,6 +281,8 @@ enum Own<P: 'static, E: 'static> {
     Delegate(Upid),
 }
 
+type OwnTable<P, E> = HashMap<Cow<'static, str>, Own<P, E>>;
+
 /// The handlers of one process: two words.
 pub(crate) struct Handlers<P: 'static, E: 'static> {
     shape: Option<&'static Shape<P, E>>,
@@ -288,7 +290,7 @@ pub(crate) struct Handlers<P: 'static, E: 'static> {
         clippy::box_collection,
         reason = "one word in the many processes that have none"
     )]
-    own: Option<Box<HashMap<Cow<'static, str>, Own<P, E>>>>,
+    own: Option<Box<OwnTable<P, E>>>,
 }
 
 /// What is to be done with a message.

@@ -107,6 +107,7 @@ impl ProcessManager {
         *lock_std(&self.address)
     }
 
+    #[cfg_attr(any(libprocess_loom, libprocess_shuttle), allow(dead_code))]
     pub(crate) fn set_address(&self, address: SocketAddr) {
         *lock_std(&self.address) = address;
     }

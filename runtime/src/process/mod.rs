@@ -26,6 +26,7 @@ mod pid;
 mod repeat;
 mod resume;
 mod room;
+#[cfg_attr(any(libprocess_loom, libprocess_shuttle), allow(dead_code))]
 mod routes;
 pub(crate) mod send;
 mod slot;

@@ -10,6 +10,7 @@ use crate::future::Future;
 pub(crate) struct ProcessTable {
     pub(crate) type_id: fn() -> TypeId,
     pub(crate) prefix: fn() -> &'static str,
+    #[cfg_attr(any(libprocess_loom, libprocess_shuttle), allow(dead_code))]
     pub(super) ask_routes: fn(RawPid) -> Future<Routes>,
 }
 
