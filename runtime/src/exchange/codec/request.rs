@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ::http::StatusCode;
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::body::{BodyDecoder, find_end};
+use super::body::BodyDecoder;
 use super::fields::{Fields, Framing};
 use super::head::{Head, field_space};
 use super::{Refusal, gzip};
@@ -87,6 +87,12 @@ impl RequestDecoder {
         !self.is_between() && !self.is_in_body()
     }
 
+    /// What has come and was not taken; without that of a body that has begun.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn rest(&self) -> Vec<u8> {
+        [self.partial.as_ref(), self.input.as_ref()].concat()
+    }
+
     /// Adds what has come, behind what is there.
     pub(crate) fn feed(&mut self, piece: Bytes) {
         if !self.partial.is_empty() {
@@ -142,10 +148,10 @@ impl RequestDecoder {
 
     fn next_head(&mut self) -> Result<Option<Begun>, Refusal> {
         if !self.partial.is_empty() {
-            let from = self.searched.saturating_sub(3);
-            if find_end(&self.partial[from..]).is_none() {
+            // What begins with half of an empty line is no head yet.
+            if self.partial[0] != b'\r' && !self.has_end(&self.partial, self.searched)? {
                 self.searched = self.partial.len();
-                return self.too_long(&self.partial).map_or(Ok(None), Err);
+                return Ok(None);
             }
             self.input = std::mem::take(&mut self.partial).freeze();
         }
@@ -162,14 +168,9 @@ impl RequestDecoder {
         let mut parsed = httparse::Request::new(&mut []);
         let length = match parsed.parse_with_uninit_headers(&self.input, &mut space) {
             Ok(httparse::Status::Complete(length)) => length,
-            Ok(httparse::Status::Partial) => {
-                if let Some(refusal) = self.too_long(&self.input) {
-                    return Err(refusal);
-                }
-                self.searched = self.input.len();
-                self.partial = BytesMut::from(std::mem::take(&mut self.input));
-                return Ok(None);
-            }
+            Ok(httparse::Status::Partial) => return self.wait(),
+            // Which version it is, the line tells when it has its end.
+            Err(httparse::Error::Version) if !self.input.contains(&b'\n') => return self.wait(),
             Err(error) => return Err(refusal_of(error, &self.input)),
         };
         let (begun, framing, fields) = self.check(&parsed, length)?;
@@ -196,6 +197,31 @@ impl RequestDecoder {
             about,
             head,
         })))
+    }
+
+    /// Keeps the beginning of a head until the rest comes, unless it is one of none that is taken.
+    fn wait(&mut self) -> Result<Option<Begun>, Refusal> {
+        self.has_end(&self.input, 0)?;
+        self.searched = self.input.len();
+        self.partial = BytesMut::from(std::mem::take(&mut self.input));
+        Ok(None)
+    }
+
+    /// Whether a head that was not complete is so now; or why it never will be. So many bytes of it have been searched before.
+    fn has_end(&self, text: &[u8], searched: usize) -> Result<bool, Refusal> {
+        let mut place = searched;
+        while let Some(length) = text[place..].iter().position(|byte| *byte == b'\n') {
+            place += length;
+            if !text[..place].ends_with(b"\r") {
+                // The end might never come: who ends its lines so ends its head so.
+                return Err(LINE_END);
+            }
+            if text[..place].ends_with(b"\r\n\r") {
+                return Ok(true);
+            }
+            place += 1;
+        }
+        self.too_long(text).map_or(Ok(false), Err)
     }
 
     /// A head that is not complete, and will be too long when it is.

@@ -1,0 +1,53 @@
+//! What the cuts once made a difference to.
+
+use super::*;
+
+/// The version is known only when its line has come.
+#[test]
+fn another_version_is_told_so_in_pieces_too() {
+    check(&[
+        ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", "505"),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505"),
+        ("GET / HTTP/1.15\r\nHost: a\r\n\r\n", "400"),
+        ("GET / HTML/1.1\r\nHost: a\r\n\r\n", "400"),
+    ]);
+}
+
+/// Half of an empty line was kept as the beginning of a head: the server waited for its end, or missed it.
+#[test]
+fn half_of_an_empty_line_is_no_head() {
+    check(&[
+        ("\r\n", ""),
+        ("\r\n\r\n", ""),
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n", "GET /"),
+        ("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET /"),
+        ("\r", "…"),
+        ("\rG", "400"),
+        ("\r\r\n", "400"),
+    ]);
+    // Nor does it count as one of its lines, or bytes.
+    let limits = Limits::new().target_bytes(8).head_bytes(80);
+    let long = format!("\r\nGET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(80));
+    assert_eq!(decode_cut(&limits, long.as_bytes()), "414");
+    let fits = format!(
+        "\r\nGET / HTTP/1.1\r\nB: {}\r\nHost: a\r\n\r\n",
+        "b".repeat(48)
+    );
+    assert_eq!(fits.len(), 82);
+    assert_eq!(
+        decode_cut(&limits, fits.as_bytes()),
+        format!("GET / b={}", "b".repeat(48))
+    );
+}
+
+/// A head whose lines end with a bare LF was waited for in pieces, since its end never comes.
+#[test]
+fn a_bare_line_feed_is_found_before_the_end() {
+    check(&[
+        ("GET / HTTP/1.1\n", "400"),
+        ("GET / HTTP/1.1\r\nHost: a\n", "400"),
+        ("GET / HTTP/1.1\r\nHost: a\n\n", "400"),
+        ("GET / HTTP/1.1\r\nHost: a\r\n\n", "400"),
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n\n", "GET /, 400"),
+    ]);
+}
