@@ -226,12 +226,25 @@ impl RequestDecoder {
 
     /// A head that is not complete, and will be too long when it is.
     fn too_long(&self, text: &[u8]) -> Option<Refusal> {
-        let line = &text[..text.len().min(self.limits.target_bytes + 64)];
-        let in_first_line = !line.contains(&b'\n');
-        if in_first_line && text.len() > self.limits.target_bytes + 64 {
+        let most = self.most_line();
+        if text.len() > most && !text[..most].contains(&b'\n') {
             return Some(TOO_LONG);
         }
-        (text.len() > self.limits.head_bytes).then_some(TOO_LARGE)
+        (text.len() > self.limits.head_bytes).then(|| {
+            // RFC 9112, section 3: if it is the target that is too long, that must be said.
+            let mut words = text.split(|byte| matches!(byte, b' ' | b'\r'));
+            let target = words.nth(1).unwrap_or_default();
+            if target.len() > self.limits.target_bytes {
+                TOO_LONG
+            } else {
+                TOO_LARGE
+            }
+        })
+    }
+
+    /// Bytes of the first line and its end: the longest target, with a method and a version.
+    fn most_line(&self) -> usize {
+        (self.limits.target_bytes + 64).min(self.limits.head_bytes)
     }
 
     /// What `httparse` does not look at. Gives a head without its bytes.
@@ -246,14 +259,15 @@ impl RequestDecoder {
         else {
             return Err(Refusal::bad("the request is malformed"));
         };
-        if target.len() > self.limits.target_bytes {
+        let start = offset(input, target.as_bytes());
+        let end = start + target.len();
+        if target.len() > self.limits.target_bytes || end + " HTTP/1.1\r\n".len() > self.most_line()
+        {
             return Err(TOO_LONG);
         }
         if length > self.limits.head_bytes || parsed.headers.len() > self.limits.fields {
             return Err(TOO_LARGE);
         }
-        let start = offset(input, target.as_bytes());
-        let end = start + target.len();
         if !ends_line(input, end + " HTTP/1.1".len()) {
             return Err(LINE_END);
         }

@@ -51,3 +51,67 @@ fn a_bare_line_feed_is_found_before_the_end() {
         ("GET / HTTP/1.1\r\nHost: a\r\n\r\n\n", "GET /, 400"),
     ]);
 }
+
+/// Which limit a head is beyond does not depend on how much of it had come.
+#[test]
+fn a_limit_is_the_same_in_pieces() {
+    let limits = Limits::new().target_bytes(16).head_bytes(160).fields(3);
+    let a = |count| "a".repeat(count);
+    for (bytes, expected) in [
+        (
+            format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", a(15)),
+            format!("GET /{}", a(15)),
+        ),
+        (
+            format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", a(16)),
+            "414".into(),
+        ),
+        (
+            format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", a(100)),
+            "414".into(),
+        ),
+        (format!("GET /{}", a(100)), "414".into()),
+        // The target is too long, and so is all of it.
+        (
+            format!(
+                "GET /{} HTTP/1.1\r\nHost: a\r\nb: {}\r\n\r\n",
+                a(16),
+                a(200)
+            ),
+            "414".into(),
+        ),
+        (
+            format!("GET /{} HTTP/1.1\r\nHost: a\r\nb: {}", a(16), a(200)),
+            "414".into(),
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nHost: a\r\nb: {}\r\n\r\n", a(200)),
+            "431".into(),
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nHost: a\r\nb: {}", a(200)),
+            "431".into(),
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nb: c\r\nb: c\r\nb: c\r\n\r\n".into(),
+            "431".into(),
+        ),
+        // No method is as long as this one, which leaves the target no room in the line.
+        (
+            format!("{} / HTTP/1.1\r\nHost: a\r\n\r\n", a(67)),
+            format!("{} /", a(67)),
+        ),
+        (
+            format!("{} / HTTP/1.1\r\nHost: a\r\n\r\n", a(68)),
+            "414".into(),
+        ),
+    ] {
+        assert_eq!(decode_cut(&limits, bytes.as_bytes()), expected, "{bytes:?}");
+    }
+    // There is less room for a head than for its target.
+    let limits = Limits::new().target_bytes(200).head_bytes(64);
+    for count in [64, 199, 264, 300] {
+        let bytes = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", a(count));
+        assert_eq!(decode_cut(&limits, bytes.as_bytes()), "414", "{count}");
+    }
+}
