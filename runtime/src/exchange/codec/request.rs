@@ -13,7 +13,7 @@ use crate::exchange::{Limits, Request};
 
 const LINE_END: Refusal = Refusal::bad("a line does not end with CR LF");
 /// Of the name of a field, as the `http` crate has it.
-const LONGEST_NAME: usize = (1 << 16) - 1;
+pub(super) const LONGEST_NAME: usize = (1 << 16) - 1;
 const TOO_LONG: Refusal = Refusal::with(
     StatusCode::URI_TOO_LONG,
     "the target is longer than this server takes",

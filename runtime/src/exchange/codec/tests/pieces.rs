@@ -115,3 +115,28 @@ fn a_limit_is_the_same_in_pieces() {
         assert_eq!(decode_cut(&limits, bytes.as_bytes()), "414", "{count}");
     }
 }
+
+/// A name that the `http` crate has no room for was left out of the request.
+#[test]
+fn no_field_is_lost() {
+    let limits = Limits::new().head_bytes(1 << 20);
+    for (length, is_taken) in [(65_535, true), (65_536, false)] {
+        let name = "b".repeat(length);
+        let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{name}: c\r\n\r\n");
+        let (seen, _) = decode(&limits, [head.as_bytes()]);
+        assert_eq!(
+            seen,
+            if is_taken {
+                format!("GET / {name}=c")
+            } else {
+                "431".into()
+            }
+        );
+        let chunked = format!(
+            "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n{name}: c\r\n\r\n"
+        );
+        let (seen, _) = decode(&limits, [chunked.as_bytes()]);
+        let taken = format!("PUT / transfer-encoding=chunked +{name}=c");
+        assert_eq!(seen, if is_taken { taken } else { "431".into() });
+    }
+}
