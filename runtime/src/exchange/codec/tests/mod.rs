@@ -11,6 +11,8 @@
 //! | `400` | refused, with that status |
 
 mod pieces;
+mod random;
+mod rfc9112;
 
 use std::sync::Arc;
 
