@@ -13,6 +13,9 @@
 
 pub mod accept;
 pub mod authenticate;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod path;
 mod percent;
 pub mod query;

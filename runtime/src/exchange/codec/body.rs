@@ -6,6 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::Refusal;
 use super::fields::Framing;
 use super::head::{append, field_space};
+use super::request::LONGEST_NAME;
 use crate::exchange::{Body, Limits};
 
 /// Bytes of the extensions of all chunks of a body. Nobody reads them.
@@ -263,7 +264,7 @@ fn take_trailers(
 }
 
 /// Behind the first empty line.
-pub(super) fn find_end(text: &[u8]) -> Option<usize> {
+fn find_end(text: &[u8]) -> Option<usize> {
     text.windows(4)
         .position(|window| window == b"\r\n\r\n")
         .map(|start| start + 4)
@@ -281,7 +282,12 @@ fn parse_trailers(lines: &Bytes, most: usize) -> Result<HeaderMap, Refusal> {
     let mut fields = field_space().map(|_| httparse::EMPTY_HEADER);
     let mut map = HeaderMap::new();
     match httparse::parse_headers(lines, &mut fields[..most]) {
-        Ok(httparse::Status::Complete((_, fields))) => append(fields, lines, &mut map),
+        Ok(httparse::Status::Complete((_, fields))) => {
+            if fields.iter().any(|field| field.name.len() > LONGEST_NAME) {
+                return Err(TRAILERS_TOO_LARGE);
+            }
+            append(fields, lines, &mut map);
+        }
         Err(httparse::Error::TooManyHeaders) => return Err(TRAILERS_TOO_LARGE),
         _ => return Err(BAD),
     }

@@ -9,7 +9,7 @@
 //! # What can go wrong
 //!
 //! - *A head that comes byte by byte* would be parsed once for each of them, in quadratic time. So a head that was incomplete is only searched for its end, from where the last
-//!   search ended.
+//!   search ended. It may so be refused later than one that comes at once, when its end has come, but for nothing else.
 //! - *A head, a target, a body without end.* Each has a limit, of [`Limits`](super::Limits), and the status that the RFC names for it.
 //! - *A size that overflows.* Lengths are read digit by digit, checked; a chunk's size has at most 16 digits.
 
@@ -21,6 +21,8 @@ mod head;
 mod request;
 mod response;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use gzip::{WORTH, pack};
 pub(crate) use head::Head;

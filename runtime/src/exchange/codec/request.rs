@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ::http::StatusCode;
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::body::{BodyDecoder, find_end};
+use super::body::BodyDecoder;
 use super::fields::{Fields, Framing};
 use super::head::{Head, field_space};
 use super::{Refusal, gzip};
@@ -13,7 +13,7 @@ use crate::exchange::{Limits, Request};
 
 const LINE_END: Refusal = Refusal::bad("a line does not end with CR LF");
 /// Of the name of a field, as the `http` crate has it.
-const LONGEST_NAME: usize = (1 << 16) - 1;
+pub(super) const LONGEST_NAME: usize = (1 << 16) - 1;
 const TOO_LONG: Refusal = Refusal::with(
     StatusCode::URI_TOO_LONG,
     "the target is longer than this server takes",
@@ -87,6 +87,12 @@ impl RequestDecoder {
         !self.is_between() && !self.is_in_body()
     }
 
+    /// What has come and was not taken; without that of a body that has begun.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn rest(&self) -> Vec<u8> {
+        [self.partial.as_ref(), self.input.as_ref()].concat()
+    }
+
     /// Adds what has come, behind what is there.
     pub(crate) fn feed(&mut self, piece: Bytes) {
         if !self.partial.is_empty() {
@@ -142,10 +148,10 @@ impl RequestDecoder {
 
     fn next_head(&mut self) -> Result<Option<Begun>, Refusal> {
         if !self.partial.is_empty() {
-            let from = self.searched.saturating_sub(3);
-            if find_end(&self.partial[from..]).is_none() {
+            // What begins with half of an empty line is no head yet.
+            if self.partial[0] != b'\r' && !self.has_end(&self.partial, self.searched)? {
                 self.searched = self.partial.len();
-                return self.too_long(&self.partial).map_or(Ok(None), Err);
+                return Ok(None);
             }
             self.input = std::mem::take(&mut self.partial).freeze();
         }
@@ -162,14 +168,9 @@ impl RequestDecoder {
         let mut parsed = httparse::Request::new(&mut []);
         let length = match parsed.parse_with_uninit_headers(&self.input, &mut space) {
             Ok(httparse::Status::Complete(length)) => length,
-            Ok(httparse::Status::Partial) => {
-                if let Some(refusal) = self.too_long(&self.input) {
-                    return Err(refusal);
-                }
-                self.searched = self.input.len();
-                self.partial = BytesMut::from(std::mem::take(&mut self.input));
-                return Ok(None);
-            }
+            Ok(httparse::Status::Partial) => return self.wait(),
+            // Which version it is, the line tells when it has its end.
+            Err(httparse::Error::Version) if !self.input.contains(&b'\n') => return self.wait(),
             Err(error) => return Err(refusal_of(error, &self.input)),
         };
         let (begun, framing, fields) = self.check(&parsed, length)?;
@@ -198,14 +199,52 @@ impl RequestDecoder {
         })))
     }
 
+    /// Keeps the beginning of a head until the rest comes, unless it is one of none that is taken.
+    fn wait(&mut self) -> Result<Option<Begun>, Refusal> {
+        self.has_end(&self.input, 0)?;
+        self.searched = self.input.len();
+        self.partial = BytesMut::from(std::mem::take(&mut self.input));
+        Ok(None)
+    }
+
+    /// Whether a head that was not complete is so now; or why it never will be. So many bytes of it have been searched before.
+    fn has_end(&self, text: &[u8], searched: usize) -> Result<bool, Refusal> {
+        let mut place = searched;
+        while let Some(length) = text[place..].iter().position(|byte| *byte == b'\n') {
+            place += length;
+            if !text[..place].ends_with(b"\r") {
+                // The end might never come: who ends its lines so ends its head so.
+                return Err(LINE_END);
+            }
+            if text[..place].ends_with(b"\r\n\r") {
+                return Ok(true);
+            }
+            place += 1;
+        }
+        self.too_long(text).map_or(Ok(false), Err)
+    }
+
     /// A head that is not complete, and will be too long when it is.
     fn too_long(&self, text: &[u8]) -> Option<Refusal> {
-        let line = &text[..text.len().min(self.limits.target_bytes + 64)];
-        let in_first_line = !line.contains(&b'\n');
-        if in_first_line && text.len() > self.limits.target_bytes + 64 {
+        let most = self.most_line();
+        if text.len() > most && !text[..most].contains(&b'\n') {
             return Some(TOO_LONG);
         }
-        (text.len() > self.limits.head_bytes).then_some(TOO_LARGE)
+        (text.len() > self.limits.head_bytes).then(|| {
+            // RFC 9112, section 3: if it is the target that is too long, that must be said.
+            let mut words = text.split(|byte| matches!(byte, b' ' | b'\r'));
+            let target = words.nth(1).unwrap_or_default();
+            if target.len() > self.limits.target_bytes {
+                TOO_LONG
+            } else {
+                TOO_LARGE
+            }
+        })
+    }
+
+    /// Bytes of the first line and its end: the longest target, with a method and a version.
+    fn most_line(&self) -> usize {
+        (self.limits.target_bytes + 64).min(self.limits.head_bytes)
     }
 
     /// What `httparse` does not look at. Gives a head without its bytes.
@@ -220,14 +259,15 @@ impl RequestDecoder {
         else {
             return Err(Refusal::bad("the request is malformed"));
         };
-        if target.len() > self.limits.target_bytes {
+        let start = offset(input, target.as_bytes());
+        let end = start + target.len();
+        if target.len() > self.limits.target_bytes || end + " HTTP/1.1\r\n".len() > self.most_line()
+        {
             return Err(TOO_LONG);
         }
         if length > self.limits.head_bytes || parsed.headers.len() > self.limits.fields {
             return Err(TOO_LARGE);
         }
-        let start = offset(input, target.as_bytes());
-        let end = start + target.len();
         if !ends_line(input, end + " HTTP/1.1".len()) {
             return Err(LINE_END);
         }

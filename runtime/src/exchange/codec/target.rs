@@ -1,5 +1,6 @@
 //! The target of a request: RFC 9112, section 3.2.
 
+use std::net::Ipv6Addr;
 use std::ops::Range;
 
 use ::http::uri::Authority;
@@ -83,8 +84,9 @@ fn absolute(target: &[u8]) -> Result<Target, Refusal> {
         .position(|byte| matches!(byte, b'/' | b'?'))
         .unwrap_or(authority.len());
     let authority = &authority[..length];
-    // The `http` crate is to take it, too: a request is made of it.
-    if !is_host(authority) || authority.is_empty() || Authority::try_from(authority).is_err() {
+    // RFC 9110, section 4.2.1: a URL without a host must be refused. The `http` crate is to take it, too: a request is made of it.
+    let is_taken = is_host(authority) && !authority.is_empty() && !authority.starts_with(b":");
+    if !is_taken || Authority::try_from(authority).is_err() {
         return Err(BAD);
     }
     let start = scheme.len() + length;
@@ -122,6 +124,11 @@ fn path_end(target: &[u8], start: usize) -> Result<(usize, PathKind), Refusal> {
     Ok((end.unwrap_or(place), kind))
 }
 
+fn has_whole_escapes(text: &[u8]) -> bool {
+    let mut behind = text.split(|byte| *byte == b'%').skip(1);
+    behind.all(|piece| matches!(piece, [one, two, ..] if one.is_ascii_hexdigit() && two.is_ascii_hexdigit()))
+}
+
 /// Whether it can be the host and port of a `Host` field: RFC 9110, section 7.2. It may be empty, as where there is no authority.
 pub(super) fn is_host(host: &[u8]) -> bool {
     let (name, port) = match host.strip_prefix(b"[") {
@@ -129,8 +136,8 @@ pub(super) fn is_host(host: &[u8]) -> bool {
             let Some(end) = rest.iter().position(|byte| *byte == b']') else {
                 return false;
             };
-            let is_address = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
-            if !rest[..end].iter().all(is_address) {
+            let address = std::str::from_utf8(&rest[..end]);
+            if !address.is_ok_and(|address| address.parse::<Ipv6Addr>().is_ok()) {
                 return false;
             }
             (b"".as_slice(), &rest[end + 1..])
@@ -148,7 +155,7 @@ pub(super) fn is_host(host: &[u8]) -> bool {
         [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
         _ => false,
     };
-    port && name.iter().all(is_name)
+    port && name.iter().all(is_name) && has_whole_escapes(name)
 }
 
 #[cfg(test)]
@@ -187,6 +194,7 @@ mod tests {
             "/a\u{e9}",
             "http://",
             "http:///a",
+            "http://:80/a",
             "ftp://host/",
             "http://a@b/",
             "http://[::1/",
@@ -224,12 +232,28 @@ mod tests {
             "127.0.0.1:5050",
             "[::1]:1",
             "[::1]",
+            "[::ffff:127.0.0.1]",
             "a:",
+            "a%20b",
         ] {
             assert!(is_host(host.as_bytes()), "{host}");
         }
         for host in [
-            "a b", "a/b", "[::1", "a:b", "a:1:2", "a@b", "[g]", "a\"", "[::1]x",
+            "a b",
+            "a/b",
+            "[::1",
+            "a:b",
+            "a:1:2",
+            "a@b",
+            "[g]",
+            "a\"",
+            "[::1]x",
+            "[]",
+            "[1.1.1.1]",
+            "[1::2::3]",
+            "a%",
+            "a%2",
+            "a%zz",
         ] {
             assert!(!is_host(host.as_bytes()), "{host}");
         }

@@ -1,0 +1,160 @@
+//! Legal requests with a few bytes changed: wherever they are cut, they are the same.
+
+use super::decode;
+use crate::exchange::Limits;
+
+const ROUNDS: u64 = 2_000;
+
+/// G. Marsaglia, "Xorshift RNGs", Journal of Statistical Software 8 (14), 2003.
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64) -> Self {
+        // Not zero, which it never leaves.
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % bound
+    }
+
+    /// Up to `longest` of these, in any order.
+    fn of<'a>(&mut self, these: &[&'a str], longest: usize) -> Vec<&'a str> {
+        (0..self.below(longest + 1))
+            .map(|_| these[self.below(these.len())])
+            .collect()
+    }
+}
+
+/// A legal request.
+fn request(random: &mut Random) -> Vec<u8> {
+    const LINES: [&str; 5] = [
+        "GET / HTTP/1.1",
+        "PUT /a/b%20c?d=e HTTP/1.1",
+        "OPTIONS * HTTP/1.1",
+        "GET http://b:80/c HTTP/1.1",
+        "HEAD / HTTP/1.0",
+    ];
+    const FIELDS: [&str; 6] = [
+        "B: c",
+        "D:\te ",
+        "F:",
+        "Connection: close",
+        "Connection: keep-alive",
+        "Accept-Encoding: gzip, *;q=0",
+    ];
+    let line = LINES[random.below(LINES.len())];
+    let mut text = format!("{line}\r\nHost: a\r\n");
+    for field in random.of(&FIELDS, 3) {
+        text += &format!("{field}\r\n");
+    }
+    let body = random.of(&["a", "0\r\n", "\r\n\r\n"], 4).concat();
+    match random.below(3) {
+        0 => text += "\r\n",
+        1 => text += &format!("Content-Length: {}\r\n\r\n{body}", body.len()),
+        _ if line.ends_with("1.0") => text += "\r\n",
+        _ => {
+            text += "Transfer-Encoding: chunked\r\n\r\n";
+            if !body.is_empty() {
+                text += &format!("{:x};g=\"h\"\r\n{body}\r\n", body.len());
+            }
+            text += ["0\r\n\r\n", "0\r\nSum: 7\r\n\r\n"][random.below(2)];
+        }
+    }
+    text.into_bytes()
+}
+
+fn mutate(random: &mut Random, bytes: &mut Vec<u8>) {
+    const BYTES: [u8; 16] = *b"\r\n \t:;,/%?0aG\0\x7f\xe9";
+    for _ in 0..random.below(4) {
+        let place = random.below(bytes.len());
+        let byte = BYTES[random.below(BYTES.len())];
+        match random.below(4) {
+            0 => bytes[place] = byte,
+            1 => bytes.insert(place, byte),
+            2 if bytes.len() > 1 => {
+                bytes.remove(place);
+            }
+            _ => {
+                let end = bytes.len().min(place + random.below(20));
+                let again = bytes[place..end].to_vec();
+                bytes.splice(place..place, again);
+            }
+        }
+    }
+}
+
+fn is_refusal(outcome: &str) -> bool {
+    outcome.len() == 3
+}
+
+/// What it makes of them cut is what it makes of them whole. But a head that came at once may be refused before it has its end, and one that is
+/// wrong in two ways, by a bare LF and otherwise, for either.
+fn assert_same(bytes: &[u8], whole: &(String, Vec<u8>), cut: &(String, Vec<u8>)) {
+    if whole == cut {
+        return;
+    }
+    let split = |outcome: &str| match outcome.rsplit_once(", ") {
+        Some((taken, last)) => (taken.to_owned(), last.to_owned()),
+        None => (String::new(), outcome.to_owned()),
+    };
+    let ((taken, last), (cut_taken, cut_last)) = (split(&whole.0), split(&cut.0));
+    let has_bare_lf = bytes
+        .windows(2)
+        .any(|two| two[1] == b'\n' && two[0] != b'\r')
+        || bytes[0] == b'\n';
+    let differ = is_refusal(&last) && (cut_last == "…" || is_refusal(&cut_last) && has_bare_lf);
+    assert!(
+        differ && taken == cut_taken,
+        "{}: {whole:?}, {cut:?}",
+        bytes.escape_ascii()
+    );
+    if cut_last == "…" {
+        let end = b"\r\n\r\n";
+        assert!(
+            !cut.1.windows(4).any(|four| four == end),
+            "{}: it waits",
+            bytes.escape_ascii()
+        );
+    }
+}
+
+#[test]
+fn what_is_nearly_a_request_is_the_same_in_pieces() {
+    let limits = Limits::new();
+    let (mut taken, mut refused) = (0, 0);
+    for seed in 0..ROUNDS {
+        let mut random = Random::new(seed);
+        let mut bytes = [request(&mut random), request(&mut random)].concat();
+        mutate(&mut random, &mut bytes);
+        let whole = decode(&limits, [bytes.as_slice()]);
+        let last = whole.0.rsplit(", ").next().unwrap_or_default();
+        taken += u64::from(!is_refusal(last));
+        refused += u64::from(is_refusal(last));
+        assert_same(&bytes, &whole, &decode(&limits, bytes.chunks(1)));
+        let place = random.below(bytes.len() + 1);
+        let (first, second) = bytes.split_at(place);
+        assert_same(&bytes, &whole, &decode(&limits, [first, second]));
+        let length = 1 + random.below(bytes.len());
+        assert_same(&bytes, &whole, &decode(&limits, bytes.chunks(length)));
+    }
+    assert!(
+        taken > ROUNDS / 4 && refused > ROUNDS / 4,
+        "both are tried: {taken}, {refused}"
+    );
+}
+
+#[test]
+fn legal_requests_are_taken() {
+    let limits = Limits::new();
+    for seed in 0..ROUNDS {
+        let mut random = Random::new(seed);
+        let bytes = request(&mut random);
+        let (outcome, rest) = decode(&limits, [bytes.as_slice()]);
+        let is_taken = !is_refusal(&outcome) && !outcome.ends_with('…') && rest.is_empty();
+        assert!(is_taken, "{}: {outcome}", bytes.escape_ascii());
+    }
+}
