@@ -324,7 +324,10 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 },
                 Output::Nothing { first, stopping } => {
                     if stopping && self.phase == Phase::Open && self.decoder.is_between() {
-                        self.phase = Phase::Ending { unread: true };
+                        // With nothing owed, and nothing that has come, there is nothing to linger for.
+                        let unread = first < self.next;
+                        self.phase = Phase::Ending { unread };
+                        self.ignore(cx);
                     }
                     if self.phase == Phase::Open || first < self.next {
                         return Turn::Rest;

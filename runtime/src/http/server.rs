@@ -296,7 +296,7 @@ struct State {
     connections: HashMap<u64, Served>,
     next: u64,
     refused: usize,
-    /// How many connections there are of an address, where that is bounded.
+    /// How many connections there are of an address, where that is bounded. Refused ones do not count.
     of_address: HashMap<IpAddr, usize>,
     /// Who waits for the last connection to end.
     emptied: Vec<Promise<()>>,
@@ -356,6 +356,7 @@ impl<S: Service> Inner<S> {
             let number = state.next;
             state.next += 1;
             state.refused += usize::from(is_refused);
+            let address = address.filter(|_| !is_refused);
             if let Some(address) = address {
                 *state.of_address.entry(address).or_default() += 1;
             }

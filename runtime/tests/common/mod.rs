@@ -7,6 +7,7 @@
 )]
 
 pub mod http;
+pub mod serving;
 pub mod sockets;
 pub mod store;
 
