@@ -90,6 +90,7 @@ fn a_client_that_reads_nothing_is_not_worked_for_and_cut_off() {
             .write_timeout(30 * SECOND);
         let serving = place.serve(limits, desk.handler());
         let mut other = serving.acquainted();
+        settle(place);
         let with_other = place.runtime.stats().alive;
         let mut stream = serving.connect();
         let mut writing = stream.try_clone().expect("another handle");
@@ -138,6 +139,7 @@ fn a_client_that_writes_and_does_not_read_is_cut_off() {
         let serving = place.serve_unix(limits, |_| {
             libprocess::Future::ready(libprocess::http::ok(vec![b'x'; LENGTH]))
         });
+        settle(place);
         let before = place.runtime.stats().alive;
         let mut stream = serving.connect();
         ask(&mut stream, "/");

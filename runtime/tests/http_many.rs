@@ -84,8 +84,8 @@ fn a_thousand_that_say_nothing_do_not_keep_others_from_being_served() {
             ask(&mut busy, "/hello");
             assert_eq!(body(&one(&mut busy)), "hello");
         }
-        clock.settle().expect("outside of a process");
-        assert!(place.runtime.stats().alive >= before.alive + IDLE as u64);
+        // All of them at a time.
+        until(|| place.runtime.stats().alive >= IDLE as u64);
         drop(busy);
         clock.advance(Duration::from_secs(75));
         idle.iter_mut().for_each(ends);
