@@ -138,18 +138,14 @@ impl OrderedAnswers {
 
     /// Tells the connection, which is going to [`take`](Self::take).
     pub(super) fn backlog(&self) -> Backlog {
-        lock_std(&self.state).asleep = false;
-        self.peek()
+        let mut state = lock_std(&self.state);
+        state.asleep = false;
+        state.backlog()
     }
 
     /// As `backlog`, of a connection that goes to sleep.
     pub(super) fn peek(&self) -> Backlog {
-        let state = lock_std(&self.state);
-        Backlog {
-            first: state.first,
-            unsent: state.unsent,
-            last_written: state.last_written,
-        }
+        lock_std(&self.state).backlog()
     }
 
     /// As in [`Backlog`].
@@ -329,6 +325,14 @@ impl Answers for OrderedAnswers {
 }
 
 impl State {
+    fn backlog(&self) -> Backlog {
+        Backlog {
+            first: self.first,
+            unsent: self.unsent,
+            last_written: self.last_written,
+        }
+    }
+
     fn keep(&mut self, waker: &Waker) {
         if !self
             .waker

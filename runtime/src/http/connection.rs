@@ -205,8 +205,12 @@ impl<T: Transport, S: Service> Connection<T, S> {
 
     /// Takes what has come, as far as it may be taken: at most `turns` pieces. Gives those that are left.
     fn read(&mut self, cx: &mut Context<'_>, mut turns: u32) -> u32 {
+        // Looked at once, as it only gets less by itself; and again where it seems too much.
+        let mut backlog = self.answers.backlog();
         while self.phase == Phase::Open && turns > 0 {
-            let backlog = self.answers.backlog();
+            if self.is_too_much(&backlog) {
+                backlog = self.answers.backlog();
+            }
             if backlog.last_written {
                 break;
             }
