@@ -1,7 +1,7 @@
 //! Small benchmarks of libprocess and its parts, with criterion.
 //!
 //! ```text
-//! cargo bench -p libprocess-benches                    # all of them: half a minute, once built
+//! cargo bench -p libprocess-benches                    # all of them: a minute, once built
 //! cargo bench -p libprocess-benches -- event_queue     # a group
 //! cargo criterion -p libprocess-benches                # the same with cargo-criterion
 //! ```
