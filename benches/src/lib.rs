@@ -14,6 +14,7 @@
 //! | `dispatch` | a dispatch and its result, from a thread that is no worker | a method, a closure |
 //! | `spawn` | spawn, terminate, wait | |
 //! | `message` | a message to a process and one back | |
+//! | `ring_wakes` | two threads that wake each other out of the sleep in their io_urings, on one core and on two | each way the kernel has, and a plain futex |
 //!
 //! The names are stable: criterion compares with the last time by them. The first three measure every implementation,
 //! whatever the features; the others the one that libprocess was built with, which is said at the start.
