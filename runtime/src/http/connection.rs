@@ -212,6 +212,8 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 backlog = self.answers.backlog();
             }
             if backlog.last_written {
+                // There is nothing to wait for, either.
+                self.stalled = false;
                 break;
             }
             self.stalled = self.is_too_much(&backlog);
