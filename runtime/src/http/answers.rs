@@ -504,3 +504,6 @@ fn split_off_first(pieces: &mut Vec<Bytes>, most: usize) -> Vec<Bytes> {
     }
     taken
 }
+
+#[cfg(test)]
+mod tests;

@@ -191,9 +191,10 @@ impl<T: Transport, S: Service> Connection<T, S> {
         }
     }
 
-    /// Whether nothing more may be taken until something has been answered or sent.
+    /// Whether nothing more may be taken until something has been answered or sent, or at all.
     fn is_stalled(&self) -> bool {
-        self.is_too_much(&self.answers.peek())
+        let backlog = self.answers.peek();
+        backlog.last_written || self.is_too_much(&backlog)
     }
 
     fn is_too_much(&self, backlog: &Backlog) -> bool {
@@ -311,8 +312,8 @@ impl<T: Transport, S: Service> Connection<T, S> {
             }
             let handed = Handed {
                 next: self.next,
-                // What is sent elsewhere is watched by the timer alone.
-                goes_on: self.phase == Phase::Open && self.timer.is_some(),
+                // What is sent elsewhere is watched by the timer alone. Bodies may be what it is stalled for.
+                goes_on: self.phase == Phase::Open && !self.stalled && self.timer.is_some(),
                 most: u64::from(self.limits.pipelined),
             };
             match self.answers.take(UNSENT, busy, &handed, cx.waker()) {
@@ -321,7 +322,11 @@ impl<T: Transport, S: Service> Connection<T, S> {
                     self.sent_at = self.active;
                     self.sending = Some(self.stream.send(pieces));
                 }
-                Output::Sending(sending) => self.sending = Some(sending),
+                Output::Sending(sending) => {
+                    // When it began is not known, and may be just now.
+                    self.sent_at = self.clock.now();
+                    self.sending = Some(sending);
+                }
                 Output::SentElsewhere => return Turn::Rest,
                 Output::Waits => match self.sent(cx) {
                     Poll::Ready(true) => {}
