@@ -116,6 +116,8 @@ fn a_near_deadline_comes_after_a_far_one() {
     });
 }
 
+/// ThreadSanitizer does not see the scopes of std's threads.
+#[cfg_attr(libprocess_tsan, ignore)]
 #[test]
 fn what_comes_ends_a_sleep_with_a_far_deadline() {
     on_each(|mut driver, waker| {
