@@ -1,5 +1,8 @@
 //! Many connections, in a process that does nothing else: so its descriptors can be counted.
 
+// ThreadSanitizer slows a thousand connections down so much that in some runs not all descriptors were back within the time that is given here.
+#![cfg(not(libprocess_tsan))]
+
 mod common;
 
 use std::io::{Read, Write};
