@@ -5,9 +5,8 @@ mod common;
 use std::io::{BufReader, Read, Write};
 use std::time::Duration;
 
-use common::serving::{
-    Desk, LARGE, Place, ask, body, on_each, on_each_reactor, one, request, rest, status, until,
-};
+use common::answers::{body, one, rest, status};
+use common::serving::{Desk, LARGE, Place, ask, on_each, on_each_reactor, request, until};
 use libprocess::http::Limits;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -87,7 +86,9 @@ fn a_client_that_reads_nothing_is_not_worked_for_and_cut_off() {
         let desk = Desk::default();
         let limits = Limits::new()
             .pipelined(PIPELINED as u32)
-            .write_timeout(30 * SECOND);
+            .write_timeout(30 * SECOND)
+            // Longer than all of this, for the other one.
+            .idle_timeout(1_000 * SECOND);
         let serving = place.serve(limits, desk.handler());
         let mut other = serving.acquainted();
         settle(place);

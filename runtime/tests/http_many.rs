@@ -1,8 +1,5 @@
 //! Many connections, in a process that does nothing else: so its descriptors can be counted.
 
-// ThreadSanitizer slows a thousand connections down so much that in some runs not all descriptors were back within the time that is given here.
-#![cfg(not(libprocess_tsan))]
-
 mod common;
 
 use std::io::{Read, Write};
@@ -10,9 +7,8 @@ use std::net::TcpStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use common::serving::{
-    Desk, Place, Serving, ask, body, ends, on_each, on_each_reactor, one, reset, until,
-};
+use common::answers::{body, one};
+use common::serving::{Desk, Place, Serving, ask, ends, on_each, on_each_reactor, reset, until};
 use common::sockets::{LONG, any};
 use libprocess::http::Limits;
 use libprocess::net::{ListenOptions, TcpStream as Stream};
@@ -60,7 +56,10 @@ impl Before {
     #[track_caller]
     fn comes_back(&self, place: &Place) {
         until(|| place.runtime.stats().alive <= self.alive);
-        until(|| open() <= self.descriptors);
+        // ThreadSanitizer has pipes to a process that names the places of its reports, from the first one on.
+        if !cfg!(libprocess_tsan) {
+            until(|| open() <= self.descriptors);
+        }
     }
 }
 

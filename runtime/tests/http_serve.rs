@@ -1,8 +1,5 @@
 //! Servers of their own listeners: how they begin and end, and whom they let in.
 
-// Under ThreadSanitizer what a server gives back was in one run of some not back in time.
-#![cfg(not(libprocess_tsan))]
-
 mod common;
 
 use std::io::Write;
@@ -10,9 +7,8 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::serving::{
-    Desk, Place, Serving, ask, body, ends, on_each, one, request, rest, status, until,
-};
+use common::answers::{body, one, rest, status};
+use common::serving::{Desk, Place, Serving, ask, ends, on_each, request, until};
 use common::sockets::{self, LONG};
 use libprocess::http::{Limits, Request, Server, ok, serve};
 use libprocess::net::UnixStream;
@@ -141,6 +137,7 @@ fn what_was_stopped_before_it_ran_does_not_run() {
 fn nobody_accepts(serving: &Serving) {
     while let Ok(mut stream) = TcpStream::connect(serving.address) {
         stream.set_read_timeout(Some(LONG)).expect("an option");
+        stream.set_read_timeout(Some(LONG)).expect("an option");
         ends(&mut stream);
     }
 }
@@ -258,6 +255,7 @@ fn who_drops_a_server_closes_it_and_gets_all_back() {
             until(|| held[0].has_discard());
             until(|| place.runtime.stats().alive == before);
             while let Ok(mut stream) = TcpStream::connect(address) {
+                stream.set_read_timeout(Some(LONG)).expect("an option");
                 ends(&mut stream);
             }
         });

@@ -6,7 +6,8 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::time::Duration;
 
-use common::http::{body, on_each, on_each_with, one, rest, status};
+use common::answers::{body, status};
+use common::http::{on_each, on_each_with, one, rest};
 use common::sockets::LONG;
 use flate2::Compression;
 use flate2::write::GzEncoder;

@@ -1,11 +1,12 @@
 //! A web service for tests, and a client that sees every byte.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 
 use libprocess::http::{Body, Limits, Request, Response, ok, text};
 use libprocess::{Context, Future, Process, Promise, ReactorKind, Runtime, SpawnOptions};
 
+use super::answers;
 use super::sockets::{LONG, REACTORS};
 
 /// A service with a route of each kind.
@@ -180,44 +181,17 @@ impl Service {
     }
 }
 
+/// All that comes until the server closes, the dates blanked.
 pub fn rest(stream: &mut TcpStream) -> String {
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("an end");
-    blanked(&answer)
+    blanked(&answers::rest(stream))
 }
 
-/// Exactly one answer with a length.
+/// Exactly one answer with a length, the date blanked.
 pub fn one(stream: &mut TcpStream) -> String {
-    let mut answer = Vec::new();
-    let mut byte = [0];
-    while !answer.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).expect("a head");
-        answer.push(byte[0]);
-    }
-    let head = String::from_utf8_lossy(&answer).into_owned();
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("Content-Length: "))
-        .map_or(0, |length| length.parse().expect("a number"));
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).expect("a body");
-    answer.extend(body);
-    blanked(&answer)
+    blanked(&answers::one(stream))
 }
 
-pub fn blanked(answer: &[u8]) -> String {
-    let text = String::from_utf8_lossy(answer);
-    let lines = text.split_inclusive("\r\n");
+fn blanked(answer: &str) -> String {
+    let lines = answer.split_inclusive("\r\n");
     lines.filter(|line| !line.starts_with("Date: ")).collect()
-}
-
-pub fn status(answer: &str) -> u16 {
-    let status = answer.split(' ').nth(1).unwrap_or_default();
-    status
-        .parse()
-        .unwrap_or_else(|_| panic!("no status: {answer:?}"))
-}
-
-pub fn body(answer: &str) -> &str {
-    answer.split_once("\r\n\r\n").expect("a head").1
 }

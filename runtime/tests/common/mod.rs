@@ -6,6 +6,7 @@
     reason = "each test file uses its own part"
 )]
 
+pub mod answers;
 pub mod http;
 pub mod serving;
 pub mod sockets;
