@@ -59,14 +59,6 @@ mod executor;
 mod facade;
 mod functions;
 mod future;
-#[cfg_attr(
-    any(libprocess_loom, libprocess_shuttle),
-    allow(
-        dead_code,
-        unused_imports,
-        reason = "models have no sockets, and so nobody who serves"
-    )
-)]
 pub mod http;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub mod net;

@@ -3,6 +3,8 @@
 mod body;
 mod codec;
 mod limits;
+#[cfg(test)]
+pub(crate) mod random;
 mod request;
 mod responder;
 mod responses;
@@ -13,6 +15,7 @@ pub use body::Body;
 pub use limits::Limits;
 pub use request::Request;
 pub use responder::Responder;
+pub(crate) use responses::not_found;
 pub use responses::{ok, text};
 
 pub(crate) use codec::{About, Decoded, Refusal, RequestDecoder, encode_response};

@@ -16,6 +16,11 @@ pub fn ok(text: impl Into<Bytes>) -> Response {
     Response::new(Body::text(text))
 }
 
+/// What is answered where there is no process, or no route.
+pub(crate) fn not_found() -> Response {
+    text(StatusCode::NOT_FOUND, "404 Not Found.")
+}
+
 /// A status with a text.
 ///
 /// ```

@@ -255,8 +255,8 @@ impl<'a> Iterator for Split<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::percent::random::{ROUNDS, Random};
     use super::*;
+    use crate::exchange::random::{ROUNDS, Random};
 
     fn headers(header: &'static str, lines: &[&[u8]]) -> HeaderMap {
         let mut headers = HeaderMap::new();

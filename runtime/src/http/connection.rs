@@ -145,7 +145,7 @@ enum Turn {
 
 impl<T: Transport, S: Service> Connection<T, S> {
     pub(super) fn new(stream: T, service: Arc<S>, limits: Arc<Limits>, clock: Clock) -> Self {
-        let stream = Arc::new(stream);
+        let (stream, now) = (Arc::new(stream), clock.now());
         Self {
             answers: Arc::new(OrderedAnswers::new(Arc::clone(&stream) as _)),
             stream,
@@ -157,8 +157,8 @@ impl<T: Transport, S: Service> Connection<T, S> {
             requests: 0,
             next: 0,
             stalled: false,
-            active: clock.now(),
-            sent_at: clock.now(),
+            active: now,
+            sent_at: now,
             bodies: 0,
             has_ended: false,
             ignored: 0,
@@ -237,9 +237,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
                         // Whoever shut down only its own half still listens.
                         self.refuse(Refusal::bad("the request ends in the middle"));
                     }
-                    self.has_ended = true;
-                    self.active = self.clock.now();
-                    self.phase = Phase::Ending { unread: false };
+                    self.end_of_stream();
                 }
                 Poll::Ready(Ok(bytes)) => {
                     self.active = self.clock.now();
@@ -250,6 +248,13 @@ impl<T: Transport, S: Service> Connection<T, S> {
             }
         }
         turns
+    }
+
+    /// The client will send nothing more.
+    fn end_of_stream(&mut self) {
+        self.has_ended = true;
+        self.active = self.clock.now();
+        self.phase = Phase::Ending { unread: false };
     }
 
     /// Hands on what the decoder has, up to a number. `Again` if there may be more.
@@ -282,10 +287,9 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 }
             }
         }
-        if taken > 0 || !self.decoder.is_in_head() {
+        if !self.decoder.is_in_head() {
             self.head_began = None;
-        }
-        if self.head_began.is_none() && self.decoder.is_in_head() {
+        } else if taken > 0 || self.head_began.is_none() {
             self.head_began = Some(self.clock.now());
         }
         if self.decoder.take_expectation() {
@@ -306,7 +310,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
         }
         loop {
             // What has gone out need not be heard of before there is more: that would be another wake for each answer.
-            let busy = self.sending.as_ref().is_some_and(Future::is_pending);
+            let busy = self.is_sending();
             if !busy && self.sending.take().is_some_and(|sent| !sent.is_ready()) {
                 return self.go_to(Phase::Gone);
             }
@@ -350,6 +354,11 @@ impl<T: Transport, S: Service> Connection<T, S> {
         }
     }
 
+    /// Whether the kernel has not taken all of what it was given.
+    fn is_sending(&self) -> bool {
+        self.sending.as_ref().is_some_and(Future::is_pending)
+    }
+
     /// Whether the last send has ended well, once it has ended.
     fn sent(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let Some(sending) = &mut self.sending else {
@@ -388,11 +397,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
         {
             match self.stream.poll_receive(cx.waker()) {
                 Poll::Pending => return,
-                Poll::Ready(Ok(bytes)) if bytes.is_empty() => {
-                    self.has_ended = true;
-                    self.active = self.clock.now();
-                    self.phase = Phase::Ending { unread: false };
-                }
+                Poll::Ready(Ok(bytes)) if bytes.is_empty() => self.end_of_stream(),
                 Poll::Ready(Ok(bytes)) => {
                     self.ignored += bytes.len();
                     self.phase = Phase::Ending { unread: true };
@@ -426,8 +431,9 @@ impl<T: Transport, S: Service> Connection<T, S> {
         if matches!(self.phase, Phase::Lingering { .. }) {
             return Some((self.active + LINGER, None));
         }
-        let sending = self.sending.as_ref().is_some_and(Future::is_pending);
-        let of_sending = sending.then(|| (self.sent_at + limits.write_timeout, None));
+        let of_sending = self
+            .is_sending()
+            .then(|| (self.sent_at + limits.write_timeout, None));
         let of_reading = if self.has_ended {
             Some((self.active + limits.idle_timeout, None))
         } else if self.phase != Phase::Open || self.stalled {
@@ -521,8 +527,7 @@ impl<T: Transport, S: Service> StdFuture for Connection<T, S> {
 
 impl<T: Transport, S: Service> Drop for Connection<T, S> {
     fn drop(&mut self) {
-        let sending = self.sending.as_ref().is_some_and(Future::is_pending);
-        if self.answers.abandon() || sending {
+        if self.answers.abandon() || self.is_sending() {
             // Else it would go on for as long as the client takes.
             self.stream.abort();
         }

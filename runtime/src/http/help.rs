@@ -5,7 +5,7 @@ use std::time::Duration;
 use ::http::StatusCode;
 
 use crate::FutureError;
-use crate::exchange::{Body, Response, text};
+use crate::exchange::{Body, Response, not_found, text};
 use crate::future::{Future, await_all};
 use crate::process::{Context, HttpEvent, Process, Routes, ask_all, ask_one, in_current};
 
@@ -25,7 +25,7 @@ impl Process for Help {
     fn consume_http(&mut self, event: HttpEvent, _cx: &mut Context<Self>) {
         let path = event.route().map(|route| route.into_owned());
         let response = match path.as_deref() {
-            None => Future::ready(nothing()),
+            None => Future::ready(not_found()),
             Some("") => index(),
             Some(path) => {
                 let (id, route) = path.split_once('/').unwrap_or((path, ""));
@@ -34,10 +34,6 @@ impl Process for Help {
         };
         event.into_exchange().response.associate(response);
     }
-}
-
-fn nothing() -> Response {
-    text(StatusCode::NOT_FOUND, "404 Not Found.")
 }
 
 fn markdown(text: String) -> Response {
@@ -59,15 +55,8 @@ fn index() -> Future<Response> {
             })
             .collect();
         ids.sort();
-        let mut page = "## HELP ##\n".to_owned();
-        for id in &ids {
-            page += &format!("> [/{id}][{id}]\n");
-        }
-        page.push('\n');
-        for id in &ids {
-            page += &format!("[{id}]: help/{id}\n");
-        }
-        markdown(page)
+        let links = ids.into_iter().map(|id| (id.clone(), format!("help/{id}")));
+        page("## HELP ##", links)
     })
 }
 
@@ -80,30 +69,32 @@ fn in_time(told: Future<Routes>) -> Future<Routes> {
 fn of_process(id: String, route: String) -> Future<Response> {
     let asked = in_current(|manager| manager.and_then(|manager| ask_one(manager, &id)));
     let Some(asked) = asked else {
-        return Future::ready(nothing());
+        return Future::ready(not_found());
     };
     in_time(asked)
         .then(move |routes: Routes| {
             if route.is_empty() {
-                return markdown(page(&id, &routes));
+                let links = routes.into_iter().map(|(path, _)| format!("{id}{path}"));
+                return page(
+                    &format!("## `/{id}` ##"),
+                    links.map(|path| (path.clone(), path)),
+                );
             }
             let asked = format!("/{route}");
             match routes.into_iter().find(|(path, _)| *path == asked) {
                 Some((path, help)) => markdown(format!("### `/{id}{path}` ###\n\n{help}\n")),
-                None => nothing(),
+                None => not_found(),
             }
         })
         .repair(|error| text(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
 }
 
-fn page(id: &str, routes: &Routes) -> String {
-    let mut page = format!("## `/{id}` ##\n");
-    for (path, _) in routes {
-        page += &format!("> [/{id}{path}][{id}{path}]\n");
+/// A title, and links: what each is called, and where it leads.
+fn page(title: &str, links: impl Iterator<Item = (String, String)>) -> Response {
+    let (mut list, mut targets) = (format!("{title}\n"), String::new());
+    for (name, target) in links {
+        list += &format!("> [/{name}][{name}]\n");
+        targets += &format!("[{name}]: {target}\n");
     }
-    page.push('\n');
-    for (path, _) in routes {
-        page += &format!("[{id}{path}]: {id}{path}\n");
-    }
-    page
+    markdown(format!("{list}\n{targets}"))
 }

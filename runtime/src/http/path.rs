@@ -156,8 +156,8 @@ fn segments_of(path: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::percent::random::{ROUNDS, Random};
     use super::*;
+    use crate::exchange::random::{ROUNDS, Random};
 
     const PATTERN: &str = "/tasks/{task}/files/{file}";
 

@@ -202,62 +202,10 @@ pub(super) fn excerpt(text: &str) -> String {
     }
 }
 
-/// What the property tests of these modules draw their inputs from: seeded, so that a failure repeats.
-#[cfg(test)]
-pub(super) mod random {
-    /// How many inputs each property is tried with.
-    pub(in super::super) const ROUNDS: u64 = 2_000;
-
-    /// A xorshift generator.
-    pub(in super::super) struct Random(u64);
-
-    impl Random {
-        pub(in super::super) fn new(seed: u64) -> Self {
-            // Not zero, which xorshift never leaves.
-            Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-        }
-
-        pub(in super::super) fn below(&mut self, bound: usize) -> usize {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            (self.0 >> 11) as usize % bound
-        }
-
-        /// Up to `longest` of these, in any order.
-        pub(in super::super) fn of<T: Copy>(&mut self, these: &[T], longest: usize) -> Vec<T> {
-            (0..self.below(longest + 1))
-                .map(|_| these[self.below(these.len())])
-                .collect()
-        }
-
-        pub(in super::super) fn bytes(&mut self, longest: usize) -> Vec<u8> {
-            (0..self.below(longest + 1))
-                .map(|_| self.below(256) as u8)
-                .collect()
-        }
-
-        /// A text of what has a meaning somewhere, and of what needs care everywhere.
-        pub(in super::super) fn text(&mut self, longest: usize) -> String {
-            const CHARS: [char; 36] = [
-                'a', 'B', 'z', '0', '9', '-', '_', '.', '~', '/', '?', '#', '&', ';', '=', '+',
-                '%', ' ', '"', '\\', ',', ':', '@', '[', ']', '{', '}', '*', '(', '\0', '\r', '\n',
-                '\x7f', 'é', '€', '🦀',
-            ];
-            self.of(&CHARS, longest).into_iter().collect()
-        }
-
-        /// A text of the pieces that the syntax in question is made of: more often nearly right than random bytes are.
-        pub(in super::super) fn pieces(&mut self, pieces: &[&str], longest: usize) -> String {
-            self.of(pieces, longest).concat()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::random::{ROUNDS, Random};
     use super::*;
+    use crate::exchange::random::{ROUNDS, Random};
 
     const PLAIN: &[u8] = b"a$&+,/:;=?@ \"<>#%{}|\\^~[]`\x19\x80\xff\0";
     const ENCODED: &str = "a%24%26%2B%2C%2F%3A%3B%3D%3F%40%20%22%3C%3E%23\

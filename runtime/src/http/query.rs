@@ -302,8 +302,8 @@ impl<N: Into<String>, V: Into<String>, const COUNT: usize> From<[(N, V); COUNT]>
 
 #[cfg(test)]
 mod tests {
-    use super::super::percent::random::{ROUNDS, Random};
     use super::*;
+    use crate::exchange::random::{ROUNDS, Random};
 
     #[test]
     fn queries_are_encoded_and_decoded() {

@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
-use ::http::StatusCode;
-
 use super::connection::Service;
-use crate::exchange::{Request, Responder, decoded_path, text};
+use crate::exchange::{Request, Responder, decoded_path, not_found};
 use crate::process::{HttpEvent, HttpExchange, RawPid, deliver, find_process, is_alive};
 
 /// Hands requests to the processes of the runtime that it is called in.
@@ -74,7 +72,7 @@ impl Service for Router {
                 let exchange = HttpExchange::new(request, responder, route);
                 deliver(pid, HttpEvent::allocate(exchange));
             }
-            None => responder.set(text(StatusCode::NOT_FOUND, "404 Not Found.")),
+            None => responder.set(not_found()),
         }
     }
 }

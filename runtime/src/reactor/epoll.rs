@@ -447,14 +447,8 @@ impl Driver for Epoll {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Handler;
+    use super::super::Nobody;
     use super::*;
-
-    struct Nobody;
-
-    impl Handler for Nobody {
-        fn complete(self: Arc<Self>, _completed: Completed) {}
-    }
 
     fn receive(driver: &mut Epoll, end: OwnedFd) -> OperationId {
         let id = OperationId::new();

@@ -191,14 +191,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::epoll::Epoll;
-    use super::super::{Handler, Waker};
+    use super::super::{Nobody, Waker};
     use super::*;
-
-    struct Nobody;
-
-    impl Handler for Nobody {
-        fn complete(self: Arc<Self>, _completed: Completed) {}
-    }
 
     #[test]
     fn completions_are_told_out_of_turn_and_all_of_them() {

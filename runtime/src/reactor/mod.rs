@@ -289,3 +289,12 @@ impl Waker {
         let _read = rustix::io::read(&self.0, &mut [0; 8]);
     }
 }
+
+/// Hears of completions and does nothing, for tests of drivers.
+#[cfg(test)]
+struct Nobody;
+
+#[cfg(test)]
+impl Handler for Nobody {
+    fn complete(self: Arc<Self>, _completed: Completed) {}
+}

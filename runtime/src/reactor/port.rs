@@ -434,13 +434,7 @@ impl Parker for Port {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reactor::Kind;
-
-    struct Nobody;
-
-    impl Handler for Nobody {
-        fn complete(self: Arc<Self>, _completed: Completed) {}
-    }
+    use crate::reactor::{Kind, Nobody};
 
     /// A worker that looks after the port of another one may find what it cannot deliver, and have had no I/O of its own.
     #[test]

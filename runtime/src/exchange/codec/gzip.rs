@@ -88,6 +88,7 @@ fn packed(body: &Body) -> Option<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::random::Random;
 
     #[test]
     fn what_is_packed_unpacks_to_the_same() {
@@ -110,16 +111,8 @@ mod tests {
 
     #[test]
     fn what_gains_nothing_stays() {
-        let mut state = 1_u64;
-        let noise: Vec<u8> = (0..5_000)
-            .map(|_| {
-                // G. Marsaglia, "Xorshift RNGs", Journal of Statistical Software 8 (14), 2003.
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                state as u8
-            })
-            .collect();
+        let mut random = Random::new(1);
+        let noise: Vec<u8> = (0..5_000).map(|_| random.below(256) as u8).collect();
         let long = "x".repeat(5_000);
         for body in [
             Body::text("x".repeat(1_023)),

@@ -111,8 +111,7 @@ fn path_end(target: &[u8], start: usize) -> Result<(usize, PathKind), Refusal> {
             end = Some(place);
             allowed = QUERY;
         } else if byte == b'%' {
-            let digits = target.get(place + 1..place + 3);
-            if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+            if !is_escape(&target[place..]) {
                 return Err(Refusal::bad("the target has a % without two digits"));
             }
             kind.is_encoded |= end.is_none();
@@ -124,9 +123,14 @@ fn path_end(target: &[u8], start: usize) -> Result<(usize, PathKind), Refusal> {
     Ok((end.unwrap_or(place), kind))
 }
 
+/// Whether it begins with a percent sign and two digits.
+fn is_escape(text: &[u8]) -> bool {
+    matches!(text, [b'%', one, two, ..] if one.is_ascii_hexdigit() && two.is_ascii_hexdigit())
+}
+
 fn has_whole_escapes(text: &[u8]) -> bool {
-    let mut behind = text.split(|byte| *byte == b'%').skip(1);
-    behind.all(|piece| matches!(piece, [one, two, ..] if one.is_ascii_hexdigit() && two.is_ascii_hexdigit()))
+    let is_legal = |(place, byte): (usize, &u8)| *byte != b'%' || is_escape(&text[place..]);
+    text.iter().enumerate().all(is_legal)
 }
 
 /// Whether it can be the host and port of a `Host` field: RFC 9110, section 7.2. It may be empty, as where there is no authority.

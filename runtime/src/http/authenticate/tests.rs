@@ -1,5 +1,5 @@
-use super::super::percent::random::{ROUNDS, Random};
 use super::*;
+use crate::exchange::random::{ROUNDS, Random};
 
 fn read(value: &str) -> (String, Vec<(String, String)>) {
     let challenge: WwwAuthenticate = value.parse().unwrap();

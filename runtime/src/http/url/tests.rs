@@ -1,7 +1,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::super::percent::random::{ROUNDS, Random};
 use super::*;
+use crate::exchange::random::{ROUNDS, Random};
 
 fn parse(url: &str) -> Url {
     url.parse().unwrap_or_else(|error| panic!("{url}: {error}"))

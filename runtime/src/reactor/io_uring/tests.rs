@@ -3,13 +3,7 @@
 use rustix::net::{self, SendFlags, SocketFlags};
 
 use super::*;
-use crate::reactor::{Handler, Socket};
-
-struct Nobody;
-
-impl Handler for Nobody {
-    fn complete(self: Arc<Self>, _completed: Completed) {}
-}
+use crate::reactor::{Nobody, Socket};
 
 fn driver_without(features: &[IoUringFeature]) -> (IoUringDriver, Arc<Waker>) {
     let mut lacking = Lacking::default();

@@ -2,32 +2,7 @@
 
 use super::decode;
 use crate::exchange::Limits;
-
-const ROUNDS: u64 = 2_000;
-
-/// G. Marsaglia, "Xorshift RNGs", Journal of Statistical Software 8 (14), 2003.
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        // Not zero, which it never leaves.
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % bound
-    }
-
-    /// Up to `longest` of these, in any order.
-    fn of<'a>(&mut self, these: &[&'a str], longest: usize) -> Vec<&'a str> {
-        (0..self.below(longest + 1))
-            .map(|_| these[self.below(these.len())])
-            .collect()
-    }
-}
+use crate::exchange::random::{ROUNDS, Random};
 
 /// A legal request.
 fn request(random: &mut Random) -> Vec<u8> {

@@ -17,11 +17,11 @@ use super::super::{OrderedAnswers, Other};
 use super::hits::Hits;
 use super::wire::Given;
 use crate::clock::Clock;
+use crate::exchange::random::Random;
 use crate::exchange::{Limits, Request, Responder, Response, text};
 use crate::facade::lock_std;
 use crate::future::{Future, Promise};
 use crate::http::connection::{Connection, Service, Transport};
-use crate::http::percent::random::Random;
 
 /// How many steps may be within one another.
 const DEPTH: usize = 3;
