@@ -1,13 +1,15 @@
-//! What a request or a response carries.
+//! What a request or a response carries: bytes that are there, or a [pipe](super::Pipe) that they come through.
 
 use std::fmt;
 
 use ::http::HeaderMap;
 use bytes::Bytes;
 
+use super::PipeReader;
+
 /// The body of a request or a response.
 ///
-/// Cheap to clone: the bytes are shared.
+/// Cheap to clone: the bytes are shared, and so is the [pipe](Self::stream) of a streamed one, of which each piece goes to one reader only.
 ///
 /// ```
 /// use libprocess::http::Body;
@@ -20,8 +22,14 @@ use bytes::Bytes;
 pub struct Body {
     bytes: Bytes,
     media_type: Option<&'static str>,
-    /// Few bodies have any.
-    trailers: Option<Box<HeaderMap>>,
+    /// Few bodies have any of it.
+    extra: Option<Box<Extra>>,
+}
+
+#[derive(Clone, Default)]
+struct Extra {
+    trailers: HeaderMap,
+    reader: Option<PipeReader>,
 }
 
 impl Body {
@@ -34,7 +42,7 @@ impl Body {
         Self {
             bytes: Bytes::new(),
             media_type: None,
-            trailers: None,
+            extra: None,
         }
     }
 
@@ -60,14 +68,11 @@ impl Body {
     /// assert_eq!(body.media_type(), Some("application/json"));
     /// ```
     pub fn of_type(media_type: &'static str, bytes: impl Into<Bytes>) -> Self {
-        assert!(
-            media_type.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
-            "a media type is visible ASCII: {media_type:?}"
-        );
+        assert_is_type(media_type);
         Self {
             bytes: bytes.into(),
             media_type: Some(media_type),
-            trailers: None,
+            extra: None,
         }
     }
 
@@ -92,8 +97,64 @@ impl Body {
     /// assert_eq!(body.trailers().expect("trailers")["checksum"], "5d41402a");
     /// ```
     pub fn with_trailers(mut self, trailers: HeaderMap) -> Self {
-        self.trailers = Some(Box::new(trailers)).filter(|trailers| !trailers.is_empty());
+        if self.extra.is_some() || !trailers.is_empty() {
+            self.extra.get_or_insert_default().trailers = trailers;
+        }
         self
+    }
+
+    /// A body that comes through a pipe, piece by piece, while it is made: a response so is sent in chunks (or, to a client of HTTP/1.0, up to the end of the connection), unless its headers have a
+    /// `Content-Length`, which is then promised and must be kept. What is in the pipe at the end of it, when it is [closed with trailers](super::PipeWriter::close_with_trailers), goes out too.
+    ///
+    /// It is sent as fast as the client takes it, and not packed. If it fails, or is not as long as promised, the connection is reset.
+    ///
+    /// ```
+    /// use libprocess::http::{Body, Pipe, Response};
+    ///
+    /// let Pipe { writer, reader } = Pipe::new();
+    /// let response = Response::new(Body::stream(reader));
+    /// writer.write("to be").detach(); // now, or later
+    /// # let _ = response;
+    /// ```
+    pub fn stream(reader: PipeReader) -> Self {
+        Self {
+            extra: Some(Box::new(Extra {
+                trailers: HeaderMap::new(),
+                reader: Some(reader),
+            })),
+            ..Self::empty()
+        }
+    }
+
+    /// The same body, of a media type. See [`of_type`](Self::of_type), of whose panic this one has the like.
+    ///
+    /// ```
+    /// use libprocess::http::{Body, Pipe};
+    ///
+    /// let Pipe { writer, reader } = Pipe::new();
+    /// let body = Body::stream(reader).with_type("text/event-stream");
+    /// # drop((writer, body));
+    /// ```
+    pub fn with_type(mut self, media_type: &'static str) -> Self {
+        assert_is_type(media_type);
+        self.media_type = Some(media_type);
+        self
+    }
+
+    /// Where the body comes from, if it is [streamed](Self::stream): then there are no [`bytes`](Self::bytes).
+    ///
+    /// ```
+    /// use libprocess::http::{Body, Pipe};
+    ///
+    /// let Pipe { writer, reader } = Pipe::new();
+    /// let body = Body::stream(reader);
+    /// writer.write("hello").get()?;
+    /// assert_eq!(body.reader().expect("a stream").read().get()?, "hello");
+    /// assert!(Body::from("hello").reader().is_none());
+    /// # Ok::<(), libprocess::FutureError>(())
+    /// ```
+    pub fn reader(&self) -> Option<&PipeReader> {
+        self.extra.as_ref()?.reader.as_ref()
     }
 
     /// With other bytes in its place.
@@ -107,10 +168,11 @@ impl Body {
     /// assert!(libprocess::http::Body::from("hello").trailers().is_none());
     /// ```
     pub fn trailers(&self) -> Option<&HeaderMap> {
-        self.trailers.as_deref()
+        let trailers = &self.extra.as_ref()?.trailers;
+        (!trailers.is_empty()).then_some(trailers)
     }
 
-    /// The bytes.
+    /// The bytes. None, if the body is [streamed](Self::stream).
     ///
     /// ```
     /// assert_eq!(libprocess::http::Body::from("hello").bytes(), "hello");
@@ -147,12 +209,19 @@ impl Body {
     }
 }
 
+fn assert_is_type(media_type: &str) {
+    assert!(
+        media_type.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
+        "a media type is visible ASCII: {media_type:?}"
+    );
+}
+
 impl<T: Into<Bytes>> From<T> for Body {
     fn from(bytes: T) -> Self {
         Self {
             bytes: bytes.into(),
             media_type: None,
-            trailers: None,
+            extra: None,
         }
     }
 }
@@ -171,8 +240,11 @@ impl AsRef<[u8]> for Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Body({} bytes", self.bytes.len())?;
-        if let Some(trailers) = &self.trailers {
+        match self.reader() {
+            Some(_) => f.write_str("Body(streamed")?,
+            None => write!(f, "Body({} bytes", self.bytes.len())?,
+        }
+        if let Some(trailers) = self.trailers() {
             write!(f, ", {} trailers", trailers.len())?;
         }
         f.write_str(")")

@@ -3,22 +3,29 @@
 mod body;
 mod codec;
 mod limits;
+mod pipe;
 #[cfg(test)]
 pub(crate) mod random;
 mod request;
 mod responder;
 mod responses;
+mod route_options;
 
 use std::borrow::Cow;
 
 pub use body::Body;
 pub use limits::Limits;
+pub use pipe::{Pipe, PipeReader, PipeWriter, TryWriteError};
 pub use request::Request;
 pub use responder::Responder;
 pub(crate) use responses::not_found;
 pub use responses::{ok, text};
+pub use route_options::RouteOptions;
 
-pub(crate) use codec::{About, Decoded, Refusal, RequestDecoder, encode_response};
+pub(crate) use codec::{
+    About, Chunks, Decoded, Head, PathKind, Refusal, RequestDecoder, encode_response,
+};
+pub(crate) use pipe::Taken;
 pub(crate) use responder::{Answer, Answers, Place};
 
 /// What a handler gives, or a future of it: the `http` crate's response with a [`Body`].

@@ -9,6 +9,11 @@
 //! The connection is woken by the first answer after it went to sleep, and finds all that have come by the time it runs: so the answers to requests that came
 //! together go out together. But where that answer is the only one that was awaited, it is sent at once by whoever brings it, and the connection sleeps on: a request that comes
 //! alone costs one turn of its connection, not two. Two who send would send out of order, so one who does says so (`sending_elsewhere`), and the connection waits for that.
+//!
+//! # Bodies that are made while they are sent
+//!
+//! Of such an answer the head is written, and its body handed to the connection, which sends what the [pipe](crate::http::Pipe) has whenever the kernel has taken what was there before. Until the end of it that request is
+//! the oldest, so the answers behind it wait, and nothing is sent elsewhere.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -18,7 +23,9 @@ use ::http::{HeaderValue, StatusCode, header};
 use bytes::Bytes;
 
 use super::connection::Transport;
-use crate::exchange::{About, Answer, Answers, Place, Response, encode_response, text};
+use crate::exchange::{
+    About, Answer, Answers, Chunks, PipeReader, Place, Response, encode_response, text,
+};
 use crate::facade::lock_std;
 use crate::future::Future;
 use crate::process::guarded;
@@ -44,6 +51,10 @@ struct State {
     /// How much was taken from there last, as a guess for the next time.
     room: usize,
     unsent: usize,
+    /// The body of the oldest, until the connection takes it: that request is answered when all of it has gone out.
+    stream: Option<Box<Stream>>,
+    /// Behind the answer to this request the connection is closed.
+    closes_behind: u64,
     /// The last answer that this connection gives has been written.
     last_written: bool,
     /// What was taken is answered, and nothing more is taken.
@@ -54,11 +65,18 @@ struct State {
     /// Behind which request no other is awaited, while the connection is asleep.
     handed: u64,
     /// Until the connection is gone.
-    stream: Option<Arc<dyn Transport>>,
+    transport: Option<Arc<dyn Transport>>,
     sending_elsewhere: bool,
     /// What was sent elsewhere and is not with the kernel yet, or will not be.
     sent: Option<Future<()>>,
     has_sent: bool,
+}
+
+/// A body that goes out as it is made.
+pub(super) struct Stream {
+    pub(super) reader: PipeReader,
+    pub(super) chunks: Chunks,
+    closes: bool,
 }
 
 /// What the connection has handed on.
@@ -99,6 +117,8 @@ pub(super) enum Output {
     Pieces(Vec<Bytes>),
     /// There is something, and the connection is busy with what it took before.
     Waits,
+    /// What the connection is to send until it has its end.
+    Stream(Box<Stream>),
     /// What somebody else has sent, and may not be with the kernel yet.
     Sending(Future<()>),
     /// Somebody else is just about to send: the connection will be woken.
@@ -114,10 +134,10 @@ pub(super) enum Output {
 }
 
 impl OrderedAnswers {
-    pub(super) fn new(stream: Arc<dyn Transport>) -> Self {
+    pub(super) fn new(transport: Arc<dyn Transport>) -> Self {
         Self {
             state: Mutex::new(State {
-                stream: Some(stream),
+                transport: Some(transport),
                 handed: u64::MAX,
                 sending_elsewhere: false,
                 sent: None,
@@ -128,6 +148,8 @@ impl OrderedAnswers {
                 out: Vec::new(),
                 room: *ROOM.start(),
                 unsent: 0,
+                stream: None,
+                closes_behind: u64::MAX,
                 last_written: false,
                 stopping: false,
                 waker: None,
@@ -177,6 +199,9 @@ impl OrderedAnswers {
             return Output::Sending(sent);
         }
         if state.unsent == 0 {
+            if let Some(stream) = state.stream.take() {
+                return Output::Stream(stream);
+            }
             if state.last_written {
                 return Output::End;
             }
@@ -200,6 +225,21 @@ impl OrderedAnswers {
         Output::Pieces(split_off_first(&mut state.pieces, most))
     }
 
+    /// All of the stream has been given to be sent.
+    pub(super) fn end_stream(&self, stream: &Stream) {
+        let done = {
+            let mut state = lock_std(&self.state);
+            state.written(stream.closes);
+            state.write_more()
+        };
+        drop(done);
+    }
+
+    /// Nothing is answered behind this request.
+    pub(super) fn close_behind(&self, number: u64) {
+        lock_std(&self.state).closes_behind = number;
+    }
+
     /// The connection is gone: nobody wants the answers. Whether some are on their way.
     pub(super) fn abandon(&self) -> bool {
         let (under_way, others, left) = {
@@ -211,7 +251,8 @@ impl OrderedAnswers {
             let sent = state.sent.take();
             let under_way =
                 state.sending_elsewhere || sent.as_ref().is_some_and(Future::is_pending);
-            let left = (pieces, sent, state.stream.take(), state.waker.take());
+            let streams = (state.stream.take(), state.transport.take());
+            let left = (pieces, sent, streams, state.waker.take());
             (under_way, others, left)
         };
         for other in others.into_values() {
@@ -235,12 +276,12 @@ impl OrderedAnswers {
         match then {
             Then::Nothing => {}
             Then::Wake(waker) => waker.wake(),
-            Then::Send(stream, pieces) => self.send(&*stream, pieces),
+            Then::Send(transport, pieces) => self.send(&*transport, pieces),
         }
     }
 
-    fn send(&self, stream: &dyn Transport, pieces: Vec<Bytes>) {
-        let sent = stream.send(pieces);
+    fn send(&self, transport: &dyn Transport, pieces: Vec<Bytes>) {
+        let sent = transport.send(pieces);
         let (waker, unused) = {
             let mut state = lock_std(&self.state);
             state.sending_elsewhere = false;
@@ -353,12 +394,12 @@ impl State {
             && !self.stopping
             && self.sent.is_none()
             && self.unsent <= SENT_ELSEWHERE
-            && let Some(stream) = self.stream.clone()
+            && let Some(transport) = self.transport.clone()
         {
             self.close_piece();
             self.unsent = 0;
             self.sending_elsewhere = true;
-            return Then::Send(stream, std::mem::take(&mut self.pieces));
+            return Then::Send(transport, std::mem::take(&mut self.pieces));
         }
         if self.sending_elsewhere {
             // Who sends looks again.
@@ -452,16 +493,24 @@ impl State {
         }
     }
 
-    fn put(&mut self, place: Place, response: &Response) {
+    /// The oldest has its answer.
+    fn written(&mut self, closes: bool) {
+        // What comes behind it is not answered: RFC 9112, section 9.6.
+        self.last_written |= closes || self.first == self.closes_behind;
         self.first += 1;
+    }
+
+    fn put(&mut self, place: Place, response: &Response) {
         if self.last_written {
+            self.first += 1;
             return;
         }
         if self.out.capacity() == 0 {
             self.out.reserve(self.room);
         }
         let before = self.out.len();
-        let framed = encode_response(&mut self.out, place.about, place.is_last, response);
+        let is_last = place.is_last || place.number == self.closes_behind;
+        let framed = encode_response(&mut self.out, place.about, is_last, response);
         self.unsent += self.out.len() - before + framed.body.len() + framed.end.len();
         if !framed.body.is_empty() {
             self.close_piece();
@@ -471,9 +520,15 @@ impl State {
             self.close_piece();
             self.pieces.push(framed.end);
         }
-        if framed.closes {
-            // What comes behind it is not answered: RFC 9112, section 9.6.
-            self.last_written = true;
+        match (framed.stream, response.body().reader()) {
+            (Some(chunks), Some(reader)) => {
+                self.stream = Some(Box::new(Stream {
+                    reader: reader.clone(),
+                    chunks,
+                    closes: framed.closes,
+                }));
+            }
+            _ => self.written(framed.closes),
         }
     }
 }

@@ -22,6 +22,8 @@
 //!
 //! - *A client that sends and does not read.* Nothing is received while [`Limits::pipelined`] requests are unanswered or more than [`UNSENT`] bytes are under way,
 //!   so it finds its own socket full.
+//! - *A handler that reads a streamed body slowly, or not at all.* While its pipe is full nothing is received. What nobody reads any more is thrown away, up to a bound, and then the connection ends.
+//! - *A streamed answer that fails.* Its client must not take what it has for the whole: the connection is closed without the last chunk, or reset where nothing else would tell.
 //! - *A client that says little, or nothing* has a deadline in each state. One timer serves all of them: it is set for the first deadline and, when it fires, for the one that
 //!   holds then. So a request does not cost a timer.
 
@@ -34,11 +36,11 @@ use std::time::Duration;
 use ::http::StatusCode;
 use bytes::Bytes;
 
-use super::answers::{Backlog, Handed, OrderedAnswers, Output, REFUSED};
+use super::answers::{Backlog, Handed, OrderedAnswers, Output, REFUSED, Stream};
 use crate::clock::{Clock, Time};
 use crate::exchange::{
-    About, Answer, Answers, Decoded, Limits, Place, Refusal, Request, RequestDecoder, Responder,
-    text,
+    About, Answer, Answers, Chunks, Decoded, Head, Limits, Place, Refusal, Request, RequestDecoder,
+    Responder, text,
 };
 use crate::future::Future;
 use crate::net::{TcpStream, UnixStream};
@@ -55,6 +57,8 @@ pub(super) trait Transport: Send + Sync + 'static {
     fn send(&self, pieces: Vec<Bytes>) -> Future<()>;
     fn shutdown(&self) -> Future<()>;
     fn abort(&self);
+    /// Has the peer told by a reset, when this is dropped, that it is not the end.
+    fn reset(&self);
 }
 
 macro_rules! transport {
@@ -78,6 +82,10 @@ macro_rules! transport {
             fn abort(&self) {
                 self.abort();
             }
+
+            fn reset(&self) {
+                self.reset();
+            }
         }
     };
 }
@@ -91,6 +99,11 @@ pub(crate) trait Service: Send + Sync + 'static {
     type Memory: Default + Send;
 
     fn call(&self, request: Request, responder: Responder, memory: &mut Self::Memory);
+
+    /// Whether it wants the body of that request as it comes.
+    fn streams(&self, _head: &Head) -> bool {
+        false
+    }
 }
 
 pub(super) struct Connection<T: Transport, S: Service> {
@@ -103,6 +116,12 @@ pub(super) struct Connection<T: Transport, S: Service> {
     decoder: RequestDecoder,
     phase: Phase,
     sending: Option<Future<()>>,
+    /// The body of an answer that is being made.
+    streaming: Option<Box<Stream>>,
+    /// No request is taken behind the one whose body is streamed.
+    ends_behind_body: bool,
+    /// That body's pipe is full.
+    awaits_room: bool,
     requests: u64,
     /// The number of the next place for an answer.
     next: u64,
@@ -154,6 +173,9 @@ impl<T: Transport, S: Service> Connection<T, S> {
             decoder: RequestDecoder::new(Arc::clone(&limits)),
             phase: Phase::Open,
             sending: None,
+            streaming: None,
+            ends_behind_body: false,
+            awaits_room: false,
             requests: 0,
             next: 0,
             stalled: false,
@@ -179,6 +201,17 @@ impl<T: Transport, S: Service> Connection<T, S> {
         let place = self.next_place(REFUSED, true);
         self.answers.answer(place, Answer::Response(text));
         self.phase = Phase::Ending { unread: true };
+    }
+
+    /// As `refuse`, of what comes now. Whoever is served the beginning of it is who answers.
+    fn give_up(&mut self, refusal: Refusal) {
+        if self.decoder.is_streaming() {
+            self.decoder.break_off(refusal.reason);
+            self.answers.close_behind(self.next - 1);
+            self.phase = Phase::Ending { unread: true };
+        } else {
+            self.refuse(refusal);
+        }
     }
 
     fn next_place(&mut self, about: About, is_last: bool) -> Place {
@@ -230,12 +263,16 @@ impl<T: Transport, S: Service> Connection<T, S> {
             if self.take_requests(u64::from(self.limits.pipelined) - awaited) == Turn::Again {
                 continue;
             }
+            self.awaits_room = self.decoder.poll_room(cx.waker()).is_pending();
+            if self.awaits_room || self.phase != Phase::Open {
+                break;
+            }
             match self.stream.poll_receive(cx.waker()) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(bytes)) if bytes.is_empty() => {
                     if !self.decoder.is_between() {
                         // Whoever shut down only its own half still listens.
-                        self.refuse(Refusal::bad("the request ends in the middle"));
+                        self.give_up(Refusal::bad("the request ends in the middle"));
                     }
                     self.end_of_stream();
                 }
@@ -261,22 +298,26 @@ impl<T: Transport, S: Service> Connection<T, S> {
     fn take_requests(&mut self, most: u64) -> Turn {
         let mut taken = 0;
         while taken < most && self.bodies <= self.limits.body_bytes {
-            match self.decoder.next() {
-                Ok(Some(Decoded { request, about })) => {
-                    taken += 1;
-                    self.requests += 1;
-                    self.bodies += request.body_len() as u64;
-                    let last = self.requests >= self.limits.requests || !about.keeps_alive;
-                    if last {
-                        // Whoever said that he closes sends nothing more.
-                        let unread = about.keeps_alive || !self.decoder.is_between();
-                        self.phase = Phase::Ending { unread };
+            if self.decoder.is_streaming() {
+                match self.decoder.stream() {
+                    Ok(true) if self.ends_behind_body => {
+                        self.phase = Phase::Ending {
+                            unread: !self.decoder.is_between(),
+                        };
+                        return Turn::Rest;
                     }
-                    let place = self.next_place(about, last);
-                    let answers = Arc::clone(&self.answers) as _;
-                    let responder = Responder::of_connection(answers, place);
-                    self.service.call(request, responder, &mut self.memory);
-                    if last {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(refusal) => {
+                        self.give_up(refusal);
+                        return Turn::Rest;
+                    }
+                }
+            }
+            match self.decoder.next(|head| self.service.streams(head)) {
+                Ok(Some(decoded)) => {
+                    taken += 1;
+                    if self.hand_on(decoded) == Turn::Rest {
                         return Turn::Rest;
                     }
                 }
@@ -292,14 +333,47 @@ impl<T: Transport, S: Service> Connection<T, S> {
         } else if taken > 0 || self.head_began.is_none() {
             self.head_began = Some(self.clock.now());
         }
-        if self.decoder.take_expectation() {
-            let place = self.next_place(REFUSED, false);
-            self.answers.answer(place, Answer::Continue);
-        }
+        self.tell_to_go_on();
         if taken == most || self.bodies > self.limits.body_bytes {
             Turn::Again
         } else {
             Turn::Rest
+        }
+    }
+
+    /// Hands a request on. `Rest` if nothing comes behind it.
+    #[inline]
+    fn hand_on(&mut self, decoded: Decoded) -> Turn {
+        let Decoded { request, about } = decoded;
+        self.requests += 1;
+        self.bodies += request.body_len() as u64;
+        let last = self.requests >= self.limits.requests || !about.keeps_alive;
+        let streams = self.decoder.is_streaming();
+        if streams {
+            self.ends_behind_body = last;
+            // Before the place of the answer.
+            self.tell_to_go_on();
+        } else if last {
+            // Whoever said that he closes sends nothing more.
+            let unread = about.keeps_alive || !self.decoder.is_between();
+            self.phase = Phase::Ending { unread };
+        }
+        let place = self.next_place(about, last);
+        let answers = Arc::clone(&self.answers) as _;
+        let responder = Responder::of_connection(answers, place);
+        self.service.call(request, responder, &mut self.memory);
+        if last && !streams {
+            Turn::Rest
+        } else {
+            Turn::Again
+        }
+    }
+
+    /// Tells a client that waits for it to send the body.
+    fn tell_to_go_on(&mut self) {
+        if self.decoder.take_expectation() {
+            let place = self.next_place(REFUSED, false);
+            self.answers.answer(place, Answer::Continue);
         }
     }
 
@@ -314,6 +388,13 @@ impl<T: Transport, S: Service> Connection<T, S> {
             if !busy && self.sending.take().is_some_and(|sent| !sent.is_ready()) {
                 return self.go_to(Phase::Gone);
             }
+            if self.streaming.is_some() {
+                match self.write_stream(cx) {
+                    Poll::Ready(Turn::Again) => continue,
+                    Poll::Ready(Turn::Rest) => return self.go_to(Phase::Gone),
+                    Poll::Pending => return Turn::Rest,
+                }
+            }
             let handed = Handed {
                 next: self.next,
                 // What is sent elsewhere is watched by the timer alone. Bodies may be what it is stalled for.
@@ -326,6 +407,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
                     self.sent_at = self.active;
                     self.sending = Some(self.stream.send(pieces));
                 }
+                Output::Stream(stream) => self.streaming = Some(stream),
                 Output::Sending(sending) => {
                     // When it began is not known, and may be just now.
                     self.sent_at = self.clock.now();
@@ -352,6 +434,42 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 Output::End => return self.end(cx),
             }
         }
+    }
+
+    /// Sends what there is of a body that is being made, once the kernel has what was before. `Rest` if the rest of it will not come.
+    fn write_stream(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        if !std::task::ready!(self.sent(cx)) {
+            return Poll::Ready(Turn::Rest);
+        }
+        let Some(stream) = &mut self.streaming else {
+            return Poll::Ready(Turn::Again);
+        };
+        let taken = std::task::ready!(stream.reader.poll_take(UNSENT, cx.waker()));
+        let reason = match taken {
+            Err(reason) => reason,
+            Ok(taken) => {
+                let ends = taken.end.is_some();
+                match stream.chunks.frame(taken) {
+                    Err(reason) => reason.to_string().into(),
+                    Ok(pieces) => {
+                        if ends && let Some(stream) = self.streaming.take() {
+                            self.answers.end_stream(&stream);
+                        }
+                        self.active = self.clock.now();
+                        self.sent_at = self.active;
+                        if !pieces.is_empty() {
+                            self.sending = Some(self.stream.send(pieces));
+                        }
+                        return Poll::Ready(Turn::Again);
+                    }
+                }
+            }
+        };
+        tracing::debug!(%reason, "the body of a response was broken off");
+        if stream.chunks == Chunks::UntilClose {
+            self.stream.reset();
+        }
+        Poll::Ready(Turn::Rest)
     }
 
     /// Whether the kernel has not taken all of what it was given.
@@ -436,7 +554,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
             .then(|| (self.sent_at + limits.write_timeout, None));
         let of_reading = if self.has_ended {
             Some((self.active + limits.idle_timeout, None))
-        } else if self.phase != Phase::Open || self.stalled {
+        } else if self.phase != Phase::Open || self.stalled || self.awaits_room {
             None
         } else if self.decoder.is_in_body() {
             Some((self.active + limits.body_timeout, Some(LATE)))
@@ -476,7 +594,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
         let now = self.clock.now();
         if deadline <= now {
             match refusal {
-                Some(refusal) => self.refuse(refusal),
+                Some(refusal) => self.give_up(refusal),
                 None => self.phase = Phase::Gone,
             }
             return Turn::Again;
@@ -527,6 +645,7 @@ impl<T: Transport, S: Service> StdFuture for Connection<T, S> {
 
 impl<T: Transport, S: Service> Drop for Connection<T, S> {
     fn drop(&mut self) {
+        self.decoder.break_off("the client has gone away");
         if self.answers.abandon() || self.is_sending() {
             // Else it would go on for as long as the client takes.
             self.stream.abort();

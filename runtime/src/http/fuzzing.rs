@@ -23,7 +23,7 @@ impl Decoder {
 
     /// The next request, the path that it is routed by, and all else that is told of it, as text; or the status that it is refused with.
     pub fn take(&mut self) -> Result<Option<(Request, String, String)>, StatusCode> {
-        let decoded = self.0.next().map_err(|refusal| refusal.status)?;
+        let decoded = self.0.next(|_| false).map_err(|refusal| refusal.status)?;
         Ok(decoded.map(|decoded| {
             let path = decoded.request.path_of_head().to_owned();
             (decoded.request, path, format!("{:?}", decoded.about))

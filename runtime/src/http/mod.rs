@@ -40,7 +40,10 @@ pub use query::Query;
 pub use server::{Listener, Server, Stream, serve};
 pub use url::{Host, HostError, Scheme, Url, UrlError};
 
-pub use crate::exchange::{Body, Limits, Request, Responder, Response, ok, text};
+pub use crate::exchange::{
+    Body, Limits, Pipe, PipeReader, PipeWriter, Request, Responder, Response, RouteOptions,
+    TryWriteError, ok, text,
+};
 
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub(crate) use {help::Help, router::Router};

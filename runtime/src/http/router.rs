@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 
 use super::connection::Service;
-use crate::exchange::{Request, Responder, decoded_path, not_found};
-use crate::process::{HttpEvent, HttpExchange, RawPid, deliver, find_process, is_alive};
+use crate::exchange::{Head, PathKind, Request, Responder, decoded_path, not_found};
+use crate::process::{
+    HttpEvent, HttpExchange, RawPid, deliver, find_process, is_alive, streams_requests,
+};
 
 /// Hands requests to the processes of the runtime that it is called in.
 pub(crate) struct Router {
@@ -25,7 +27,8 @@ impl Router {
         Self { delegate }
     }
 
-    fn find(&self, path: &str, request: &Request, last: &mut Last) -> Option<(RawPid, usize)> {
+    /// The process, and where in the path its route begins.
+    fn find(&self, path: &str, kind: PathKind, last: &mut Last) -> Option<(RawPid, usize)> {
         let rest = path.strip_prefix('/')?;
         let id = rest.split_once('/').map_or(rest, |(id, _)| id);
         if let Some(pid) = last.pid
@@ -34,7 +37,7 @@ impl Router {
         {
             return Some((pid, 1 + id.len()));
         }
-        let decoded = if request.path_kind().is_encoded {
+        let decoded = if kind.is_encoded {
             decoded_path(id)?
         } else {
             Cow::Borrowed(id)
@@ -51,8 +54,7 @@ impl Router {
 }
 
 /// Whether the path leads out of where it begins, once it is decoded.
-fn is_relative(path: &str, request: &Request) -> bool {
-    let kind = request.path_kind();
+fn is_relative(path: &str, kind: PathKind) -> bool {
     kind.is_relative
         || kind.is_encoded && decoded_path(path).is_none_or(|path| path.contains("/.."))
 }
@@ -61,11 +63,11 @@ impl Service for Router {
     type Memory = Last;
 
     fn call(&self, request: Request, responder: Responder, last: &mut Last) {
-        let path = request.path_of_head();
-        let found = if is_relative(path, &request) {
+        let (path, kind) = (request.path_of_head(), request.path_kind());
+        let found = if is_relative(path, kind) {
             None
         } else {
-            self.find(path, &request, last)
+            self.find(path, kind, last)
         };
         match found {
             Some((pid, route)) => {
@@ -73,6 +75,22 @@ impl Service for Router {
                 deliver(pid, HttpEvent::allocate(exchange));
             }
             None => responder.set(not_found()),
+        }
+    }
+
+    fn streams(&self, head: &Head) -> bool {
+        let (path, kind) = (head.path(), head.path_kind());
+        if is_relative(path, kind) {
+            return false;
+        }
+        let Some((pid, route)) = self.find(path, kind, &mut Last::default()) else {
+            return false;
+        };
+        let route = path.get(route..).unwrap_or_default().trim_matches('/');
+        if kind.is_encoded {
+            decoded_path(route).is_some_and(|route| streams_requests(pid, &route))
+        } else {
+            streams_requests(pid, route)
         }
     }
 }

@@ -154,6 +154,15 @@ impl Connection {
         }
     }
 
+    /// Has its end, when nothing is under way, be a reset.
+    pub(super) fn reset(&self) {
+        let reset =
+            rustix::net::sockopt::set_socket_linger(self.socket.descriptor(), Some(Duration::ZERO));
+        if let Err(error) = reset {
+            tracing::debug!(%error, "a connection could not be reset");
+        }
+    }
+
     /// Ready once it is connected.
     pub(super) fn connect(self: &Arc<Self>, address: SocketAddrAny) -> Future<()> {
         let (promise, connected) = Promise::pair();

@@ -145,6 +145,11 @@ impl TcpStream {
         self.shared.abort();
     }
 
+    /// Has the peer told, when this is dropped with nothing under way, by a reset that it is not the end, where its protocol has that.
+    pub(crate) fn reset(&self) {
+        self.shared.reset();
+    }
+
     pub(crate) fn poll_receive(&self, waker: &Waker) -> Poll<Result<Bytes, Arc<str>>> {
         self.shared.poll_receive(waker)
     }

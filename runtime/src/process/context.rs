@@ -3,12 +3,13 @@ use std::ptr::NonNull;
 
 use bytes::Bytes;
 
+use super::arena::arena;
 use super::event::{EventBox, EventKind, ExitedEvent, HttpEvent, Message, MessageEvent};
 use super::handlers::Action;
 use super::resume::Extra;
 use super::slot::Slot;
 use super::{Pid, Process, RawPid, Recipient, TrySendError, Upid, exits, send, statistics};
-use crate::exchange::{Request, Response, not_found};
+use crate::exchange::{Request, Response, RouteOptions, not_found};
 use crate::future::ValueOrFuture;
 use crate::scheduler::Worker;
 
@@ -176,6 +177,54 @@ impl<P: Process> Context<P> {
         R: ValueOrFuture<Response, K> + 'static,
         K: 'static,
     {
+        self.route_with(RouteOptions::new(), path, help, handler);
+    }
+
+    /// As [`route`](Self::route), with [options](RouteOptions): with one of them requests are served while their bodies come.
+    ///
+    /// # Panics
+    ///
+    /// If the path does not begin with `/`.
+    ///
+    /// ```
+    /// use libprocess::http::{Body, Request, Response, RouteOptions, ok};
+    /// use libprocess::{Context, Future, Process, spawn_async, spawn_owned};
+    ///
+    /// struct Store;
+    /// impl Process for Store {
+    ///     fn initialize(&mut self, cx: &mut Context<Self>) {
+    ///         let options = RouteOptions::new().stream_requests(true);
+    ///         cx.route_with(options, "/store", "Counts the bytes of a body.", Self::store);
+    ///     }
+    /// }
+    /// impl Store {
+    ///     fn store(&mut self, request: &Request, _cx: &mut Context<Self>) -> Future<Response> {
+    ///         let reader = request.body().reader().cloned();
+    ///         spawn_async(async move {
+    ///             let mut bytes = 0;
+    ///             while let Some(reader) = &reader {
+    ///                 match reader.read().await {
+    ///                     Ok(piece) if !piece.is_empty() => bytes += piece.len(),
+    ///                     _ => break,
+    ///                 }
+    ///             }
+    ///             ok(bytes.to_string())
+    ///         })
+    ///     }
+    /// }
+    /// # drop(spawn_owned(Store));
+    /// ```
+    pub fn route_with<F, R, K>(
+        &mut self,
+        options: RouteOptions,
+        path: impl Into<Cow<'static, str>>,
+        help: impl Into<Cow<'static, str>>,
+        handler: F,
+    ) where
+        F: Fn(&mut P, &Request, &mut Context<P>) -> R + Send + 'static,
+        R: ValueOrFuture<Response, K> + 'static,
+        K: 'static,
+    {
         let name = match path.into() {
             Cow::Borrowed(path) => path.strip_prefix('/').map(Cow::Borrowed),
             Cow::Owned(path) => path
@@ -191,6 +240,7 @@ impl<P: Process> Context<P> {
             let returned = handler(process, &event.request, cx).into_returned();
             event.into_responder().give(returned);
         };
+        self.note_streamed(&name, options.stream_requests);
         self.extra().routes.install(name, help.into(), serve);
     }
 
@@ -216,6 +266,24 @@ impl<P: Process> Context<P> {
         routes
             .map(|(name, help)| (format!("/{name}"), help.to_owned()))
             .collect()
+    }
+
+    /// Tells those who take requests from connections, and cannot look into a process, which of its routes want them as they come.
+    fn note_streamed(&mut self, name: &str, streams: bool) {
+        let pid = self.pid;
+        let extra = self.extra();
+        if !streams && !extra.has_streamed {
+            return;
+        }
+        extra.has_streamed = true;
+        let known = extra.routes.list().into_iter();
+        let Some(mut ties) = arena().find(pid).and_then(|slot| slot.lock_ties(pid)) else {
+            return;
+        };
+        let streamed = ties.ties().streams.get_or_insert_with(|| {
+            Box::new(known.map(|(name, _)| (name.to_owned(), false)).collect())
+        });
+        streamed.insert(name.to_owned(), streams);
     }
 
     /// Serves a request by the handler of its route: what [`Process::consume_http`] does by default. For processes that override it and want the rest served as usual.

@@ -89,6 +89,15 @@ pub(crate) fn is_alive(pid: RawPid) -> bool {
     arena::arena().is_current(pid)
 }
 
+/// Whether a process wants requests for a route as they come.
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(crate) fn streams_requests(pid: RawPid, route: &str) -> bool {
+    let ties = arena::arena()
+        .find(pid)
+        .and_then(|slot| slot.lock_ties(pid));
+    ties.is_some_and(|ties| ties.streams(route))
+}
+
 #[cfg(feature = "lock-free-event-queue")]
 pub(crate) type Mailbox = libprocess_queues::event::LockFreeEventQueue<EventBox>;
 #[cfg(not(feature = "lock-free-event-queue"))]

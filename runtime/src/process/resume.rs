@@ -24,6 +24,8 @@ pub(super) struct Cell<P: 'static> {
 pub(super) struct Extra<P: 'static> {
     pub(super) handlers: Handlers<P, MessageEvent>,
     pub(super) routes: Handlers<P, HttpEvent>,
+    /// Whether a route wants requests as they come.
+    pub(super) has_streamed: bool,
     /// Whom it linked: to be told when this one ends, that it need not be told any more.
     #[allow(
         clippy::box_collection,

@@ -26,7 +26,7 @@
 //! * *A stale sender takes a credit of the next tenant's mailbox.* The credits are in one word with the generation: see [`tenancy`](super::tenancy).
 //! * *A stale `terminate` ends the next tenant.* It raises `terminate` to a generation that is past, which equals nobody's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ptr::NonNull;
 // Not the facade's: a hint is no part of a model.
 use std::sync::Arc;
@@ -99,6 +99,8 @@ pub(crate) struct Ties {
     pub(crate) waiters: Vec<Promise<ExitReason>>,
     /// Who waits for room in a full mailbox.
     pub(crate) room: Option<Box<Room>>,
+    /// Which routes there are, and whether they want requests as they come, if one does.
+    pub(crate) streams: Option<Box<BTreeMap<String, bool>>>,
 }
 
 // SAFETY: the table above: each field is either synchronized itself or touched under the `ties` lock
@@ -490,6 +492,21 @@ impl TiesGuard<'_> {
     pub(crate) fn unlink(&mut self, linker: RawPid) {
         if let Some(ties) = self.guard.as_mut() {
             ties.linkers.remove(&linker);
+        }
+    }
+
+    /// Whether a route, without slashes around it, is one that wants requests as they come: the longest that there is, a slash at a time.
+    pub(crate) fn streams(&self, route: &str) -> bool {
+        let routes = self.guard.as_ref().and_then(|ties| ties.streams.as_ref());
+        let Some(routes) = routes else {
+            return false;
+        };
+        let mut name = route;
+        loop {
+            match (routes.get(name), name.rfind('/')) {
+                (None, Some(slash)) => name = &name[..slash],
+                (found, _) => return found.copied().unwrap_or(false),
+            }
         }
     }
 

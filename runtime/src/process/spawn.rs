@@ -179,6 +179,7 @@ pub(crate) fn spawn<P: Process>(
         routes: Handlers::new(),
         links: None,
         owner,
+        has_streamed: false,
         initialized: false,
     };
     let cell = Box::into_raw(Box::new(Cell { process, extra }));

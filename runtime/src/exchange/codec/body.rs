@@ -25,14 +25,29 @@ const TRAILERS_TOO_LARGE: Refusal = Refusal::with(
     "the trailers are more than this server takes",
 );
 
-/// Takes a body out of what comes.
+/// Takes a body out of what comes, piece by piece.
 pub(super) struct BodyDecoder {
     state: State,
-    collected: Collected,
+    /// Bytes of the chunks that have been begun.
+    begun: u64,
     most: u64,
     most_trailers: usize,
     most_fields: usize,
     extension: usize,
+}
+
+/// What comes next of a body.
+#[derive(Debug)]
+pub(super) enum Piece {
+    Bytes(Bytes),
+    /// Nothing, but these trailers.
+    End(Option<HeaderMap>),
+}
+
+/// Takes a body out of what comes, and keeps it until it is whole.
+pub(super) struct WholeBody {
+    decoder: BodyDecoder,
+    collected: Collected,
 }
 
 enum State {
@@ -50,6 +65,7 @@ enum State {
         carriage_return: bool,
     },
     Trailers(BytesMut),
+    Ended,
 }
 
 /// Where in an extension the next byte is.
@@ -74,10 +90,6 @@ struct Collected {
 }
 
 impl Collected {
-    fn len(&self) -> u64 {
-        (self.one.len() + self.more.len()) as u64
-    }
-
     fn push(&mut self, piece: Bytes, room: u64) {
         if self.one.is_empty() && self.more.is_empty() {
             self.one = piece;
@@ -100,37 +112,75 @@ impl Collected {
     }
 }
 
-impl BodyDecoder {
+impl WholeBody {
     pub(super) fn new(framing: Framing, limits: &Limits) -> Result<Self, Refusal> {
-        let state = match framing {
-            Framing::Length(length) if length > limits.body_bytes => return Err(TOO_LARGE),
-            Framing::Length(length) => State::Length(length),
-            Framing::Chunked => State::Size { digits: 0, size: 0 },
-        };
         Ok(Self {
-            state,
+            decoder: BodyDecoder::new(framing, limits, limits.body_bytes)?,
             collected: Collected::default(),
-            most: limits.body_bytes,
-            most_trailers: limits.head_bytes,
-            most_fields: limits.fields,
-            extension: 0,
         })
     }
 
     /// The body, once all of it has come; what is behind it is left.
     pub(super) fn decode(&mut self, input: &mut Bytes) -> Result<Option<Body>, Refusal> {
         loop {
+            let room = self.decoder.left().min(FIRST_ROOM);
+            match self.decoder.decode(input)? {
+                None => return Ok(None),
+                Some(Piece::Bytes(piece)) => self.collected.push(piece, room),
+                Some(Piece::End(trailers)) => {
+                    let body = Body::from(self.collected.take());
+                    return Ok(Some(match trailers {
+                        Some(trailers) => body.with_trailers(trailers),
+                        None => body,
+                    }));
+                }
+            }
+        }
+    }
+}
+
+impl BodyDecoder {
+    /// Of a body that has at most so many bytes.
+    pub(super) fn new(framing: Framing, limits: &Limits, most: u64) -> Result<Self, Refusal> {
+        let state = match framing {
+            Framing::Length(length) if length > most => return Err(TOO_LARGE),
+            Framing::Length(length) => State::Length(length),
+            Framing::Chunked => State::Size { digits: 0, size: 0 },
+        };
+        Ok(Self {
+            state,
+            begun: 0,
+            most,
+            most_trailers: limits.head_bytes,
+            most_fields: limits.fields,
+            extension: 0,
+        })
+    }
+
+    /// Bytes that are known to come.
+    fn left(&self) -> u64 {
+        match self.state {
+            State::Length(left) | State::Chunk(left) => left,
+            _ => 0,
+        }
+    }
+
+    /// What comes next, as far as it is in the input; what is behind the body is left.
+    pub(super) fn decode(&mut self, input: &mut Bytes) -> Result<Option<Piece>, Refusal> {
+        loop {
             match &mut self.state {
-                State::Length(0) => return Ok(Some(self.collected.take().into())),
+                State::Length(0) | State::Ended => {
+                    self.state = State::Ended;
+                    return Ok(Some(Piece::End(None)));
+                }
                 State::Length(left) | State::Chunk(left) if *left > 0 => {
                     if input.is_empty() {
                         return Ok(None);
                     }
                     let length =
                         usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
-                    let room = (*left).min(FIRST_ROOM);
                     *left -= length as u64;
-                    self.collected.push(input.split_to(length), room);
+                    return Ok(Some(Piece::Bytes(input.split_to(length))));
                 }
                 State::Chunk(_) => {
                     self.state = State::ChunkEnd {
@@ -143,9 +193,8 @@ impl BodyDecoder {
                     };
                     let lines = lines.split_to(end).freeze();
                     let trailers = parse_trailers(&lines, self.most_fields)?;
-                    return Ok(Some(
-                        Body::from(self.collected.take()).with_trailers(trailers),
-                    ));
+                    self.state = State::Ended;
+                    return Ok(Some(Piece::End(Some(trailers))));
                 }
                 _ => {
                     let Some(&byte) = input.first() else {
@@ -187,9 +236,10 @@ impl BodyDecoder {
                 }
             }
             State::SizeEnd(size) if byte == b'\n' => {
-                if size > self.most - self.collected.len() {
+                if size > self.most - self.begun {
                     return Err(TOO_LARGE);
                 }
+                self.begun += size;
                 match size {
                     0 => State::Trailers(BytesMut::new()),
                     size => State::Chunk(size),
@@ -315,7 +365,7 @@ mod tests {
 
     fn decode(framing: Framing, text: &[u8], cut: usize) -> Result<Option<(Body, Bytes)>, Refusal> {
         let limits = Limits::new().body_bytes(1_000).head_bytes(256);
-        let mut decoder = BodyDecoder::new(framing, &limits)?;
+        let mut decoder = WholeBody::new(framing, &limits)?;
         let (first, second) = text.split_at(cut);
         let mut input = Bytes::copy_from_slice(first);
         if let Some(body) = decoder.decode(&mut input)? {
@@ -420,7 +470,7 @@ mod tests {
         assert_eq!(status(&format!("0\r\nx: {}", "a".repeat(300))), Some(431));
         let many: String = (0..60).map(|n| format!("1\r\nx\r\n{n:x}")).collect();
         assert_eq!(status(&many), Some(400));
-        let length = BodyDecoder::new(Framing::Length(1_001), &Limits::new().body_bytes(1_000));
+        let length = WholeBody::new(Framing::Length(1_001), &Limits::new().body_bytes(1_000));
         assert_eq!(length.err(), Some(TOO_LARGE));
     }
 

@@ -14,6 +14,7 @@
 //! - *A size that overflows.* Lengths are read digit by digit, checked; a chunk's size has at most 16 digits.
 
 mod body;
+mod chunks;
 mod date;
 mod fields;
 mod gzip;
@@ -24,6 +25,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use chunks::Chunks;
 pub(crate) use gzip::{WORTH, pack};
 pub(crate) use head::Head;
 pub(crate) use request::{About, Decoded, RequestDecoder};

@@ -1,15 +1,16 @@
 //! Requests out of the bytes of a connection.
 
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 
 use ::http::StatusCode;
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::body::BodyDecoder;
+use super::body::{BodyDecoder, Piece, WholeBody};
 use super::fields::{Fields, Framing};
 use super::head::{Head, field_space};
 use super::{Refusal, gzip};
-use crate::exchange::{Limits, Request};
+use crate::exchange::{Body, Limits, Pipe, PipeWriter, Request};
 
 const LINE_END: Refusal = Refusal::bad("a line does not end with CR LF");
 /// Of the name of a field, as the `http` crate has it.
@@ -48,14 +49,35 @@ pub(crate) struct RequestDecoder {
     partial: BytesMut,
     /// How much of that has no end of a head in it.
     searched: usize,
-    body: Option<Pending>,
+    body: Incoming,
 }
+
+/// Which body is to come.
+enum Incoming {
+    None,
+    /// Of a request that is handed on when it is whole.
+    Whole(Pending),
+    /// Of one that was handed on.
+    Streamed(Streamed),
+}
+
+/// A body that its reader is given as it comes.
+struct Streamed {
+    decoder: BodyDecoder,
+    writer: PipeWriter,
+    expects_continue: bool,
+    /// Bytes that came when nobody read them any more.
+    unread: usize,
+}
+
+/// Bytes of a body that are thrown away when nobody reads it, so that the connection stays.
+const MOST_UNREAD: usize = 256 << 10;
 
 /// A request whose body is to come.
 struct Pending {
     head: Head,
     about: About,
-    decoder: BodyDecoder,
+    decoder: WholeBody,
     /// Whether the client waits to be told to go on.
     expects_continue: bool,
     is_gzip: bool,
@@ -68,18 +90,18 @@ impl RequestDecoder {
             input: Bytes::new(),
             partial: BytesMut::new(),
             searched: 0,
-            body: None,
+            body: Incoming::None,
         }
     }
 
     /// Whether nothing has come of a request that was not taken.
     pub(crate) fn is_between(&self) -> bool {
-        self.input.is_empty() && self.partial.is_empty() && self.body.is_none()
+        self.input.is_empty() && self.partial.is_empty() && !self.is_in_body()
     }
 
     /// Whether a head has come, and the body has not.
     pub(crate) fn is_in_body(&self) -> bool {
-        self.body.is_some()
+        !matches!(self.body, Incoming::None)
     }
 
     /// Whether a part of a head has come.
@@ -109,23 +131,73 @@ impl RequestDecoder {
 
     /// Whether the client waits for `100 Continue`, of which this tells once.
     pub(crate) fn take_expectation(&mut self) -> bool {
-        self.body
-            .as_mut()
-            .is_some_and(|pending| std::mem::take(&mut pending.expects_continue))
+        match &mut self.body {
+            Incoming::None => false,
+            Incoming::Whole(pending) => std::mem::take(&mut pending.expects_continue),
+            Incoming::Streamed(streamed) => std::mem::take(&mut streamed.expects_continue),
+        }
     }
 
-    /// The next request, if all of it has come. After a refusal nothing that comes has a meaning.
-    pub(crate) fn next(&mut self) -> Result<Option<Decoded>, Refusal> {
-        if self.body.is_none() {
+    /// Whether a request was handed on whose body is still to come.
+    pub(crate) fn is_streaming(&self) -> bool {
+        matches!(self.body, Incoming::Streamed(_))
+    }
+
+    /// Hands on what has come of the body of a request that was handed on. Whether that was the end of it.
+    pub(crate) fn stream(&mut self) -> Result<bool, Refusal> {
+        let Incoming::Streamed(streamed) = &mut self.body else {
+            return Ok(true);
+        };
+        let end = streamed.take(&mut self.input);
+        match end {
+            Ok(false) => {}
+            Ok(true) => self.body = Incoming::None,
+            Err(refusal) => self.break_off(refusal.reason),
+        }
+        end
+    }
+
+    /// Ready if the body that is streamed has room for more.
+    pub(crate) fn poll_room(&self, waker: &Waker) -> Poll<()> {
+        match &self.body {
+            Incoming::Streamed(streamed) => streamed.writer.poll_room(waker),
+            Incoming::None | Incoming::Whole(_) => Poll::Ready(()),
+        }
+    }
+
+    /// Nothing more comes of a body that is streamed.
+    pub(crate) fn break_off(&mut self, reason: &'static str) {
+        if let Incoming::Streamed(streamed) = &self.body {
+            streamed.writer.fail(reason);
+        }
+    }
+
+    /// The next request, if all of it has come; or its head, if its body is to be streamed. After a refusal nothing that comes has a meaning.
+    pub(crate) fn next(
+        &mut self,
+        is_streamed: impl FnOnce(&Head) -> bool,
+    ) -> Result<Option<Decoded>, Refusal> {
+        if matches!(self.body, Incoming::None) {
             let Some(pending) = self.next_head()? else {
                 return Ok(None);
             };
             match pending {
                 Begun::Whole(decoded) => return Ok(Some(decoded)),
-                Begun::Pending(pending) => self.body = Some(pending),
+                Begun::Pending(begun) => {
+                    if is_streamed(&begun.head) {
+                        return self.begin_stream(begun).map(Some);
+                    }
+                    self.body = Incoming::Whole(Pending {
+                        decoder: WholeBody::new(begun.framing, &self.limits)?,
+                        expects_continue: begun.expects_continue,
+                        is_gzip: begun.is_gzip,
+                        about: begun.about,
+                        head: begun.head,
+                    });
+                }
             }
         }
-        let Some(pending) = &mut self.body else {
+        let Incoming::Whole(pending) = &mut self.body else {
             return Ok(None);
         };
         if !self.input.is_empty() {
@@ -140,10 +212,28 @@ impl RequestDecoder {
             body = body.with_bytes(unpacked);
             pending.head.is_unpacked = true;
         }
-        Ok(self.body.take().map(|pending| Decoded {
+        let Incoming::Whole(pending) = std::mem::replace(&mut self.body, Incoming::None) else {
+            return Ok(None);
+        };
+        Ok(Some(Decoded {
             request: Request::decoded(pending.head, Some(Box::new(body))),
             about: pending.about,
         }))
+    }
+
+    /// What its pipe holds bounds such a body, and nothing else.
+    fn begin_stream(&mut self, begun: BegunBody) -> Result<Decoded, Refusal> {
+        let Pipe { writer, reader } = Pipe::new();
+        self.body = Incoming::Streamed(Streamed {
+            decoder: BodyDecoder::new(begun.framing, &self.limits, u64::MAX)?,
+            writer,
+            expects_continue: begun.expects_continue && self.input.is_empty(),
+            unread: 0,
+        });
+        Ok(Decoded {
+            request: Request::decoded(begun.head, Some(Box::new(Body::stream(reader)))),
+            about: begun.about,
+        })
     }
 
     fn next_head(&mut self) -> Result<Option<Begun>, Refusal> {
@@ -189,8 +279,8 @@ impl RequestDecoder {
                 about,
             })));
         }
-        Ok(Some(Begun::Pending(Pending {
-            decoder: BodyDecoder::new(framing, &self.limits)?,
+        Ok(Some(Begun::Pending(BegunBody {
+            framing,
             // RFC 9110, section 10.1.1: of an older client it means nothing.
             expects_continue: fields.expects_continue && head.minor == 1,
             is_gzip: fields.is_gzip(),
@@ -312,7 +402,46 @@ impl RequestDecoder {
 
 enum Begun {
     Whole(Decoded),
-    Pending(Pending),
+    Pending(BegunBody),
+}
+
+/// A request whose head has come.
+struct BegunBody {
+    head: Head,
+    about: About,
+    framing: Framing,
+    expects_continue: bool,
+    is_gzip: bool,
+}
+
+impl Streamed {
+    /// Hands on what has come. Whether that was the end.
+    fn take(&mut self, input: &mut Bytes) -> Result<bool, Refusal> {
+        loop {
+            let is_read = !self.writer.reader_is_gone();
+            if is_read && !self.writer.has_room() {
+                return Ok(false);
+            }
+            match self.decoder.decode(input)? {
+                None => return Ok(false),
+                Some(Piece::Bytes(piece)) if is_read => {
+                    // Unless it is read no more, meanwhile.
+                    let _ = self.writer.try_write(piece);
+                }
+                Some(Piece::Bytes(piece)) => {
+                    self.unread += piece.len();
+                    if self.unread > MOST_UNREAD {
+                        return Err(Refusal::bad("nobody reads the body"));
+                    }
+                }
+                Some(Piece::End(trailers)) => {
+                    self.writer
+                        .close_with_trailers(trailers.unwrap_or_default());
+                    return Ok(true);
+                }
+            }
+        }
+    }
 }
 
 /// Where a part of the input is; beyond its end, if it is none.

@@ -1,10 +1,11 @@
 //! Responses as bytes.
 
-use ::http::{HeaderName, StatusCode, header};
+use ::http::{HeaderMap, HeaderName, StatusCode, header};
 use bytes::Bytes;
 
-use super::date;
+use super::fields::digits;
 use super::request::About;
+use super::{Chunks, date};
 use crate::exchange::Response;
 
 /// From this many bytes on a body goes out as its own piece; below, copying it is cheaper than another piece.
@@ -17,6 +18,19 @@ pub(crate) struct Framed {
     pub(crate) body: Bytes,
     /// What goes behind that body.
     pub(crate) end: Bytes,
+    /// How the body goes out, if it is streamed.
+    pub(crate) stream: Option<Chunks>,
+}
+
+impl Framed {
+    fn without_body(closes: bool) -> Self {
+        Self {
+            closes,
+            body: Bytes::new(),
+            end: Bytes::new(),
+            stream: None,
+        }
+    }
 }
 
 /// Appends a response, framed as its request allows. The fields that frame are written here, whoever set them.
@@ -63,6 +77,15 @@ pub(crate) fn encode_response(
         }
         out.reserve(160 + body.len().min(PIECE));
     }
+    let stream = body.reader().filter(|_| !bodiless).map(|_| {
+        let promised = length.and_then(|length| digits(length.as_bytes()));
+        match promised {
+            Some(length) => Chunks::Length(length),
+            None if about.minor == 1 => Chunks::Chunked,
+            None => Chunks::UntilClose,
+        }
+    });
+    closes |= stream == Some(Chunks::UntilClose);
     if !dated {
         date::put(out);
     }
@@ -78,35 +101,39 @@ pub(crate) fn encode_response(
     } else if about.minor == 0 {
         out.extend_from_slice(b"Connection: keep-alive\r\n");
     }
+    if let Some(stream) = stream {
+        match stream {
+            Chunks::Length(length) => {
+                out.extend_from_slice(b"Content-Length: ");
+                put_number(out, length);
+                out.extend_from_slice(b"\r\n");
+            }
+            Chunks::Chunked => out.extend_from_slice(CHUNKED),
+            Chunks::UntilClose => {}
+        }
+        out.extend_from_slice(b"\r\n");
+        return Framed {
+            stream: Some(stream).filter(|_| !about.is_head),
+            ..Framed::without_body(closes)
+        };
+    }
     let trailers = body.trailers().filter(|_| about.minor == 1 && !bodiless);
     if let Some(trailers) = trailers {
-        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
+        out.extend_from_slice(CHUNKED);
+        out.extend_from_slice(b"\r\n");
         if about.is_head {
-            return Framed {
-                closes,
-                body: Bytes::new(),
-                end: Bytes::new(),
-            };
+            return Framed::without_body(closes);
         }
         let mut end = Vec::new();
         if !body.is_empty() {
-            out.extend_from_slice(format!("{:x}\r\n", body.len()).as_bytes());
+            put_size(out, body.len());
             end.extend_from_slice(b"\r\n");
         }
-        end.extend_from_slice(b"0\r\n");
-        for (name, value) in trailers {
-            if !frames(name) {
-                end.extend_from_slice(name.as_str().as_bytes());
-                end.extend_from_slice(b": ");
-                end.extend_from_slice(value.as_bytes());
-                end.extend_from_slice(b"\r\n");
-            }
-        }
-        end.extend_from_slice(b"\r\n");
+        put_last_chunk(&mut end, Some(trailers));
         return Framed {
-            closes,
             body: body.bytes().clone(),
             end: end.into(),
+            ..Framed::without_body(closes)
         };
     }
     let body = body.bytes();
@@ -116,7 +143,7 @@ pub(crate) fn encode_response(
             Some(length) if about.is_head && body.is_empty() => {
                 out.extend_from_slice(length.as_bytes())
             }
-            _ => put_number(out, body.len()),
+            _ => put_number(out, body.len() as u64),
         }
         out.extend_from_slice(b"\r\n");
     }
@@ -127,14 +154,34 @@ pub(crate) fn encode_response(
         out.extend_from_slice(body);
     }
     Framed {
-        closes,
         body: if sent && !copied {
             body.clone()
         } else {
             Bytes::new()
         },
-        end: Bytes::new(),
+        ..Framed::without_body(closes)
     }
+}
+
+const CHUNKED: &[u8] = b"Transfer-Encoding: chunked\r\n";
+
+/// The line before a chunk.
+pub(super) fn put_size(out: &mut Vec<u8>, size: usize) {
+    out.extend_from_slice(format!("{size:x}\r\n").as_bytes());
+}
+
+/// What ends a body in chunks.
+pub(super) fn put_last_chunk(out: &mut Vec<u8>, trailers: Option<&HeaderMap>) {
+    out.extend_from_slice(b"0\r\n");
+    for (name, value) in trailers.into_iter().flatten() {
+        if !frames(name) {
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 /// The fields that this side writes itself.
@@ -144,7 +191,7 @@ fn frames(name: &HeaderName) -> bool {
         || name == header::CONNECTION
 }
 
-fn put_number(out: &mut Vec<u8>, mut number: usize) {
+fn put_number(out: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0_u8; 20];
     let mut place = digits.len();
     loop {

@@ -53,7 +53,7 @@ fn decode<'a>(limits: &Limits, pieces: impl IntoIterator<Item = &'a [u8]>) -> (S
     for piece in pieces {
         decoder.feed(Bytes::copy_from_slice(piece));
         loop {
-            match decoder.next() {
+            match decoder.next(|_| false) {
                 Ok(Some(decoded)) => all.push(told(decoded)),
                 Ok(None) => break,
                 Err(refusal) => {

@@ -94,6 +94,8 @@ impl Transport for Fake {
         Future::ready(())
     }
 
+    fn reset(&self) {}
+
     fn abort(&self) {}
 }
 

@@ -172,6 +172,8 @@ impl Transport for Fake {
         Future::ready(())
     }
 
+    fn reset(&self) {}
+
     fn abort(&self) {
         self.0.model().broken = true;
     }

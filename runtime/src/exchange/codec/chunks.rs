@@ -1,0 +1,104 @@
+//! A body as it goes out while it is made: RFC 9112, section 7.1, in chunks; or as it is, where its length was said, or the connection ends with it.
+
+use bytes::Bytes;
+
+use super::response::{put_last_chunk, put_size};
+use crate::exchange::Taken;
+
+/// How the pieces of a streamed body are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Chunks {
+    Chunked,
+    /// So many bytes are still promised.
+    Length(u64),
+    UntilClose,
+}
+
+/// The body is more than was promised, or less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the body has another length than its Content-Length says")]
+pub(crate) struct OtherLength;
+
+impl Chunks {
+    /// What goes out for a part of the body.
+    pub(crate) fn frame(&mut self, taken: Taken) -> Result<Vec<Bytes>, OtherLength> {
+        let Taken { mut pieces, end } = taken;
+        let length: usize = pieces.iter().map(Bytes::len).sum();
+        match self {
+            Self::UntilClose => {}
+            Self::Length(left) => {
+                *left = left.checked_sub(length as u64).ok_or(OtherLength)?;
+                if end.is_some() && *left > 0 {
+                    return Err(OtherLength);
+                }
+            }
+            Self::Chunked => {
+                let mut behind = Vec::new();
+                if length > 0 {
+                    let mut before = Vec::new();
+                    put_size(&mut before, length);
+                    pieces.insert(0, before.into());
+                    behind.extend_from_slice(b"\r\n");
+                }
+                if let Some(trailers) = end {
+                    put_last_chunk(&mut behind, trailers.as_deref());
+                }
+                if !behind.is_empty() {
+                    pieces.push(behind.into());
+                }
+            }
+        }
+        Ok(pieces)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn framed(
+        chunks: &mut Chunks,
+        pieces: &[&'static str],
+        ends: bool,
+    ) -> Result<String, OtherLength> {
+        let taken = Taken {
+            pieces: pieces.iter().map(|piece| Bytes::from(*piece)).collect(),
+            end: ends.then_some(None),
+        };
+        let framed = chunks.frame(taken)?.concat();
+        Ok(String::from_utf8(framed).expect("text"))
+    }
+
+    #[test]
+    fn pieces_that_are_there_together_are_one_chunk() {
+        let mut chunks = Chunks::Chunked;
+        for (pieces, ends, expected) in [
+            (&["hello", " wor"][..], false, "9\r\nhello wor\r\n"),
+            (&["ld"], true, "2\r\nld\r\n0\r\n\r\n"),
+            (&[], true, "0\r\n\r\n"),
+        ] {
+            assert_eq!(framed(&mut chunks, pieces, ends).as_deref(), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn what_was_promised_must_be_kept() {
+        let mut chunks = Chunks::Length(7);
+        assert_eq!(
+            framed(&mut chunks, &["hello"], false).as_deref(),
+            Ok("hello")
+        );
+        assert_eq!(
+            framed(&mut chunks.clone(), &["abc"], false),
+            Err(OtherLength)
+        );
+        assert_eq!(framed(&mut chunks.clone(), &["a"], true), Err(OtherLength));
+        assert_eq!(framed(&mut chunks, &["ab"], true).as_deref(), Ok("ab"));
+    }
+
+    #[test]
+    fn what_the_end_of_the_connection_ends_goes_out_as_it_is() {
+        let mut chunks = Chunks::UntilClose;
+        assert_eq!(framed(&mut chunks, &["a", "b"], true).as_deref(), Ok("ab"));
+    }
+}
