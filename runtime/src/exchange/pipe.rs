@@ -733,3 +733,6 @@ impl Shared {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
