@@ -25,6 +25,14 @@ pub use route_options::RouteOptions;
 pub(crate) use codec::{
     About, Chunks, Decoded, Head, PathKind, Refusal, RequestDecoder, encode_response,
 };
+#[cfg_attr(
+    not(any(test, fuzzing)),
+    expect(
+        unused_imports,
+        reason = "no connection of a client sends or reads any yet"
+    )
+)]
+pub(crate) use codec::{Asked, DecodedResponse, ResponseDecoder, encode_request};
 pub(crate) use pipe::Taken;
 pub(crate) use responder::{Answer, Answers, Place};
 

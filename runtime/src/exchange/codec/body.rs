@@ -1,4 +1,4 @@
-//! Bodies of a known length, and bodies in chunks: RFC 9112, sections 6.2 and 7.1.
+//! Bodies of a known length, bodies in chunks, and those that the connection ends: RFC 9112, sections 6.2, 7.1 and 6.3.
 
 use ::http::{HeaderMap, StatusCode, header};
 use bytes::{Buf, Bytes, BytesMut};
@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::Refusal;
 use super::fields::Framing;
 use super::head::{append, field_space};
-use super::request::LONGEST_NAME;
+use super::input::LONGEST_NAME;
 use crate::exchange::{Body, Limits};
 
 /// Bytes of the extensions of all chunks of a body. Nobody reads them.
@@ -17,18 +17,18 @@ const FIRST_ROOM: u64 = 64 << 10;
 
 const TOO_LARGE: Refusal = Refusal::with(
     StatusCode::PAYLOAD_TOO_LARGE,
-    "the body is larger than this server takes",
+    "the body is larger than is taken",
 );
 
 const TRAILERS_TOO_LARGE: Refusal = Refusal::with(
     StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-    "the trailers are more than this server takes",
+    "the trailers are more than are taken",
 );
 
 /// Takes a body out of what comes, piece by piece.
 pub(super) struct BodyDecoder {
     state: State,
-    /// Bytes of the chunks that have been begun.
+    /// Bytes of the chunks that have been begun, or of what the connection ends.
     begun: u64,
     most: u64,
     most_trailers: usize,
@@ -65,6 +65,8 @@ enum State {
         carriage_return: bool,
     },
     Trailers(BytesMut),
+    /// Until the connection ends.
+    Open,
     Ended,
 }
 
@@ -137,6 +139,12 @@ impl WholeBody {
             }
         }
     }
+
+    /// The connection has ended behind all that came: the body, if that is what ends it.
+    pub(super) fn end(&mut self) -> Result<Body, Refusal> {
+        self.decoder.end()?;
+        Ok(Body::from(self.collected.take()))
+    }
 }
 
 impl BodyDecoder {
@@ -146,6 +154,7 @@ impl BodyDecoder {
             Framing::Length(length) if length > most => return Err(TOO_LARGE),
             Framing::Length(length) => State::Length(length),
             Framing::Chunked => State::Size { digits: 0, size: 0 },
+            Framing::UntilClose => State::Open,
         };
         Ok(Self {
             state,
@@ -196,6 +205,17 @@ impl BodyDecoder {
                     self.state = State::Ended;
                     return Ok(Some(Piece::End(Some(trailers))));
                 }
+                State::Open => {
+                    if input.is_empty() {
+                        return Ok(None);
+                    }
+                    let length = input.len() as u64;
+                    if length > self.most - self.begun {
+                        return Err(TOO_LARGE);
+                    }
+                    self.begun += length;
+                    return Ok(Some(Piece::Bytes(std::mem::take(input))));
+                }
                 _ => {
                     let Some(&byte) = input.first() else {
                         return Ok(None);
@@ -204,6 +224,19 @@ impl BodyDecoder {
                     self.step(byte)?;
                 }
             }
+        }
+    }
+
+    /// The connection has ended behind all that came. The body has so, too, if nothing else tells its end.
+    pub(super) fn end(&mut self) -> Result<(), Refusal> {
+        match self.state {
+            State::Open | State::Length(0) | State::Ended => {
+                self.state = State::Ended;
+                Ok(())
+            }
+            _ => Err(Refusal::bad(
+                "the connection has ended in the middle of a body",
+            )),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::response::{put_last_chunk, put_size};
+use super::framed::{put_last_chunk, put_size};
 use crate::exchange::Taken;
 
 /// How the pieces of a streamed body are sent.

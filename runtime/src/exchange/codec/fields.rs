@@ -9,9 +9,11 @@ use super::Refusal;
 pub(super) enum Framing {
     Length(u64),
     Chunked,
+    /// Of a response alone: up to the end of the connection.
+    UntilClose,
 }
 
-/// What the fields of a request say of these things.
+/// What the fields of a message say of these things.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     length: Option<u64>,
@@ -26,7 +28,7 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// Takes one field into account. Most are recognized as none of these by the length of their names.
+    /// Takes one field of a request into account. Most are recognized as none of these by the length of their names.
     pub(super) fn add(&mut self, name: &str, value: &[u8]) -> Result<(), Refusal> {
         match name.len() {
             4 if name.eq_ignore_ascii_case("host") => self.add_host(value),
@@ -48,6 +50,15 @@ impl Fields {
             }
             17 if name.eq_ignore_ascii_case("transfer-encoding") => self.add_coding(value),
             _ => Ok(()),
+        }
+    }
+
+    /// Takes one field of a response into account.
+    pub(super) fn add_of_response(&mut self, name: &str, value: &[u8]) -> Result<(), Refusal> {
+        match name.len() {
+            // What would be Host, Expect or Accept-Encoding says nothing in a response.
+            4 | 6 | 15 => Ok(()),
+            _ => self.add(name, value),
         }
     }
 
@@ -94,18 +105,28 @@ impl Fields {
         Ok(())
     }
 
-    /// What they say together, in a message of that minor version.
+    /// What they say together, in a request of that minor version.
     pub(super) fn framing(&self, minor: u8) -> Result<Framing, Refusal> {
         if minor == 1 && self.hosts == 0 {
             return Err(Refusal::bad("there must be a Host"));
         }
+        Ok(self.said(minor)?.unwrap_or(Framing::Length(0)))
+    }
+
+    /// What they say together, in a response that may have a body.
+    pub(super) fn framing_of_response(&self, minor: u8) -> Result<Framing, Refusal> {
+        Ok(self.said(minor)?.unwrap_or(Framing::UntilClose))
+    }
+
+    #[inline]
+    fn said(&self, minor: u8) -> Result<Option<Framing>, Refusal> {
         match (self.chunked, self.length) {
             (true, Some(_)) => Err(Refusal::bad(
                 "there are both Content-Length and Transfer-Encoding",
             )),
             (true, None) if minor == 0 => Err(Refusal::bad("HTTP/1.0 has no Transfer-Encoding")),
-            (true, None) => Ok(Framing::Chunked),
-            (false, length) => Ok(Framing::Length(length.unwrap_or(0))),
+            (true, None) => Ok(Some(Framing::Chunked)),
+            (false, length) => Ok(length.map(Framing::Length)),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::exchange::{Body, Response};
 /// Smaller bodies are sent as they are, as libprocess does: what is saved is less than what it costs.
 pub(crate) const WORTH: usize = 1_024;
 
-/// Unpacks the body of a request, up to so many bytes.
+/// Unpacks a body, up to so many bytes.
 pub(super) fn unpack(packed: &Bytes, most: u64) -> Result<Bytes, Refusal> {
     let mut unpacked = Vec::new();
     // One more, to see whether there is more.
@@ -25,7 +25,7 @@ pub(super) fn unpack(packed: &Bytes, most: u64) -> Result<Bytes, Refusal> {
     if unpacked.len() as u64 > most {
         return Err(Refusal::with(
             StatusCode::PAYLOAD_TOO_LARGE,
-            "the body is larger than this server takes, once it is unpacked",
+            "the body is larger than is taken, once it is unpacked",
         ));
     }
     Ok(unpacked.into())

@@ -17,10 +17,23 @@ mod body;
 mod chunks;
 mod date;
 mod fields;
+mod framed;
 mod gzip;
 mod head;
+mod input;
 mod request;
+#[cfg_attr(
+    not(any(test, fuzzing)),
+    expect(dead_code, reason = "no connection of a client sends any yet")
+)]
+mod request_encoder;
 mod response;
+#[cfg_attr(
+    not(any(test, fuzzing)),
+    expect(dead_code, reason = "no connection of a client reads any yet")
+)]
+mod response_decoder;
+mod streamed;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -29,7 +42,9 @@ pub(crate) use chunks::Chunks;
 pub(crate) use gzip::{WORTH, pack};
 pub(crate) use head::Head;
 pub(crate) use request::{About, Decoded, RequestDecoder};
+pub(crate) use request_encoder::encode_request;
 pub(crate) use response::encode_response;
+pub(crate) use response_decoder::{Asked, DecodedResponse, ResponseDecoder};
 pub(crate) use target::PathKind;
 
 use ::http::StatusCode;

@@ -4,24 +4,19 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use ::http::StatusCode;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 
-use super::body::{BodyDecoder, Piece, WholeBody};
+use super::body::WholeBody;
 use super::fields::{Fields, Framing};
 use super::head::{Head, field_space};
-use super::{Refusal, gzip};
-use crate::exchange::{Body, Limits, Pipe, PipeWriter, Request};
+use super::input::{Input, LINE_END, TOO_LARGE, check_fields, ends_line, offset};
+use super::streamed::Streamed;
+use super::{Refusal, gzip, input};
+use crate::exchange::{Limits, Request};
 
-const LINE_END: Refusal = Refusal::bad("a line does not end with CR LF");
-/// Of the name of a field, as the `http` crate has it.
-pub(super) const LONGEST_NAME: usize = (1 << 16) - 1;
 const TOO_LONG: Refusal = Refusal::with(
     StatusCode::URI_TOO_LONG,
     "the target is longer than this server takes",
-);
-const TOO_LARGE: Refusal = Refusal::with(
-    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-    "the header fields are more than this server takes",
 );
 
 /// A request, and what its answer depends on.
@@ -43,12 +38,7 @@ pub(crate) struct About {
 /// Takes requests out of what comes, one behind the other.
 pub(crate) struct RequestDecoder {
     limits: Arc<Limits>,
-    /// What has come and was not taken.
-    input: Bytes,
-    /// The beginning of a head, while the rest is to come; then the input is empty.
-    partial: BytesMut,
-    /// How much of that has no end of a head in it.
-    searched: usize,
+    input: Input,
     body: Incoming,
 }
 
@@ -58,20 +48,11 @@ enum Incoming {
     /// Of a request that is handed on when it is whole.
     Whole(Pending),
     /// Of one that was handed on.
-    Streamed(Streamed),
+    Streamed {
+        body: Streamed,
+        expects_continue: bool,
+    },
 }
-
-/// A body that its reader is given as it comes.
-struct Streamed {
-    decoder: BodyDecoder,
-    writer: PipeWriter,
-    expects_continue: bool,
-    /// Bytes that came when nobody read them any more.
-    unread: usize,
-}
-
-/// Bytes of a body that are thrown away when nobody reads it, so that the connection stays.
-const MOST_UNREAD: usize = 256 << 10;
 
 /// A request whose body is to come.
 struct Pending {
@@ -87,16 +68,14 @@ impl RequestDecoder {
     pub(crate) fn new(limits: Arc<Limits>) -> Self {
         Self {
             limits,
-            input: Bytes::new(),
-            partial: BytesMut::new(),
-            searched: 0,
+            input: Input::default(),
             body: Incoming::None,
         }
     }
 
     /// Whether nothing has come of a request that was not taken.
     pub(crate) fn is_between(&self) -> bool {
-        self.input.is_empty() && self.partial.is_empty() && !self.is_in_body()
+        self.input.is_empty() && !self.is_in_body()
     }
 
     /// Whether a head has come, and the body has not.
@@ -112,21 +91,12 @@ impl RequestDecoder {
     /// What has come and was not taken; without that of a body that has begun.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn rest(&self) -> Vec<u8> {
-        [self.partial.as_ref(), self.input.as_ref()].concat()
+        self.input.rest()
     }
 
     /// Adds what has come, behind what is there.
     pub(crate) fn feed(&mut self, piece: Bytes) {
-        if !self.partial.is_empty() {
-            self.partial.extend_from_slice(&piece);
-        } else if self.input.is_empty() {
-            self.input = piece;
-        } else {
-            let mut both = BytesMut::with_capacity(self.input.len() + piece.len());
-            both.extend_from_slice(&self.input);
-            both.extend_from_slice(&piece);
-            self.input = both.freeze();
-        }
+        self.input.feed(piece);
     }
 
     /// Whether the client waits for `100 Continue`, of which this tells once.
@@ -134,21 +104,23 @@ impl RequestDecoder {
         match &mut self.body {
             Incoming::None => false,
             Incoming::Whole(pending) => std::mem::take(&mut pending.expects_continue),
-            Incoming::Streamed(streamed) => std::mem::take(&mut streamed.expects_continue),
+            Incoming::Streamed {
+                expects_continue, ..
+            } => std::mem::take(expects_continue),
         }
     }
 
     /// Whether a request was handed on whose body is still to come.
     pub(crate) fn is_streaming(&self) -> bool {
-        matches!(self.body, Incoming::Streamed(_))
+        matches!(self.body, Incoming::Streamed { .. })
     }
 
     /// Hands on what has come of the body of a request that was handed on. Whether that was the end of it.
     pub(crate) fn stream(&mut self) -> Result<bool, Refusal> {
-        let Incoming::Streamed(streamed) = &mut self.body else {
+        let Incoming::Streamed { body, .. } = &mut self.body else {
             return Ok(true);
         };
-        let end = streamed.take(&mut self.input);
+        let end = body.take(&mut self.input.bytes, false);
         match end {
             Ok(false) => {}
             Ok(true) => self.body = Incoming::None,
@@ -160,15 +132,15 @@ impl RequestDecoder {
     /// Ready if the body that is streamed has room for more.
     pub(crate) fn poll_room(&self, waker: &Waker) -> Poll<()> {
         match &self.body {
-            Incoming::Streamed(streamed) => streamed.writer.poll_room(waker),
+            Incoming::Streamed { body, .. } => body.poll_room(waker),
             Incoming::None | Incoming::Whole(_) => Poll::Ready(()),
         }
     }
 
     /// Nothing more comes of a body that is streamed.
     pub(crate) fn break_off(&mut self, reason: &'static str) {
-        if let Incoming::Streamed(streamed) = &self.body {
-            streamed.writer.fail(reason);
+        if let Incoming::Streamed { body, .. } = &self.body {
+            body.break_off(reason);
         }
     }
 
@@ -200,11 +172,11 @@ impl RequestDecoder {
         let Incoming::Whole(pending) = &mut self.body else {
             return Ok(None);
         };
-        if !self.input.is_empty() {
+        if !self.input.bytes.is_empty() {
             // It did not wait.
             pending.expects_continue = false;
         }
-        let Some(mut body) = pending.decoder.decode(&mut self.input)? else {
+        let Some(mut body) = pending.decoder.decode(&mut self.input.bytes)? else {
             return Ok(None);
         };
         if pending.is_gzip {
@@ -221,51 +193,46 @@ impl RequestDecoder {
         }))
     }
 
-    /// What its pipe holds bounds such a body, and nothing else.
     fn begin_stream(&mut self, begun: BegunBody) -> Result<Decoded, Refusal> {
-        let Pipe { writer, reader } = Pipe::new();
-        self.body = Incoming::Streamed(Streamed {
-            decoder: BodyDecoder::new(begun.framing, &self.limits, u64::MAX)?,
-            writer,
-            expects_continue: begun.expects_continue && self.input.is_empty(),
-            unread: 0,
-        });
+        let (streamed, body) = Streamed::new(begun.framing, &self.limits)?;
+        self.body = Incoming::Streamed {
+            body: streamed,
+            expects_continue: begun.expects_continue && self.input.bytes.is_empty(),
+        };
         Ok(Decoded {
-            request: Request::decoded(begun.head, Some(Box::new(Body::stream(reader)))),
+            request: Request::decoded(begun.head, Some(Box::new(body))),
             about: begun.about,
         })
     }
 
     fn next_head(&mut self) -> Result<Option<Begun>, Refusal> {
-        if !self.partial.is_empty() {
-            // What begins with half of an empty line is no head yet.
-            if self.partial[0] != b'\r' && !self.has_end(&self.partial, self.searched)? {
-                self.searched = self.partial.len();
-                return Ok(None);
-            }
-            self.input = std::mem::take(&mut self.partial).freeze();
+        let limits = &self.limits;
+        if !self.input.gather(|text| too_long(text, limits))? {
+            return Ok(None);
         }
         // RFC 9112, section 2.2: behind the body of a request some clients send an empty line.
-        while self.input.starts_with(b"\r\n") {
-            self.input.advance(2);
+        while self.input.bytes.starts_with(b"\r\n") {
+            self.input.bytes.advance(2);
         }
-        match self.input[..] {
+        match self.input.bytes[..] {
             [] => return Ok(None),
             [b'\n', ..] | [b'\r', _, ..] => return Err(LINE_END),
             _ => {}
         }
         let mut space = field_space();
         let mut parsed = httparse::Request::new(&mut []);
-        let length = match parsed.parse_with_uninit_headers(&self.input, &mut space) {
+        let length = match parsed.parse_with_uninit_headers(&self.input.bytes, &mut space) {
             Ok(httparse::Status::Complete(length)) => length,
             Ok(httparse::Status::Partial) => return self.wait(),
             // Which version it is, the line tells when it has its end.
-            Err(httparse::Error::Version) if !self.input.contains(&b'\n') => return self.wait(),
-            Err(error) => return Err(refusal_of(error, &self.input)),
+            Err(httparse::Error::Version) if !self.input.bytes.contains(&b'\n') => {
+                return self.wait();
+            }
+            Err(error) => return Err(refusal_of(error, &self.input.bytes)),
         };
         let (begun, framing, fields) = self.check(&parsed, length)?;
         let is_head = parsed.method == Some("HEAD");
-        let bytes = self.input.split_to(length);
+        let bytes = self.input.bytes.split_to(length);
         let head = Head { bytes, ..begun };
         let about = About {
             is_head,
@@ -289,52 +256,10 @@ impl RequestDecoder {
         })))
     }
 
-    /// Keeps the beginning of a head until the rest comes, unless it is one of none that is taken.
     fn wait(&mut self) -> Result<Option<Begun>, Refusal> {
-        self.has_end(&self.input, 0)?;
-        self.searched = self.input.len();
-        self.partial = BytesMut::from(std::mem::take(&mut self.input));
+        let limits = &self.limits;
+        self.input.wait(|text| too_long(text, limits))?;
         Ok(None)
-    }
-
-    /// Whether a head that was not complete is so now; or why it never will be. So many bytes of it have been searched before.
-    fn has_end(&self, text: &[u8], searched: usize) -> Result<bool, Refusal> {
-        let mut place = searched;
-        while let Some(length) = text[place..].iter().position(|byte| *byte == b'\n') {
-            place += length;
-            if !text[..place].ends_with(b"\r") {
-                // The end might never come: who ends its lines so ends its head so.
-                return Err(LINE_END);
-            }
-            if text[..place].ends_with(b"\r\n\r") {
-                return Ok(true);
-            }
-            place += 1;
-        }
-        self.too_long(text).map_or(Ok(false), Err)
-    }
-
-    /// A head that is not complete, and will be too long when it is.
-    fn too_long(&self, text: &[u8]) -> Option<Refusal> {
-        let most = self.most_line();
-        if text.len() > most && !text[..most].contains(&b'\n') {
-            return Some(TOO_LONG);
-        }
-        (text.len() > self.limits.head_bytes).then(|| {
-            // RFC 9112, section 3: if it is the target that is too long, that must be said.
-            let mut words = text.split(|byte| matches!(byte, b' ' | b'\r'));
-            let target = words.nth(1).unwrap_or_default();
-            if target.len() > self.limits.target_bytes {
-                TOO_LONG
-            } else {
-                TOO_LARGE
-            }
-        })
-    }
-
-    /// Bytes of the first line and its end: the longest target, with a method and a version.
-    fn most_line(&self) -> usize {
-        (self.limits.target_bytes + 64).min(self.limits.head_bytes)
     }
 
     /// What `httparse` does not look at. Gives a head without its bytes.
@@ -343,7 +268,7 @@ impl RequestDecoder {
         parsed: &httparse::Request<'_, '_>,
         length: usize,
     ) -> Result<(Head, Framing, Fields), Refusal> {
-        let input: &[u8] = &self.input;
+        let input: &[u8] = &self.input.bytes;
         let (Some(method), Some(target), Some(minor)) =
             (parsed.method, parsed.path, parsed.version)
         else {
@@ -351,7 +276,8 @@ impl RequestDecoder {
         };
         let start = offset(input, target.as_bytes());
         let end = start + target.len();
-        if target.len() > self.limits.target_bytes || end + " HTTP/1.1\r\n".len() > self.most_line()
+        if target.len() > self.limits.target_bytes
+            || end + " HTTP/1.1\r\n".len() > most_line(&self.limits)
         {
             return Err(TOO_LONG);
         }
@@ -361,23 +287,7 @@ impl RequestDecoder {
         if !ends_line(input, end + " HTTP/1.1".len()) {
             return Err(LINE_END);
         }
-        let mut fields = Fields::default();
-        for field in parsed.headers.iter() {
-            if field.name.len() > LONGEST_NAME {
-                return Err(TOO_LARGE);
-            }
-            let mut end = offset(input, field.value) + field.value.len();
-            while matches!(input.get(end), Some(b' ' | b'\t')) {
-                end += 1;
-            }
-            if !ends_line(input, end) {
-                return Err(LINE_END);
-            }
-            fields.add(field.name, field.value)?;
-        }
-        if !ends_line(input, length - 2) {
-            return Err(LINE_END);
-        }
+        let fields = check_fields(input, length, parsed.headers, Fields::add)?;
         if method == "CONNECT" {
             return Err(Refusal::with(
                 StatusCode::NOT_IMPLEMENTED,
@@ -414,61 +324,40 @@ struct BegunBody {
     is_gzip: bool,
 }
 
-impl Streamed {
-    /// Hands on what has come. Whether that was the end.
-    fn take(&mut self, input: &mut Bytes) -> Result<bool, Refusal> {
-        loop {
-            let is_read = !self.writer.reader_is_gone();
-            if is_read && !self.writer.has_room() {
-                return Ok(false);
-            }
-            match self.decoder.decode(input)? {
-                None => return Ok(false),
-                Some(Piece::Bytes(piece)) if is_read => {
-                    // Unless it is read no more, meanwhile.
-                    let _ = self.writer.try_write(piece);
-                }
-                Some(Piece::Bytes(piece)) => {
-                    self.unread += piece.len();
-                    if self.unread > MOST_UNREAD {
-                        return Err(Refusal::bad("nobody reads the body"));
-                    }
-                }
-                Some(Piece::End(trailers)) => {
-                    self.writer
-                        .close_with_trailers(trailers.unwrap_or_default());
-                    return Ok(true);
-                }
-            }
-        }
+/// A head that is not complete, and will be too long when it is.
+fn too_long(text: &[u8], limits: &Limits) -> Option<Refusal> {
+    let most = most_line(limits);
+    if text.len() > most && !text[..most].contains(&b'\n') {
+        return Some(TOO_LONG);
     }
+    (text.len() > limits.head_bytes).then(|| {
+        // RFC 9112, section 3: if it is the target that is too long, that must be said.
+        let mut words = text.split(|byte| matches!(byte, b' ' | b'\r'));
+        let target = words.nth(1).unwrap_or_default();
+        if target.len() > limits.target_bytes {
+            TOO_LONG
+        } else {
+            TOO_LARGE
+        }
+    })
 }
 
-/// Where a part of the input is; beyond its end, if it is none.
-fn offset(input: &[u8], part: &[u8]) -> usize {
-    let offset = part.as_ptr().addr().wrapping_sub(input.as_ptr().addr());
-    offset.min(input.len())
-}
-
-fn ends_line(input: &[u8], place: usize) -> bool {
-    input.get(place..place + 2) == Some(b"\r\n")
+/// Bytes of the first line and its end: the longest target, with a method and a version.
+fn most_line(limits: &Limits) -> usize {
+    (limits.target_bytes + 64).min(limits.head_bytes)
 }
 
 fn refusal_of(error: httparse::Error, input: &[u8]) -> Refusal {
-    match error {
-        httparse::Error::TooManyHeaders => TOO_LARGE,
-        httparse::Error::Version if is_other_version(input) => Refusal::with(
+    if error != httparse::Error::Version {
+        return input::refusal_of(error).unwrap_or(Refusal::bad("the request line is malformed"));
+    }
+    if is_other_version(input) {
+        return Refusal::with(
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             "this server speaks HTTP/1.1",
-        ),
-        httparse::Error::Version => Refusal::bad("the version is malformed"),
-        httparse::Error::HeaderName => Refusal::bad("the name of a header field is malformed"),
-        httparse::Error::HeaderValue => Refusal::bad("the value of a header field is malformed"),
-        httparse::Error::NewLine => LINE_END,
-        httparse::Error::Token | httparse::Error::Status => {
-            Refusal::bad("the request line is malformed")
-        }
+        );
     }
+    Refusal::bad("the version is malformed")
 }
 
 /// Whether the first line ends as that of a version of HTTP does.

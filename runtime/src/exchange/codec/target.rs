@@ -123,6 +123,29 @@ fn path_end(target: &[u8], start: usize) -> Result<(usize, PathKind), Refusal> {
     Ok((end.unwrap_or(place), kind))
 }
 
+/// Appends a path: what a target must not have is escaped, and nothing else.
+pub(super) fn put_path(out: &mut Vec<u8>, path: &[u8]) {
+    put(out, path, PATH);
+}
+
+/// Appends a query, in the same way.
+pub(super) fn put_query(out: &mut Vec<u8>, query: &[u8]) {
+    put(out, query, QUERY);
+}
+
+fn put(out: &mut Vec<u8>, text: &[u8], allowed: u8) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for (place, byte) in text.iter().enumerate() {
+        let is_allowed = ALLOWED[usize::from(*byte)] & allowed != 0;
+        if is_allowed && (*byte != b'%' || is_escape(&text[place..])) {
+            out.push(*byte);
+        } else {
+            let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
+            out.extend_from_slice(&[b'%', DIGITS[high], DIGITS[low]]);
+        }
+    }
+}
+
 /// Whether it begins with a percent sign and two digits.
 fn is_escape(text: &[u8]) -> bool {
     matches!(text, [b'%', one, two, ..] if one.is_ascii_hexdigit() && two.is_ascii_hexdigit())
