@@ -23,15 +23,8 @@ pub use responses::{ok, text};
 pub use route_options::RouteOptions;
 
 pub(crate) use codec::{
-    About, Chunks, Decoded, Head, PathKind, Refusal, RequestDecoder, encode_response,
+    About, Decoded, Head, Outgoing, PathKind, Refusal, RequestDecoder, encode_response,
 };
-#[cfg_attr(
-    not(any(test, fuzzing)),
-    expect(
-        unused_imports,
-        reason = "no connection of a client sends or reads any yet"
-    )
-)]
 pub(crate) use codec::{Asked, DecodedResponse, ResponseDecoder, encode_request};
 pub(crate) use pipe::Taken;
 pub(crate) use responder::{Answer, Answers, Place};

@@ -22,10 +22,8 @@ use std::task::Waker;
 use ::http::{HeaderValue, StatusCode, header};
 use bytes::Bytes;
 
-use super::connection::Transport;
-use crate::exchange::{
-    About, Answer, Answers, Chunks, PipeReader, Place, Response, encode_response, text,
-};
+use super::Transport;
+use crate::exchange::{About, Answer, Answers, Outgoing, Place, Response, encode_response, text};
 use crate::facade::lock_std;
 use crate::future::Future;
 use crate::process::guarded;
@@ -74,8 +72,7 @@ struct State {
 
 /// A body that goes out as it is made.
 pub(super) struct Stream {
-    pub(super) reader: PipeReader,
-    pub(super) chunks: Chunks,
+    pub(super) body: Outgoing,
     closes: bool,
 }
 
@@ -523,8 +520,7 @@ impl State {
         match (framed.stream, response.body().reader()) {
             (Some(chunks), Some(reader)) => {
                 self.stream = Some(Box::new(Stream {
-                    reader: reader.clone(),
-                    chunks,
+                    body: Outgoing::new(reader.clone(), chunks),
                     closes: framed.closes,
                 }));
             }

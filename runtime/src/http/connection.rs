@@ -30,68 +30,25 @@
 use std::future::Future as StdFuture;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use ::http::StatusCode;
-use bytes::Bytes;
 
+use super::Transport;
 use super::answers::{Backlog, Handed, OrderedAnswers, Output, REFUSED, Stream};
 use crate::clock::{Clock, Time};
 use crate::exchange::{
-    About, Answer, Answers, Chunks, Decoded, Head, Limits, Place, Refusal, Request, RequestDecoder,
+    About, Answer, Answers, Decoded, Head, Limits, Place, Refusal, Request, RequestDecoder,
     Responder, text,
 };
 use crate::future::Future;
-use crate::net::{TcpStream, UnixStream};
 
 /// How much is given to the kernel at a time, and waits for it.
 const UNSENT: usize = 64 << 10;
 /// For how long, and how much, is read after the last answer.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1 << 20;
-
-/// What a connection needs of a stream.
-pub(super) trait Transport: Send + Sync + 'static {
-    fn poll_receive(&self, waker: &Waker) -> Poll<Result<Bytes, Arc<str>>>;
-    fn send(&self, pieces: Vec<Bytes>) -> Future<()>;
-    fn shutdown(&self) -> Future<()>;
-    fn abort(&self);
-    /// Has the peer told by a reset, when this is dropped, that it is not the end.
-    fn reset(&self);
-}
-
-macro_rules! transport {
-    ($stream:ty) => {
-        impl Transport for $stream {
-            fn poll_receive(&self, waker: &Waker) -> Poll<Result<Bytes, Arc<str>>> {
-                self.poll_receive(waker)
-            }
-
-            fn send(&self, mut pieces: Vec<Bytes>) -> Future<()> {
-                match pieces.len() {
-                    1 => self.send(pieces.swap_remove(0)),
-                    _ => self.send_vectored(pieces),
-                }
-            }
-
-            fn shutdown(&self) -> Future<()> {
-                self.shutdown()
-            }
-
-            fn abort(&self) {
-                self.abort();
-            }
-
-            fn reset(&self) {
-                self.reset();
-            }
-        }
-    };
-}
-
-transport!(TcpStream);
-transport!(UnixStream);
 
 /// Who handles requests.
 pub(crate) trait Service: Send + Sync + 'static {
@@ -438,38 +395,32 @@ impl<T: Transport, S: Service> Connection<T, S> {
 
     /// Sends what there is of a body that is being made, once the kernel has what was before. `Rest` if the rest of it will not come.
     fn write_stream(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        if !std::task::ready!(self.sent(cx)) {
+        if !ready!(self.sent(cx)) {
             return Poll::Ready(Turn::Rest);
         }
         let Some(stream) = &mut self.streaming else {
             return Poll::Ready(Turn::Again);
         };
-        let taken = std::task::ready!(stream.reader.poll_take(UNSENT, cx.waker()));
-        let reason = match taken {
-            Err(reason) => reason,
-            Ok(taken) => {
-                let ends = taken.end.is_some();
-                match stream.chunks.frame(taken) {
-                    Err(reason) => reason.to_string().into(),
-                    Ok(pieces) => {
-                        if ends && let Some(stream) = self.streaming.take() {
-                            self.answers.end_stream(&stream);
-                        }
-                        self.active = self.clock.now();
-                        self.sent_at = self.active;
-                        if !pieces.is_empty() {
-                            self.sending = Some(self.stream.send(pieces));
-                        }
-                        return Poll::Ready(Turn::Again);
-                    }
+        match ready!(stream.body.poll_pieces(UNSENT, cx.waker())) {
+            Ok((pieces, ends)) => {
+                if ends && let Some(stream) = self.streaming.take() {
+                    self.answers.end_stream(&stream);
                 }
+                self.active = self.clock.now();
+                self.sent_at = self.active;
+                if !pieces.is_empty() {
+                    self.sending = Some(self.stream.send(pieces));
+                }
+                Poll::Ready(Turn::Again)
             }
-        };
-        tracing::debug!(%reason, "the body of a response was broken off");
-        if stream.chunks == Chunks::UntilClose {
-            self.stream.reset();
+            Err(reason) => {
+                tracing::debug!(%reason, "the body of a response was broken off");
+                if stream.body.ends_with_connection() {
+                    self.stream.reset();
+                }
+                Poll::Ready(Turn::Rest)
+            }
         }
-        Poll::Ready(Turn::Rest)
     }
 
     /// Whether the kernel has not taken all of what it was given.

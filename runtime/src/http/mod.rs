@@ -24,6 +24,8 @@ pub mod url;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod answers;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+mod client;
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod connection;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod help;
@@ -31,8 +33,14 @@ mod help;
 mod router;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod server;
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+mod transport;
 
 pub use authenticate::{WwwAuthenticate, WwwAuthenticateError};
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub use client::{
+    Client, ClientOptions, Connection, connect, connect_unix, get, post, request, request_delete,
+};
 pub use path::PathError;
 pub use percent::{DecodeError, decode, decode_bytes, encode, encode_with};
 pub use query::Query;
@@ -45,5 +53,7 @@ pub use crate::exchange::{
     TryWriteError, ok, text,
 };
 
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+use transport::Transport;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub(crate) use {help::Help, router::Router};

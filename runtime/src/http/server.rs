@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use ::http::StatusCode;
 
+use super::Transport;
 use super::answers::OrderedAnswers;
-use super::connection::{Connection, Service, Transport};
+use super::connection::{Connection, Service};
 use crate::clock::Clock;
 use crate::exchange::{Limits, Refusal, Request, Responder, Response, text};
 use crate::facade::lock_std;

@@ -495,6 +495,32 @@ fn escaped(text: &str, not_in_it: &'static AsciiSet) -> String {
     escaped
 }
 
+/// As [`parse`](str::parse).
+///
+/// ```
+/// use libprocess::http::Url;
+///
+/// let url = Url::try_from("http://example.com/a")?;
+/// assert_eq!(url.path(), "/a");
+/// # Ok::<(), libprocess::http::UrlError>(())
+/// ```
+impl TryFrom<&str> for Url {
+    type Error = UrlError;
+
+    fn try_from(url: &str) -> Result<Self, UrlError> {
+        url.parse()
+    }
+}
+
+/// As [`parse`](str::parse).
+impl TryFrom<String> for Url {
+    type Error = UrlError;
+
+    fn try_from(url: String) -> Result<Self, UrlError> {
+        url.parse()
+    }
+}
+
 /// The URL without its fragment, which a `Uri` has not.
 ///
 /// ```

@@ -8,12 +8,13 @@
 //! terminates the process itself. Whoever takes the count to zero under the bit wakes the closer. Then nothing is runnable, no handler runs,
 //! and the threads are joined.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use super::arena::{FreeList, arena};
 use super::dead_letters::DeadLetters;
@@ -43,9 +44,19 @@ pub(crate) struct ProcessManager {
     population: Population,
     dead_letters: DeadLetters,
     address: Mutex<SocketAddr>,
+    /// The HTTP client, which is above processes.
+    client: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl ProcessManager {
+    /// What asks servers for the runtime, once somebody wants that.
+    pub(crate) fn client(
+        &self,
+        make: impl FnOnce() -> Box<dyn Any + Send + Sync>,
+    ) -> &(dyn Any + Send + Sync) {
+        &**self.client.get_or_init(make)
+    }
+
     /// Makes a manager over a scheduler that has not started.
     pub(crate) fn new(
         scheduler: Arc<Scheduler>,
@@ -72,6 +83,7 @@ impl ProcessManager {
             population: Population::default(),
             dead_letters: DeadLetters::default(),
             address: Mutex::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
+            client: OnceLock::new(),
         });
         let mut runtimes = lock_std(&RUNTIMES);
         runtimes.retain(|(_, manager)| manager.strong_count() > 0);

@@ -1,9 +1,12 @@
 //! A body as it goes out while it is made: RFC 9112, section 7.1, in chunks; or as it is, where its length was said, or the connection ends with it.
 
+use std::sync::Arc;
+use std::task::{Poll, Waker, ready};
+
 use bytes::Bytes;
 
 use super::framed::{put_last_chunk, put_size};
-use crate::exchange::Taken;
+use crate::exchange::{PipeReader, Taken};
 
 /// How the pieces of a streamed body are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +52,41 @@ impl Chunks {
             }
         }
         Ok(pieces)
+    }
+}
+
+/// A body on its way out.
+pub(crate) struct Outgoing {
+    reader: PipeReader,
+    chunks: Chunks,
+}
+
+impl Outgoing {
+    pub(crate) fn new(reader: PipeReader, chunks: Chunks) -> Self {
+        Self { reader, chunks }
+    }
+
+    /// Whether only the end of the connection tells where it ends.
+    pub(crate) fn ends_with_connection(&self) -> bool {
+        self.chunks == Chunks::UntilClose
+    }
+
+    /// What is to be sent next, of so many bytes of the body at most, and whether nothing comes behind it; or why the rest of it will not come.
+    pub(crate) fn poll_pieces(
+        &mut self,
+        most: usize,
+        waker: &Waker,
+    ) -> Poll<Result<(Vec<Bytes>, bool), Arc<str>>> {
+        let taken = match ready!(self.reader.poll_take(most, waker)) {
+            Ok(taken) => taken,
+            Err(reason) => return Poll::Ready(Err(reason)),
+        };
+        let ends = taken.end.is_some();
+        let framed = self.chunks.frame(taken);
+        Poll::Ready(match framed {
+            Ok(pieces) => Ok((pieces, ends)),
+            Err(reason) => Err(reason.to_string().into()),
+        })
     }
 }
 

@@ -22,23 +22,15 @@ mod gzip;
 mod head;
 mod input;
 mod request;
-#[cfg_attr(
-    not(any(test, fuzzing)),
-    expect(dead_code, reason = "no connection of a client sends any yet")
-)]
 mod request_encoder;
 mod response;
-#[cfg_attr(
-    not(any(test, fuzzing)),
-    expect(dead_code, reason = "no connection of a client reads any yet")
-)]
 mod response_decoder;
 mod streamed;
 mod target;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use chunks::Chunks;
+pub(crate) use chunks::{Chunks, Outgoing};
 pub(crate) use gzip::{WORTH, pack};
 pub(crate) use head::Head;
 pub(crate) use request::{About, Decoded, RequestDecoder};

@@ -16,7 +16,8 @@ use crate::clock::Clock;
 use crate::exchange::{Limits, Request, Responder, text};
 use crate::facade::lock_std;
 use crate::future::{Future, Promise};
-use crate::http::connection::{Connection, Service, Transport};
+use crate::http::Transport;
+use crate::http::connection::{Connection, Service};
 
 const ROUNDS: usize = 3_000;
 /// Long enough for any machine: only a lost wake-up takes it.

@@ -21,7 +21,8 @@ use crate::exchange::random::Random;
 use crate::exchange::{Limits, Request, Responder, Response, text};
 use crate::facade::lock_std;
 use crate::future::{Future, Promise};
-use crate::http::connection::{Connection, Service, Transport};
+use crate::http::Transport;
+use crate::http::connection::{Connection, Service};
 
 /// How many steps may be within one another.
 const DEPTH: usize = 3;

@@ -1,0 +1,360 @@
+//! What sends the requests of a connection, and reads the responses.
+//!
+//! It is an `async` block, so a process of its own. Each turn it reads what has come, hands responses on, sends what waits, and looks at the time; it ends when the connection does, and whatever is not answered by then fails.
+
+use std::collections::VecDeque;
+use std::future::Future as StdFuture;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+
+use super::ClientOptions;
+use super::connection::{Asking, Awaited, DISCONNECTED, EndWhen, Shared};
+use crate::clock::{Clock, Time};
+use crate::exchange::{DecodedResponse, Outgoing, Refusal, ResponseDecoder};
+use crate::future::Future;
+use crate::http::Transport;
+
+/// How much of a streamed body is given to the kernel at a time.
+const UNSENT: usize = 64 << 10;
+/// Requests that are under way at a time.
+const PIPELINED: usize = 128;
+/// Requests that are sent together.
+const TOGETHER: usize = 64;
+/// Pieces that are taken before others have their turn.
+const TURNS: u32 = 16;
+
+/// Nothing has come of a response: who may ask again does.
+pub(super) const CLOSED: &str = "the server closed the connection before it answered";
+
+pub(super) struct Driver<T: Transport> {
+    stream: Arc<T>,
+    shared: Arc<Shared>,
+    decoder: ResponseDecoder,
+    clock: Clock,
+    options: ClientOptions,
+    /// What was sent, in order.
+    awaited: VecDeque<Awaited>,
+    sending: Option<Future<()>>,
+    /// When that was given to the kernel.
+    sent_at: Time,
+    /// The body of the request that was sent last.
+    body: Option<Outgoing>,
+    /// The connection stays behind the response that is being read.
+    keeps_alive: bool,
+    /// The server sends nothing more.
+    has_ended: bool,
+    /// It takes nothing more: it may still have answered.
+    is_deaf: bool,
+    /// Since when nothing is asked.
+    idle_since: Time,
+    timer: Option<(Time, Future<()>)>,
+    /// Why there is no connection any more.
+    lost: Option<Arc<str>>,
+}
+
+impl<T: Transport> Driver<T> {
+    pub(super) fn new(
+        stream: T,
+        shared: Arc<Shared>,
+        options: ClientOptions,
+        clock: Clock,
+    ) -> Self {
+        let now = clock.now();
+        Self {
+            stream: Arc::new(stream),
+            shared,
+            decoder: ResponseDecoder::new(Arc::new(options.limits.clone())),
+            options,
+            idle_since: now,
+            sent_at: now,
+            clock,
+            awaited: VecDeque::new(),
+            sending: None,
+            body: None,
+            keeps_alive: true,
+            has_ended: false,
+            is_deaf: false,
+            timer: None,
+            lost: None,
+        }
+    }
+
+    fn lose(&mut self, reason: impl Into<Arc<str>>) {
+        self.lost.get_or_insert(reason.into());
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..TURNS {
+            if let Err(refusal) = self.take_responses() {
+                self.lose(refusal.reason);
+            }
+            if self.lost.is_some() {
+                return Poll::Ready(());
+            }
+            ready!(self.decoder.poll_room(cx.waker()));
+            if self.has_ended {
+                // What was streamed has gone to its end, or there is room for the rest of it.
+                continue;
+            }
+            match ready!(self.stream.poll_receive(cx.waker())) {
+                Ok(bytes) if bytes.is_empty() => self.has_ended = true,
+                Ok(bytes) => self.decoder.feed(bytes),
+                // As when it had closed in time.
+                Err(_) if self.has_nothing() => self.lose(CLOSED),
+                Err(reason) => self.lose(reason),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Whether nothing has come of the response that is awaited.
+    fn has_nothing(&self) -> bool {
+        self.decoder.is_between()
+    }
+
+    /// Ends if it was told to, and has the driver woken when it is.
+    fn listen(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (end, _) = self.shared.next(false, cx.waker());
+        if end != EndWhen::Never {
+            self.lose(DISCONNECTED);
+        }
+        Poll::Ready(())
+    }
+
+    /// Hands on what has come.
+    fn take_responses(&mut self) -> Result<(), Refusal> {
+        loop {
+            if self.decoder.is_streaming() {
+                if self.has_ended {
+                    self.decoder.end(None)?;
+                } else {
+                    self.decoder.stream()?;
+                }
+                if self.decoder.is_streaming() {
+                    return Ok(());
+                }
+                self.answered();
+                continue;
+            }
+            if self.lost.is_some() {
+                return Ok(());
+            }
+            let Some(first) = self.awaited.front_mut() else {
+                if self.has_ended {
+                    self.lose(CLOSED);
+                } else if !self.decoder.is_between() {
+                    return Err(Refusal::bad("the server sent what nobody asked for"));
+                }
+                return Ok(());
+            };
+            let next = if self.has_ended {
+                self.decoder.end(Some(first.asked))?
+            } else {
+                self.decoder.next(first.asked)?
+            };
+            let Some(decoded) = next else {
+                if self.has_ended {
+                    self.lose(CLOSED);
+                }
+                return Ok(());
+            };
+            let DecodedResponse {
+                response,
+                keeps_alive,
+            } = decoded;
+            self.keeps_alive = keeps_alive;
+            if let Some(promise) = first.promise.take() {
+                promise.set(response);
+            }
+            if !self.decoder.is_streaming() {
+                self.answered();
+            }
+        }
+    }
+
+    /// The oldest request has all of its response.
+    fn answered(&mut self) {
+        let closes = self.awaited.pop_front().is_some_and(|first| first.closes);
+        self.idle_since = self.clock.now();
+        if closes || !self.keeps_alive {
+            self.lose("the connection ended behind an earlier response");
+        } else if self.awaited.is_empty() && self.body.is_some() {
+            self.lose("the server answered before it had all of an earlier request");
+        }
+        if self.lost.is_none() {
+            self.shared.answered();
+        }
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.body.is_some() {
+                ready!(self.write_body(cx));
+                continue;
+            }
+            ready!(self.poll_sent(cx));
+            let mut pieces = Vec::new();
+            for _ in 0..TOGETHER {
+                let may_send =
+                    !self.is_deaf && self.body.is_none() && self.awaited.len() < PIPELINED;
+                let (end, asking) = self.shared.next(may_send, cx.waker());
+                let Some(asking) = asking else {
+                    if end != EndWhen::Never {
+                        self.lose(DISCONNECTED);
+                    }
+                    break;
+                };
+                let Asking {
+                    encoded, awaited, ..
+                } = asking;
+                pieces.extend(encoded.pieces);
+                self.body = encoded.body;
+                self.awaited.push_back(awaited);
+            }
+            if pieces.is_empty() {
+                return Poll::Pending;
+            }
+            self.send(pieces);
+        }
+    }
+
+    fn send(&mut self, pieces: Vec<Bytes>) {
+        self.sent_at = self.clock.now();
+        self.sending = Some(self.stream.send(pieces));
+    }
+
+    /// Ready when the kernel has what it was given.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(sending) = &mut self.sending {
+            let sent = ready!(sending.poll_result(cx.waker()));
+            self.sending = None;
+            if let Err(error) = sent {
+                tracing::debug!(%error, "a server takes nothing more");
+                self.is_deaf = true;
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn write_body(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.poll_sent(cx));
+        if self.is_deaf {
+            // Whoever writes it is told.
+            self.body = None;
+            return Poll::Ready(());
+        }
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(());
+        };
+        match ready!(body.poll_pieces(UNSENT, cx.waker())) {
+            Ok((pieces, ends)) => {
+                if ends {
+                    self.body = None;
+                    // Its response is awaited from here on.
+                    if let Some(last) = self.awaited.back_mut() {
+                        last.deadline = self.clock.now() + self.options.response_timeout;
+                    }
+                }
+                if !pieces.is_empty() {
+                    self.send(pieces);
+                }
+            }
+            Err(reason) => {
+                self.body = None;
+                self.is_deaf = true;
+                self.lose(format!("the body of a request was broken off: {reason}"));
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// When what is awaited now must have come, and what is said if not.
+    fn deadline(&self) -> Option<(Time, &'static str)> {
+        const LATE: &str = "the server did not answer in time";
+        match self.awaited.front() {
+            // Whoever writes a body as it is sent takes as long as he likes; the server may not.
+            Some(_) if self.body.is_some() && self.awaited.len() == 1 => {
+                let is_sending = self.sending.as_ref().is_some_and(Future::is_pending);
+                let until = self.sent_at + self.options.limits.write_timeout;
+                is_sending.then_some((until, "the server does not take the request"))
+            }
+            // Whoever reads a body as it comes waits as long as he likes.
+            Some(first) if first.promise.is_none() => None,
+            Some(first) => Some((first.deadline, LATE)),
+            None => match self.shared.deadline() {
+                Some(deadline) => Some((deadline, LATE)),
+                None if self.shared.is_idle_in_pool() => Some((
+                    self.idle_since + self.options.idle_timeout,
+                    "the connection was idle",
+                )),
+                None => None,
+            },
+        }
+    }
+
+    /// Has the timer fire when something is too late.
+    fn watch(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Some((_, fired)) = &self.timer
+                && !fired.is_pending()
+            {
+                self.timer = None;
+            }
+            let Some((deadline, reason)) = self.deadline() else {
+                return Poll::Pending;
+            };
+            if let Some((until, _)) = &self.timer
+                && *until <= deadline
+            {
+                return Poll::Pending;
+            }
+            let now = self.clock.now();
+            if deadline <= now {
+                self.lose(reason);
+                return Poll::Ready(());
+            }
+            let mut fires = self.clock.sleep(deadline - now);
+            if fires.poll_result(cx.waker()).is_ready() {
+                continue;
+            }
+            self.timer = Some((deadline, fires));
+            return Poll::Pending;
+        }
+    }
+}
+
+impl<T: Transport> Unpin for Driver<T> {}
+
+impl<T: Transport> StdFuture for Driver<T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        for step in [Self::listen, Self::read, Self::write, Self::watch] {
+            let _ = step(this, cx);
+            if this.lost.is_some() {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl<T: Transport> Drop for Driver<T> {
+    fn drop(&mut self) {
+        let reason = self.lost.take().unwrap_or_else(|| DISCONNECTED.into());
+        self.decoder.break_off(&reason);
+        if self.sending.as_ref().is_some_and(Future::is_pending) {
+            // Else it would go on for as long as the server takes.
+            self.stream.abort();
+        }
+        self.shared.lost(&reason);
+        for awaited in self.awaited.drain(..) {
+            awaited.fail(&reason);
+        }
+    }
+}

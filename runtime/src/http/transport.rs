@@ -1,0 +1,51 @@
+//! What connections need of a stream.
+
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use bytes::Bytes;
+
+use crate::future::Future;
+use crate::net::{TcpStream, UnixStream};
+
+/// What a connection needs of a stream.
+pub(super) trait Transport: Send + Sync + 'static {
+    fn poll_receive(&self, waker: &Waker) -> Poll<Result<Bytes, Arc<str>>>;
+    fn send(&self, pieces: Vec<Bytes>) -> Future<()>;
+    fn shutdown(&self) -> Future<()>;
+    fn abort(&self);
+    /// Has the peer told by a reset, when this is dropped, that it is not the end.
+    fn reset(&self);
+}
+
+macro_rules! transport {
+    ($stream:ty) => {
+        impl Transport for $stream {
+            fn poll_receive(&self, waker: &Waker) -> Poll<Result<Bytes, Arc<str>>> {
+                self.poll_receive(waker)
+            }
+
+            fn send(&self, mut pieces: Vec<Bytes>) -> Future<()> {
+                match pieces.len() {
+                    1 => self.send(pieces.swap_remove(0)),
+                    _ => self.send_vectored(pieces),
+                }
+            }
+
+            fn shutdown(&self) -> Future<()> {
+                self.shutdown()
+            }
+
+            fn abort(&self) {
+                self.abort();
+            }
+
+            fn reset(&self) {
+                self.reset();
+            }
+        }
+    };
+}
+
+transport!(TcpStream);
+transport!(UnixStream);
