@@ -208,11 +208,8 @@ impl ResponseDecoder {
 
     fn any_head(&mut self, is_head: bool) -> Result<Option<Head>, Refusal> {
         let limits = &self.limits;
-        let is_hopeless = |text: &[u8]| is_hopeless(text, limits);
-        if !self.input.gather(is_hopeless)? {
-            return Ok(None);
-        }
-        if self.input.bytes.is_empty() {
+        let is_ready = self.input.gather(|text| too_long(text, limits))?;
+        if !is_ready || self.input.bytes.is_empty() {
             return Ok(None);
         }
         // Unlike a server, a client takes no empty lines before a message.
@@ -231,7 +228,7 @@ impl ResponseDecoder {
             Ok(httparse::Status::Partial) => {
                 // Else they were copied to be kept.
                 drop(bytes);
-                self.input.wait(is_hopeless)?;
+                self.input.wait(|text| too_long(text, limits))?;
                 return Ok(None);
             }
             Err(error) => return Err(refusal_of(error)),
@@ -325,12 +322,12 @@ fn read(
     })
 }
 
-/// Why the beginning of a head will not be one, whatever comes.
-fn is_hopeless(text: &[u8], limits: &Limits) -> Option<Refusal> {
+/// A head that is not complete, and will be too long when it is.
+fn too_long(text: &[u8], limits: &Limits) -> Option<Refusal> {
     (text.len() > limits.head_bytes).then_some(TOO_LARGE)
 }
 
-/// Whether it does as far as it goes: what speaks another protocol might never end what is no head.
+/// Whether it does as far as it goes: who speaks another protocol might never send what looks like the end of a head.
 fn begins_as_http(text: &[u8]) -> bool {
     let begin = b"HTTP/";
     let length = text.len().min(begin.len());

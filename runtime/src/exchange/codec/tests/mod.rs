@@ -12,7 +12,13 @@
 
 mod pieces;
 mod random;
+mod random_responses;
+mod recorded;
+mod requests;
+mod response_bodies;
+mod responses;
 mod rfc9112;
+mod rfc9112_client;
 
 use std::sync::Arc;
 

@@ -42,7 +42,7 @@ fn request(random: &mut Random) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn mutate(random: &mut Random, bytes: &mut Vec<u8>) {
+pub(super) fn mutate(random: &mut Random, bytes: &mut Vec<u8>) {
     const BYTES: [u8; 16] = *b"\r\n \t:;,/%?0aG\0\x7f\xe9";
     for _ in 0..random.below(4) {
         let place = random.below(bytes.len());
@@ -66,6 +66,12 @@ fn is_refusal(outcome: &str) -> bool {
     outcome.len() == 3
 }
 
+/// Whether a line ends so: what is also wrong otherwise may then be refused for either.
+pub(super) fn has_bare_lf(bytes: &[u8]) -> bool {
+    let mut pairs = bytes.windows(2);
+    pairs.any(|two| two[1] == b'\n' && two[0] != b'\r') || bytes.starts_with(b"\n")
+}
+
 /// What it makes of them cut is what it makes of them whole. But a head that came at once may be refused before it has its end, and one that is
 /// wrong in two ways, by a bare LF and otherwise, for either.
 fn assert_same(bytes: &[u8], whole: &(String, Vec<u8>), cut: &(String, Vec<u8>)) {
@@ -77,11 +83,8 @@ fn assert_same(bytes: &[u8], whole: &(String, Vec<u8>), cut: &(String, Vec<u8>))
         None => (String::new(), outcome.to_owned()),
     };
     let ((taken, last), (cut_taken, cut_last)) = (split(&whole.0), split(&cut.0));
-    let has_bare_lf = bytes
-        .windows(2)
-        .any(|two| two[1] == b'\n' && two[0] != b'\r')
-        || bytes[0] == b'\n';
-    let differ = is_refusal(&last) && (cut_last == "…" || is_refusal(&cut_last) && has_bare_lf);
+    let differ =
+        is_refusal(&last) && (cut_last == "…" || is_refusal(&cut_last) && has_bare_lf(bytes));
     assert!(
         differ && taken == cut_taken,
         "{}: {whole:?}, {cut:?}",
