@@ -6,7 +6,7 @@ use libprocess::http::Limits;
 use libprocess::http::fuzzing::Decoder;
 
 use crate::Outcome;
-use crate::reading::{Most, head_end};
+use crate::reading::{Most, has_bare_lf, head_end};
 
 pub fn decode<'a>(limits: &Limits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut decoder = Decoder::new(limits.clone());
@@ -46,13 +46,7 @@ pub fn decode<'a>(limits: &Limits, pieces: impl IntoIterator<Item = &'a [u8]>) -
 
 pub fn check(bytes: &[u8], whole: &Outcome, limits: &Limits, most: &Most) {
     same(bytes, whole, &decode(limits, bytes.chunks(1)), most);
-    // Two more places, which each input has of its own and keeps.
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let size = bytes.len() as u64 + 1;
-    let mut places = [(hash % size) as usize, ((hash >> 32) % size) as usize];
-    places.sort_unstable();
+    let places = places(bytes);
     let (first, rest) = bytes.split_at(places[0]);
     let (second, third) = rest.split_at(places[1] - places[0]);
     same(bytes, whole, &decode(limits, [first, second, third]), most);
@@ -63,6 +57,17 @@ pub fn check(bytes: &[u8], whole: &Outcome, limits: &Limits, most: &Most) {
             same(bytes, whole, &decode(limits, [first, second]), most);
         }
     }
+}
+
+/// Two places more, which each input has of its own and keeps.
+pub fn places(bytes: &[u8]) -> [usize; 2] {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let size = bytes.len() as u64 + 1;
+    let mut places = [(hash % size) as usize, ((hash >> 32) % size) as usize];
+    places.sort_unstable();
+    places
 }
 
 fn same(bytes: &[u8], whole: &Outcome, cut: &Outcome, most: &Most) {
@@ -106,10 +111,6 @@ fn same(bytes: &[u8], whole: &Outcome, cut: &Outcome, most: &Most) {
     };
     // What is wrong in itself and longer than the limits, or ends its lines with a bare LF, is wrong in two ways, of which either may be found first.
     let head = &head[..head_end(head).unwrap_or(head.len())];
-    let has_bare_lf = head.first() == Some(&b'\n')
-        || head
-            .windows(2)
-            .any(|two| two[1] == b'\n' && two[0] != b'\r');
     let line = head
         .iter()
         .position(|byte| *byte == b'\n')
@@ -123,7 +124,7 @@ fn same(bytes: &[u8], whole: &Outcome, cut: &Outcome, most: &Most) {
     };
     let is_either = is_long && !(says_so(status) && says_so(refused));
     assert!(
-        has_bare_lf || is_either,
+        has_bare_lf(head) || is_either,
         "refused at once ({status}), and in pieces ({refused})"
     );
 }

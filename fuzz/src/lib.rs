@@ -1,12 +1,15 @@
 //! What the fuzz targets have in common.
 //!
-//! The decoder is asked two questions. Does it matter how the bytes are cut (`cuts`)? And are the requests those that the bytes are, as another
-//! reader has it (`reading`)? The other reader follows RFC 9112's grammar line by line and shares no code with the decoder, nor with `httparse`.
+//! The decoder of requests is asked three questions. Does it matter how the bytes are cut (`cuts`)? Are the requests those that the bytes are, as another
+//! reader has it (`reading`)? And does the encoder make bytes of them that are the same requests (`again`)? The other reader follows RFC 9112's grammar line by line and shares no code with the
+//! decoder, nor with `httparse`. The decoder of responses is asked the same, and whether it matters that a body is read as it comes (`responses`).
 
 #![cfg(fuzzing)]
 
+mod again;
 mod cuts;
 mod reading;
+mod responses;
 
 use http::{Request, StatusCode};
 use libprocess::http::{Body, Limits};
@@ -53,5 +56,15 @@ pub fn check(bytes: &[u8]) {
         let whole = cuts::decode(&limits, [bytes]);
         reading::check(bytes, &whole, &most);
         cuts::check(bytes, &whole, &limits, &most);
+        for (request, ..) in &whole.taken {
+            again::check_request(request);
+        }
+    }
+}
+
+/// All that must hold of bytes that a client reads, which may have asked for the head alone, and behind which the server may close.
+pub fn check_responses(bytes: &[u8], is_head: bool, closes: bool) {
+    for (limits, most) in limits() {
+        responses::check(bytes, is_head, closes, &limits, &most);
     }
 }

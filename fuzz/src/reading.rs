@@ -25,6 +25,12 @@ pub fn head_end(bytes: &[u8]) -> Option<usize> {
     Some(begin + end + 4)
 }
 
+/// Whether a line ends so.
+pub fn has_bare_lf(text: &[u8]) -> bool {
+    let mut pairs = text.windows(2);
+    text.starts_with(b"\n") || pairs.any(|two| two[1] == b'\n' && two[0] != b'\r')
+}
+
 /// Whether what was taken is what the bytes are.
 pub fn check(bytes: &[u8], whole: &Outcome, most: &Most) {
     let mut begin = 0;
@@ -56,10 +62,24 @@ fn check_one(mut bytes: &[u8], request: &Request<Body>, most: &Most) {
     check_line(lines[0], request, most);
     let fields: Vec<_> = lines[1..].iter().map(|line| field_of(line)).collect();
     assert!(fields.len() <= most.fields);
-    if is_unpacked(&fields, request) {
-        // Of the body as it is now.
-        let length = request.body().len().to_string();
-        let mut fields = fields.clone();
+    check_headers(&fields, request.headers(), request.body());
+    check_host(&fields, request.version());
+    check_body(
+        body,
+        &fields,
+        request.version(),
+        request.headers(),
+        request.body(),
+        most,
+    );
+    assert!(request.body().len() as u64 <= most.body);
+}
+
+/// The fields are there, with the length of the body as it is now, if that was unpacked.
+pub fn check_headers(fields: &[(String, &[u8])], headers: &HeaderMap, body: &Body) {
+    let length = body.len().to_string();
+    let mut fields = fields.to_vec();
+    if is_unpacked(&fields, headers) {
         fields.retain(|(name, _)| name != "content-encoding");
         for (_, value) in fields
             .iter_mut()
@@ -67,26 +87,21 @@ fn check_one(mut bytes: &[u8], request: &Request<Body>, most: &Most) {
         {
             *value = length.as_bytes();
         }
-        check_fields(&fields, request.headers());
-    } else {
-        check_fields(&fields, request.headers());
     }
-    check_host(&fields, request.version());
-    check_body(body, &fields, request, most);
-    assert!(request.body().len() as u64 <= most.body);
+    check_fields(&fields, headers);
 }
 
 /// Whether the body was packed by gzip alone, and is not as it came.
-fn is_unpacked(fields: &[(String, &[u8])], request: &Request<Body>) -> bool {
+pub fn is_unpacked(fields: &[(String, &[u8])], headers: &HeaderMap) -> bool {
     let is_gzip = match values(fields, "content-encoding")[..] {
         [coding] => coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip"),
         _ => false,
     };
-    is_gzip && !request.headers().contains_key("content-encoding")
+    is_gzip && !headers.contains_key("content-encoding")
 }
 
 /// Lines that end with CR LF, in which there is neither of both otherwise.
-fn lines_of(mut text: &[u8]) -> Vec<&[u8]> {
+pub fn lines_of(mut text: &[u8]) -> Vec<&[u8]> {
     let mut lines = Vec::new();
     while let Some(end) = text.windows(2).position(|two| two == b"\r\n") {
         let line = &text[..end];
@@ -162,7 +177,7 @@ fn check_line(line: &[u8], request: &Request<Body>, most: &Most) {
 }
 
 /// `field-name ":" OWS field-value OWS`.
-fn field_of(line: &[u8]) -> (String, &[u8]) {
+pub fn field_of(line: &[u8]) -> (String, &[u8]) {
     let colon = line
         .iter()
         .position(|byte| *byte == b':')
@@ -185,7 +200,7 @@ fn trimmed(mut value: &[u8]) -> &[u8] {
     value
 }
 
-fn values<'a>(fields: &[(String, &'a [u8])], wanted: &str) -> Vec<&'a [u8]> {
+pub fn values<'a>(fields: &[(String, &'a [u8])], wanted: &str) -> Vec<&'a [u8]> {
     fields
         .iter()
         .filter(|(name, _)| name == wanted)
@@ -244,7 +259,14 @@ fn check_host(fields: &[(String, &[u8])], version: Version) {
 }
 
 /// RFC 9112, section 6.3.
-fn check_body(bytes: &[u8], fields: &[(String, &[u8])], request: &Request<Body>, most: &Most) {
+pub fn check_body(
+    bytes: &[u8],
+    fields: &[(String, &[u8])],
+    version: Version,
+    headers: &HeaderMap,
+    body: &Body,
+    most: &Most,
+) {
     let codings = values(fields, "transfer-encoding");
     let lengths = values(fields, "content-length");
     if codings.is_empty() {
@@ -260,19 +282,19 @@ fn check_body(bytes: &[u8], fields: &[(String, &[u8])], request: &Request<Body>,
             _ => panic!("one length"),
         };
         assert_eq!(bytes.len(), length);
-        assert!(is_unpacked(fields, request) || request.body() == bytes);
-        assert!(request.body().trailers().is_none());
+        assert!(is_unpacked(fields, headers) || body == bytes);
+        assert!(body.trailers().is_none());
         return;
     }
     assert!(lengths.is_empty(), "two ways to tell where it ends");
-    assert_eq!(request.version(), Version::HTTP_11);
+    assert_eq!(version, Version::HTTP_11);
     assert!(codings.len() == 1 && codings[0].eq_ignore_ascii_case(b"chunked"));
-    let (body, trailers) = chunks_of(bytes);
-    assert!(is_unpacked(fields, request) || request.body() == &body);
+    let (whole, trailers) = chunks_of(bytes);
+    assert!(is_unpacked(fields, headers) || body == &whole);
     let lines = lines_of(&trailers[..trailers.len() - 2]);
     assert!(trailers.len() <= most.head);
     assert!(lines.len() <= most.fields);
-    check_trailers(&lines, request.body().trailers());
+    check_trailers(&lines, body.trailers());
 }
 
 /// RFC 9110, section 6.5.1: what is left of them is as it came, and what frames a message is not among it.
