@@ -6,6 +6,17 @@
 //! knows what its next bytes are. `httparse` tells the lines and the fields apart; what it lets pass and this does not is a line that ends with a bare LF, a
 //! target with bytes that RFC 3986 has not, and all that the framing fields must not be (RFC 9112, section 6). docs/http.md lists the cases and the policy in each.
 //!
+//! # Two halves
+//!
+//! ```text
+//! server   bytes ─► RequestDecoder ─► Request     Response ─► encode_response ─► bytes
+//! client   bytes ─► ResponseDecoder ─► Response   Request ─► encode_request ─► bytes
+//! ```
+//!
+//! Both decoders keep what has come in an `Input`, which finds the end of a head in pieces, and read bodies by a `BodyDecoder`, whole or into a pipe; both have the fields that frame from `Fields`. What is
+//! different is the first line, and who tells where a body ends: of a response also its status, the method that it answers, and the end of the connection. A client has nobody to tell a status to: a
+//! refusal's reason is why the request failed.
+//!
 //! # What can go wrong
 //!
 //! - *A head that comes byte by byte* would be parsed once for each of them, in quadratic time. So a head that was incomplete is only searched for its end, from where the last
