@@ -3,9 +3,13 @@
 mod builder;
 mod environment;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+mod host;
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod listen;
 
 use std::borrow::Cow;
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+use std::net::{SocketAddr, SocketAddrV6};
 use std::panic::Location;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -341,16 +345,51 @@ impl Runtime {
 
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 impl Runtime {
-    /// Where the runtime's processes are reached, if it [listens](RuntimeBuilder::listen).
+    /// Where others find the runtime's processes, if it [listens](RuntimeBuilder::listen): the address that it [advertises](RuntimeBuilder::advertise), which is the one at which it listens
+    /// unless it was told another.
     ///
     /// ```
-    /// let runtime = libprocess::Runtime::builder().build()?;
-    /// println!("{:?}", runtime.address());
-    /// # Ok::<(), libprocess::BuildError>(())
+    /// let runtime = libprocess::Runtime::builder().listen("127.0.0.1:0".parse()?).build()?;
+    /// println!("http://{}/help", runtime.address().expect("it listens"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn address(&self) -> Option<std::net::SocketAddr> {
-        let address = self.manager.address();
-        (address.port() != 0).then_some(address)
+    pub fn address(&self) -> Option<SocketAddr> {
+        let addresses = self.manager.addresses();
+        addresses.listens().then_some(addresses.advertised)
+    }
+
+    /// Where others find the runtime's processes by IPv6 as well, if it listens and was [told](RuntimeBuilder::advertise6) so. (A runtime that was told to listen at an IPv6 address has that
+    /// as its [`address`](Self::address).)
+    ///
+    /// ```
+    /// let runtime = libprocess::Runtime::builder()
+    ///     .listen("127.0.0.1:0".parse()?)
+    ///     .advertise6("2001:db8::7".parse()?)
+    ///     .build()?;
+    /// let address6 = runtime.address6().expect("it was told");
+    /// assert_eq!(address6.ip().to_string(), "2001:db8::7");
+    /// assert_eq!(Some(address6.port()), runtime.address().map(|address| address.port()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn address6(&self) -> Option<SocketAddrV6> {
+        let addresses = self.manager.addresses();
+        addresses.advertised6.filter(|_| addresses.listens())
+    }
+
+    /// The address at which the runtime listens, whatever it says that it is: see [`address`](Self::address).
+    ///
+    /// ```
+    /// let runtime = libprocess::Runtime::builder()
+    ///     .listen("127.0.0.1:0".parse()?)
+    ///     .advertise("192.0.2.7:31000".parse()?)
+    ///     .build()?;
+    /// let local = runtime.local_address().expect("it listens");
+    /// assert!(std::net::TcpStream::connect(local).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        let addresses = self.manager.addresses();
+        addresses.listens().then_some(addresses.bound)
     }
 }
 

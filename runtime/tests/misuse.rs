@@ -2,9 +2,8 @@
 
 mod common;
 
-use common::Idle;
+use common::{Idle, again};
 use libprocess::{BuildError, JoinError, Runtime, dispatch_with};
-use std::process::Command;
 
 #[test]
 fn a_builder_refuses_what_cannot_work() {
@@ -88,13 +87,7 @@ fn the_environment_sets_the_workers_of_the_default_runtime() {
         ("many", cores, true),
         ("", cores, true),
     ] {
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "print_default_workers",
-                "--ignored",
-                "--nocapture",
-            ])
+        let output = again("print_default_workers")
             .env("LIBPROCESS_NUM_WORKER_THREADS", value)
             .output()
             .unwrap();

@@ -2,13 +2,12 @@
 
 mod common;
 
-use std::process::Command;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use common::{HANG, runtime};
+use common::{HANG, again, runtime};
 use libprocess::{Context, MessageEvent, Pid, Process, Runtime, dispatch_with};
 
 struct Plain;
@@ -251,13 +250,7 @@ fn the_environment_sets_how_many_events_a_process_is_served_at_a_time() {
         ("0", 1, true),
         ("few", 1, true),
     ] {
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "print_the_order_of_events",
-                "--ignored",
-                "--nocapture",
-            ])
+        let output = again("print_the_order_of_events")
             .env("LIBPROCESS_EVENTS_PER_RESUME", value)
             .output()
             .unwrap();

@@ -28,10 +28,11 @@ impl Called {
     }
 }
 
-/// The id of a process that has not ended, and its runtime's address.
+/// The id of a process that has not ended, and where others find its runtime.
 pub(crate) fn id_of(pid: RawPid) -> Option<(String, SocketAddr)> {
     let ties = arena().find(pid)?.lock_ties(pid)?;
-    let (called, address) = (Called::of(&ties), ties.manager().address());
+    let called = Called::of(&ties);
+    let address = ties.manager().addresses().advertised;
     drop(ties);
     let id = match called {
         Called::Named(name) => name.to_string(),

@@ -11,7 +11,7 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -43,9 +43,43 @@ pub(crate) struct ProcessManager {
     names: Mutex<HashMap<Arc<str>, Option<RawPid>>>,
     population: Population,
     dead_letters: DeadLetters,
-    address: Mutex<SocketAddr>,
     /// The HTTP client, which is above processes.
     client: OnceLock<Box<dyn Any + Send + Sync>>,
+    addresses: Mutex<Addresses>,
+}
+
+/// Where a runtime is: nowhere, until it listens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Addresses {
+    /// Where it listens.
+    pub(crate) bound: SocketAddr,
+    /// Where others find it: what its processes are called by.
+    pub(crate) advertised: SocketAddr,
+    /// Where others find it by IPv6 as well.
+    pub(crate) advertised6: Option<SocketAddrV6>,
+}
+
+impl Addresses {
+    const NONE: Self = {
+        let nowhere = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+        Self {
+            bound: nowhere,
+            advertised: nowhere,
+            advertised6: None,
+        }
+    };
+
+    #[cfg_attr(any(libprocess_loom, libprocess_shuttle), allow(dead_code))]
+    pub(crate) fn listens(&self) -> bool {
+        self.bound.port() != 0
+    }
+
+    /// Whether an address is the runtime's, by whatever name.
+    fn contain(&self, address: SocketAddr) -> bool {
+        self.advertised == address
+            || self.bound == address
+            || self.advertised6.map(SocketAddr::V6) == Some(address)
+    }
 }
 
 impl ProcessManager {
@@ -82,8 +116,8 @@ impl ProcessManager {
             names: Mutex::new(HashMap::new()),
             population: Population::default(),
             dead_letters: DeadLetters::default(),
-            address: Mutex::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
             client: OnceLock::new(),
+            addresses: Mutex::new(Addresses::NONE),
         });
         let mut runtimes = lock_std(&RUNTIMES);
         runtimes.retain(|(_, manager)| manager.strong_count() > 0);
@@ -114,14 +148,18 @@ impl ProcessManager {
         self.event_budget
     }
 
-    /// Where the runtime can be reached: nowhere, until it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        *lock_std(&self.address)
+    pub(crate) fn addresses(&self) -> Addresses {
+        *lock_std(&self.addresses)
+    }
+
+    /// Whether a process that is said to be at that address is one of this runtime.
+    pub(super) fn is_at(&self, address: SocketAddr) -> bool {
+        lock_std(&self.addresses).contain(address)
     }
 
     #[cfg_attr(any(libprocess_loom, libprocess_shuttle), allow(dead_code))]
-    pub(crate) fn set_address(&self, address: SocketAddr) {
-        *lock_std(&self.address) = address;
+    pub(crate) fn set_addresses(&self, addresses: Addresses) {
+        *lock_std(&self.addresses) = addresses;
     }
 
     #[inline(always)]

@@ -169,9 +169,7 @@ pub(crate) fn resolve(upid: &Upid) -> Option<RawPid> {
 pub(crate) fn resolve_in(manager: &ProcessManager, upid: &Upid) -> Option<RawPid> {
     match upid.route() {
         Route::Local(pid) => Some(pid),
-        Route::Addressed { id, address } if manager.address() == address => {
-            directory::find(manager, id)
-        }
+        Route::Addressed { id, address } if manager.is_at(address) => directory::find(manager, id),
         Route::Nobody | Route::Addressed { .. } => None,
     }
 }

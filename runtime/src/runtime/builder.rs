@@ -44,7 +44,7 @@ pub struct RuntimeBuilder {
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     io_faults: Option<u64>,
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-    listen: Listen,
+    pub(super) listen: Listen,
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     io_uring_lacks: crate::reactor::Lacking,
     on_worker_start: Option<OnWorkerStart>,
@@ -248,57 +248,6 @@ impl RuntimeBuilder {
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     pub fn io_faults(mut self, seed: u64) -> Self {
         self.io_faults = Some(seed);
-        self
-    }
-
-    /// Has the processes of this runtime served over HTTP at an address; port 0 has the operating system choose one, which [`Runtime::address`] tells. By default what `LIBPROCESS_IP` and
-    /// `LIBPROCESS_PORT` say, if one of them is set; else nothing listens.
-    ///
-    /// ```
-    /// use libprocess::Runtime;
-    ///
-    /// let runtime = Runtime::builder().listen("127.0.0.1:0".parse()?).build()?;
-    /// assert_ne!(runtime.address().expect("it listens").port(), 0);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-    pub fn listen(mut self, address: std::net::SocketAddr) -> Self {
-        self.listen.address = Some(address);
-        self
-    }
-
-    /// What the clients of this runtime may ask for.
-    ///
-    /// ```
-    /// use libprocess::Runtime;
-    /// use libprocess::http::Limits;
-    ///
-    /// let runtime = Runtime::builder()
-    ///     .listen("127.0.0.1:0".parse()?)
-    ///     .http_limits(Limits::new().body_bytes(1 << 20))
-    ///     .build()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-    pub fn http_limits(mut self, limits: crate::http::Limits) -> Self {
-        self.listen.limits = limits;
-        self
-    }
-
-    /// The id of the process that serves the requests whose paths name none: it finds its routes in the whole path. Without one they are answered 404 Not Found.
-    ///
-    /// ```
-    /// use libprocess::Runtime;
-    ///
-    /// let runtime = Runtime::builder()
-    ///     .listen("127.0.0.1:0".parse()?)
-    ///     .delegate("master")
-    ///     .build()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-    pub fn delegate(mut self, id: impl Into<String>) -> Self {
-        self.listen.delegate = Some(id.into());
         self
     }
 

@@ -27,10 +27,29 @@ pub(super) const IP: &str = "LIBPROCESS_IP";
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub(super) const PORT: &str = "LIBPROCESS_PORT";
 
+/// The variables that say as what: where others find the runtime.
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(super) const ADVERTISE_IP: &str = "LIBPROCESS_ADVERTISE_IP";
+/// See [`ADVERTISE_IP`].
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(super) const ADVERTISE_PORT: &str = "LIBPROCESS_ADVERTISE_PORT";
+/// See [`ADVERTISE_IP`].
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(super) const IP6: &str = "LIBPROCESS_IP6";
+
 /// What a variable says, if it is an IP address.
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub(super) fn ip(variable: &str) -> Option<std::net::IpAddr> {
     value(variable, "an IP address", |text| text.parse().ok())
+}
+
+/// What a variable says, if it is an IPv6 address that others can have.
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(super) fn ip6(variable: &str) -> Option<std::net::Ipv6Addr> {
+    value(variable, "an IPv6 address other than ::", |text| {
+        let ip: Option<std::net::Ipv6Addr> = text.parse().ok();
+        ip.filter(|ip| !ip.is_unspecified())
+    })
 }
 
 /// What a variable says, if it names a reactor.
@@ -97,7 +116,7 @@ fn value<T>(variable: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -
 }
 
 /// Says what the user got wrong: to the log, or, where there is none, to standard error.
-fn report(message: &str) {
+pub(super) fn report(message: &str) {
     if tracing::dispatcher::has_been_set() {
         tracing::warn!("{message}");
     } else {

@@ -12,6 +12,7 @@ pub mod serving;
 pub mod sockets;
 pub mod store;
 
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -37,6 +38,14 @@ pub fn scale() -> usize {
     std::env::var("LIBPROCESS_TEST_SCALE").map_or(1, |scale| {
         scale.parse().expect("LIBPROCESS_TEST_SCALE is a number")
     })
+}
+
+/// This program again, as a process of its own, which runs but that one of its tests: one that is ignored otherwise.
+pub fn again(test: &str) -> Command {
+    let program = std::env::current_exe().expect("this program");
+    let mut command = Command::new(program);
+    command.args(["--exact", test, "--ignored", "--nocapture"]);
+    command
 }
 
 pub fn runtime(workers: usize) -> Runtime {
