@@ -5,9 +5,10 @@ use std::sync::Arc;
 use ::http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use bytes::Bytes;
 
+use crate::exchange::codec::Chunks;
 use crate::exchange::codec::framed::Framed;
 use crate::exchange::random::{ROUNDS, Random};
-use crate::exchange::{Body, Chunks, Limits, Pipe, RequestDecoder, encode_request};
+use crate::exchange::{Body, Limits, Pipe, RequestDecoder, encode_request};
 
 /// The first line says method and target, the others fields.
 fn request(text: &str, body: impl Into<Body>) -> Request<Body> {
