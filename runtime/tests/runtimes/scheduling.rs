@@ -1,5 +1,6 @@
 //! Who runs when: fairness, what a worker keeps to itself, and what is called on a worker's thread.
 
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
@@ -170,7 +171,8 @@ fn each_worker_and_each_stand_in_is_told_of() {
         .workers(2)
         .on_worker_start(move |worker| {
             count[worker].fetch_add(1, Ordering::Relaxed);
-            panic!("to be contained");
+            // A panic that prints nothing: both workers would print into what the test harness captures, under a lock of std's that ThreadSanitizer does not see.
+            resume_unwind(Box::new("to be contained"));
         })
         .build()
         .unwrap();
