@@ -1,6 +1,6 @@
 //! Streams through the traits of futures-io and tokio, and what is written to those.
 
-#![cfg(all(feature = "futures-io", feature = "tokio"))]
+#![cfg(all(feature = "futures-io", feature = "tokio", not(libprocess_tsan)))]
 
 mod common;
 
