@@ -1,6 +1,11 @@
 //! Streams through the traits of futures-io and tokio, and what is written to those.
 
-#![cfg(all(feature = "futures-io", feature = "tokio", not(libprocess_tsan)))]
+// Under the sanitizers there is no TLS to link with.
+#![cfg(all(
+    feature = "futures-io",
+    feature = "tokio",
+    not(any(libprocess_tsan, libprocess_asan))
+))]
 
 mod common;
 
