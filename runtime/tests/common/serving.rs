@@ -130,19 +130,27 @@ pub struct Serving {
 
 impl Serving {
     pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("connected");
-        stream.set_read_timeout(Some(LONG)).expect("an option");
-        stream.set_write_timeout(Some(LONG)).expect("an option");
-        stream
+        connect(self.address)
     }
 
-    /// Connected, and answered once.
     pub fn acquainted(&self) -> TcpStream {
-        let mut stream = self.connect();
-        ask(&mut stream, "/hello");
-        assert_eq!(body(&one(&mut stream)), "hello");
-        stream
+        acquainted(self.address)
     }
+}
+
+pub fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("connected");
+    stream.set_read_timeout(Some(LONG)).expect("an option");
+    stream.set_write_timeout(Some(LONG)).expect("an option");
+    stream
+}
+
+/// Connected, and answered once.
+pub fn acquainted(address: SocketAddr) -> TcpStream {
+    let mut stream = connect(address);
+    ask(&mut stream, "/hello");
+    assert_eq!(body(&one(&mut stream)), "hello");
+    stream
 }
 
 pub struct ServingUnix {
