@@ -157,6 +157,11 @@ impl Body {
         self.extra.as_ref()?.reader.as_ref()
     }
 
+    /// Whether it is bytes alone.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.extra.is_none()
+    }
+
     /// With other bytes in its place.
     pub(crate) fn with_bytes(self, bytes: Bytes) -> Self {
         Self { bytes, ..self }

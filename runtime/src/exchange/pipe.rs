@@ -513,6 +513,16 @@ impl PipeWriter {
         Poll::Pending
     }
 
+    /// Ready once nobody reads: until then who asked last is woken then, and perhaps before.
+    pub(crate) fn poll_reader_gone(&self, waker: &Waker) -> Poll<()> {
+        let mut state = lock_std(&self.0.0.state);
+        if state.reader_is_gone {
+            return Poll::Ready(());
+        }
+        keep(&mut state.writer, waker);
+        Poll::Pending
+    }
+
     pub(crate) fn has_room(&self) -> bool {
         let shared = &self.0.0;
         shared.with(|state| state.has_room(shared.capacity))

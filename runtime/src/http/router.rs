@@ -30,13 +30,15 @@ impl Router {
     /// The process, and where in the path its route begins.
     fn find(&self, path: &str, kind: PathKind, last: &mut Last) -> Option<(RawPid, usize)> {
         let rest = path.strip_prefix('/')?;
-        let id = rest.split_once('/').map_or(rest, |(id, _)| id);
+        // Before the id is looked for: to compare is less.
         if let Some(pid) = last.pid
-            && last.id == id
+            && let Some(behind) = rest.strip_prefix(&*last.id)
+            && matches!(behind.as_bytes().first(), None | Some(b'/'))
             && is_alive(pid)
         {
-            return Some((pid, 1 + id.len()));
+            return Some((pid, 1 + last.id.len()));
         }
+        let id = rest.split_once('/').map_or(rest, |(id, _)| id);
         let decoded = if kind.is_encoded {
             decoded_path(id)?
         } else {

@@ -12,23 +12,39 @@ const FORMAT: StaticFormatDescription = format_description!(
 
 /// Such as `Sun, 06 Nov 1994 08:49:37 GMT`.
 type Text = [u8; 29];
-/// The whole field, with its end.
-type Line = [u8; 37];
+/// A status line and the whole field, with their ends.
+type Lines = [u8; OK + 37];
+
+/// Bytes of the status line of most responses, which so goes out in one piece with the date.
+const OK: usize = "HTTP/1.1 200 OK\r\n".len();
 
 thread_local! {
     /// The second of which the text is.
-    static LAST: RefCell<(i64, Line)> = const { RefCell::new((i64::MIN, *b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n")) };
+    static LAST: RefCell<(i64, Lines)> = const {
+        RefCell::new((i64::MIN, *b"HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"))
+    };
 }
 
 /// Writes a `Date` field of the machine's time. The clock's coarse one is asked, a few ns, and the text is made once a second.
 pub(super) fn put(out: &mut Vec<u8>) {
+    put_from(out, OK);
+}
+
+/// Writes the status line `200 OK`, and the date behind it.
+pub(super) fn put_behind_ok(out: &mut Vec<u8>) {
+    put_from(out, 0);
+}
+
+#[inline]
+fn put_from(out: &mut Vec<u8>, start: usize) {
+    const TEXT: usize = OK + "Date: ".len();
     let second = coarse_second();
-    LAST.with_borrow_mut(|(of, line)| {
+    LAST.with_borrow_mut(|(of, lines)| {
         if *of != second {
-            line[6..35].copy_from_slice(&format(second));
+            lines[TEXT..TEXT + 29].copy_from_slice(&format(second));
             *of = second;
         }
-        out.extend_from_slice(line);
+        out.extend_from_slice(&lines[start..]);
     });
 }
 
@@ -70,5 +86,9 @@ mod tests {
         let mut out = Vec::new();
         put(&mut out);
         assert!(out.starts_with(b"Date: ") && out.ends_with(b" GMT\r\n"));
+        let mut with_status = Vec::new();
+        put_behind_ok(&mut with_status);
+        assert!(with_status.starts_with(b"HTTP/1.1 200 OK\r\nDate: "));
+        assert_eq!(with_status.len(), OK + out.len());
     }
 }

@@ -130,6 +130,11 @@ impl Fields {
         }
     }
 
+    /// Whether a message with these has no body, nor is told to have one of no length.
+    pub(super) fn says_nothing_of_a_body(&self) -> bool {
+        self.length.is_none() && !self.chunked && !self.expects_continue
+    }
+
     /// Whether the body is packed by gzip, and by nothing else: other codings are for who handles them.
     pub(super) fn is_gzip(&self) -> bool {
         self.is_gzip && self.encodings == 1

@@ -158,7 +158,7 @@ fn frames(name: &HeaderName) -> bool {
         || name == header::CONNECTION
 }
 
-fn put_number(out: &mut Vec<u8>, mut number: u64) {
+pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0_u8; 20];
     let mut place = digits.len();
     loop {

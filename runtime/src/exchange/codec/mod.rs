@@ -32,6 +32,7 @@ mod framed;
 mod gzip;
 mod head;
 mod input;
+mod repeated;
 mod request;
 mod request_encoder;
 mod response;

@@ -10,6 +10,7 @@ use super::body::WholeBody;
 use super::fields::{Fields, Framing};
 use super::head::{Head, field_space};
 use super::input::{Input, LINE_END, TOO_LARGE, check_fields, ends_line, offset};
+use super::repeated::Repeated;
 use super::streamed::Streamed;
 use super::{Refusal, gzip, input};
 use crate::exchange::{Limits, Request};
@@ -35,11 +36,19 @@ pub(crate) struct About {
     pub(crate) accepts_gzip: bool,
 }
 
+impl About {
+    /// Whether nothing about it asks for a response of another form.
+    pub(super) fn is_plain(self) -> bool {
+        !self.is_head && self.minor == 1 && self.keeps_alive
+    }
+}
+
 /// Takes requests out of what comes, one behind the other.
 pub(crate) struct RequestDecoder {
     limits: Arc<Limits>,
     input: Input,
     body: Incoming,
+    repeated: Repeated,
 }
 
 /// Which body is to come.
@@ -70,6 +79,7 @@ impl RequestDecoder {
             limits,
             input: Input::default(),
             body: Incoming::None,
+            repeated: Repeated::default(),
         }
     }
 
@@ -210,6 +220,17 @@ impl RequestDecoder {
         if !self.input.gather(|text| too_long(text, limits))? {
             return Ok(None);
         }
+        if let Some((head, about)) = self.repeated.head(&mut self.input.bytes, limits) {
+            return Ok(Some(Begun::Whole(Decoded {
+                request: Request::decoded(head, None),
+                about,
+            })));
+        }
+        self.next_head_of_any_kind()
+    }
+
+    /// As `next_head`, whatever has come before.
+    fn next_head_of_any_kind(&mut self) -> Result<Option<Begun>, Refusal> {
         // RFC 9112, section 2.2: behind the body of a request some clients send an empty line.
         while self.input.bytes.starts_with(b"\r\n") {
             self.input.bytes.advance(2);
@@ -232,6 +253,7 @@ impl RequestDecoder {
         };
         let (begun, framing, fields) = self.check(&parsed, length)?;
         let is_head = parsed.method == Some("HEAD");
+        let parsed_fields = parsed.headers.len();
         let bytes = self.input.bytes.split_to(length);
         let head = Head { bytes, ..begun };
         let about = About {
@@ -241,6 +263,9 @@ impl RequestDecoder {
             accepts_gzip: fields.accepts_gzip,
         };
         if framing == Framing::Length(0) {
+            if fields.says_nothing_of_a_body() {
+                self.repeated.keep(&head, parsed_fields, about);
+            }
             return Ok(Some(Begun::Whole(Decoded {
                 request: Request::decoded(head, None),
                 about,
@@ -343,7 +368,7 @@ fn too_long(text: &[u8], limits: &Limits) -> Option<Refusal> {
 }
 
 /// Bytes of the first line and its end: the longest target, with a method and a version.
-fn most_line(limits: &Limits) -> usize {
+pub(super) fn most_line(limits: &Limits) -> usize {
     (limits.target_bytes + 64).min(limits.head_bytes)
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct PathKind {
 
 const PATH: u8 = 1;
 const QUERY: u8 = 2;
+/// Of a path, and neither a part of an escape nor of `/..`.
+const PLAIN: u8 = 4;
 
 /// RFC 3986: `pchar` and `/`; in a query also `?`, and what browsers leave as it is there.
 static ALLOWED: [u8; 256] = {
@@ -34,16 +36,18 @@ static ALLOWED: [u8; 256] = {
     while byte < 128 {
         let c = byte as u8;
         if c.is_ascii_alphanumeric() {
-            allowed[byte] = PATH | QUERY;
+            allowed[byte] = PATH | QUERY | PLAIN;
         }
         byte += 1;
     }
-    let both = b"-._~!$&'()*+,;=:@/%";
+    let both = b"-_~!$&'()*+,;=:@/";
     let mut i = 0;
     while i < both.len() {
-        allowed[both[i] as usize] = PATH | QUERY;
+        allowed[both[i] as usize] = PATH | QUERY | PLAIN;
         i += 1;
     }
+    allowed[b'.' as usize] = PATH | QUERY;
+    allowed[b'%' as usize] = PATH | QUERY;
     let query = b"?[]^`{|}";
     let mut i = 0;
     while i < query.len() {
@@ -121,6 +125,35 @@ fn path_end(target: &[u8], start: usize) -> Result<(usize, PathKind), Refusal> {
         place += 1;
     }
     Ok((end.unwrap_or(place), kind))
+}
+
+/// Where a path that begins there ends, and its query with it, by a space, and what it needs to be looked at for. `None` if there is something in it that is not plain.
+#[inline]
+pub(super) fn plain(text: &[u8], start: usize) -> Option<(usize, usize, PathKind)> {
+    if text.get(start) != Some(&b'/') {
+        return None;
+    }
+    let mut place = start;
+    loop {
+        let byte = *text.get(place)?;
+        let is_plain =
+            ALLOWED[usize::from(byte)] & PLAIN != 0 || byte == b'.' && text[place - 1] != b'/';
+        if !is_plain {
+            break;
+        }
+        place += 1;
+    }
+    let path_end = place;
+    if text[place] == b'?' {
+        place += 1;
+        while ALLOWED[usize::from(*text.get(place)?)] & QUERY != 0 {
+            if text[place] == b'%' {
+                return None;
+            }
+            place += 1;
+        }
+    }
+    (text[place] == b' ').then_some((path_end, place, PathKind::default()))
 }
 
 /// Appends a path: what a target must not have is escaped, and nothing else.

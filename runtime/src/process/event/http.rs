@@ -87,13 +87,24 @@ impl HttpEvent {
     /// The path without the process's id, decoded, and without slashes around it; `None` if it is no text.
     pub(crate) fn route(&self) -> Option<Cow<'_, str>> {
         let path = self.request.path_of_head();
-        let route = path.get(self.0.route as usize..)?.trim_matches('/');
+        let route = without_slashes(path.get(self.0.route as usize..)?);
         if self.request.path_kind().is_encoded {
             decoded_path(route)
         } else {
             Some(Cow::Borrowed(route))
         }
     }
+}
+
+/// As `trim_matches`, by bytes: some 50 instructions less for each request.
+fn without_slashes(mut path: &str) -> &str {
+    while let [b'/', ..] = path.as_bytes() {
+        path = &path[1..];
+    }
+    while let [.., b'/'] = path.as_bytes() {
+        path = &path[..path.len() - 1];
+    }
+    path
 }
 
 impl Deref for HttpEvent {

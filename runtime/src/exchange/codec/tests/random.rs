@@ -136,3 +136,46 @@ fn legal_requests_are_taken() {
         assert!(is_taken, "{}: {outcome}", bytes.escape_ascii());
     }
 }
+
+/// A decoder that knows the fields of the request before reads the next as one that knows none: taken or refused, and told the same.
+#[test]
+fn what_is_repeated_is_read_as_if_it_were_new() {
+    const LINES: [&str; 8] = [
+        "GET / HTTP/1.1",
+        "HEAD /a.b/c?d=e&f HTTP/1.1",
+        "GET /a/../b HTTP/1.1",
+        "GET /a%20b?c%20d HTTP/1.1",
+        "GET /long-enough-to-be-more-than-is-taken HTTP/1.1",
+        "GET /a?b#c HTTP/1.1",
+        "GET /\x7f HTTP/1.1",
+        "GET  / HTTP/1.1",
+    ];
+    let limits = Limits::new().target_bytes(30);
+    let mut repeated = 0;
+    for seed in 0..10 * ROUNDS {
+        let mut random = Random::new(seed);
+        let first = request(&mut random);
+        let fields = first.iter().position(|byte| *byte == b'\n');
+        let fields = &first[fields.expect("a line") + 1..];
+        let mut second = LINES[random.below(LINES.len())].as_bytes().to_vec();
+        second.extend_from_slice(b"\r\n");
+        second.extend_from_slice(fields);
+        if random.below(2) == 0 {
+            mutate(&mut random, &mut second);
+        }
+        let alone = decode(&limits, [first.as_slice()]);
+        if !alone.1.is_empty() || alone.0.contains("closes") || is_refusal(&alone.0) {
+            continue;
+        }
+        let new = decode(&limits, [second.as_slice()]);
+        let both = decode(&limits, [[first, second.clone()].concat().as_slice()]);
+        assert_eq!(both.1, new.1, "{}", second.escape_ascii());
+        let expected = match (alone.0.as_str(), new.0.as_str()) {
+            (alone, "") => alone.to_owned(),
+            (alone, new) => format!("{alone}, {new}"),
+        };
+        assert_eq!(both.0, expected, "{}", second.escape_ascii());
+        repeated += u64::from(!is_refusal(&new.0));
+    }
+    assert!(repeated > ROUNDS, "hardly any was taken: {repeated}");
+}
