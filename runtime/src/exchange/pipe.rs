@@ -128,10 +128,13 @@ struct Collecting {
     promise: Promise<Bytes>,
 }
 
+/// What a read gives: a piece, nothing at the end, or why there is none.
+type Given = Result<Bytes, Arc<str>>;
+
 /// Whom to tell what, once the lock is let go.
 #[derive(Default)]
 struct Told {
-    reads: Vec<(Promise<Bytes>, Result<Bytes, Arc<str>>)>,
+    reads: Vec<(Promise<Bytes>, Given)>,
     done: Vec<Promise<()>>,
     refused: Vec<(Promise<()>, &'static str)>,
     wakers: [Option<Waker>; 2],
@@ -164,8 +167,8 @@ impl State {
         }
     }
 
-    /// The next piece, nothing at the end, or why there is none; `None` if it is to come.
-    fn take_one(&mut self) -> Option<Result<Bytes, Arc<str>>> {
+    /// What is next; `None` if it is to come.
+    fn take_one(&mut self) -> Option<Given> {
         if let Some(piece) = self.pieces.pop_front() {
             self.held -= piece.len();
             return Some(Ok(piece));

@@ -100,6 +100,10 @@ pub(crate) struct Ties {
     /// Who waits for room in a full mailbox.
     pub(crate) room: Option<Box<Room>>,
     /// Which routes there are, and whether they want requests as they come, if one does.
+    #[expect(
+        clippy::box_collection,
+        reason = "few processes have it, and a map is as large as three pointers"
+    )]
     pub(crate) streams: Option<Box<BTreeMap<String, bool>>>,
 }
 
