@@ -128,6 +128,14 @@ impl ResponseDecoder {
         }
     }
 
+    /// Ready once nobody reads the body that is streamed.
+    pub(crate) fn poll_reader_gone(&self, waker: &Waker) -> Poll<()> {
+        match &self.body {
+            Incoming::Streamed(body) => body.poll_reader_gone(waker),
+            Incoming::None | Incoming::Whole(_) => Poll::Pending,
+        }
+    }
+
     /// Nothing more comes of a body that is streamed.
     pub(crate) fn break_off(&mut self, reason: &str) {
         if let Incoming::Streamed(body) = &self.body {

@@ -67,6 +67,11 @@ impl Streamed {
         self.writer.poll_room(waker)
     }
 
+    /// Ready once nobody reads it.
+    pub(super) fn poll_reader_gone(&self, waker: &Waker) -> Poll<()> {
+        self.writer.poll_reader_gone(waker)
+    }
+
     /// Nothing more comes of it.
     pub(super) fn break_off(&self, reason: &str) {
         self.writer.fail(reason);
