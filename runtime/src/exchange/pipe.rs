@@ -17,16 +17,21 @@
 //! - *A read is given up.* It is taken out, and the next one is given what comes; one that is given up while it is given something gives it back.
 //! - *Who is told does something with the pipe.* So nobody is told under the lock.
 
-use std::collections::VecDeque;
+mod state;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use ::http::HeaderMap;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use crate::facade::lock_std;
-use crate::future::{Future, Promise};
+use crate::future::Future;
+use state::{CLOSED, End, READER_IS_GONE, Shared};
+
+const FULL: &str = "the pipe is full: wait for the future of the last write";
 
 /// A pipe: a body that is written while it is read. See [`Body::stream`](super::Body::stream).
 ///
@@ -69,7 +74,7 @@ impl Pipe {
         Self::with_capacity(Self::CAPACITY)
     }
 
-    /// A pipe that takes pieces while it holds less than so many bytes.
+    /// A pipe that takes pieces while it holds less than so many bytes, and no more than 256 of them.
     ///
     /// # Panics
     ///
@@ -82,227 +87,11 @@ impl Pipe {
     /// ```
     pub fn with_capacity(bytes: usize) -> Self {
         assert!(bytes > 0, "a pipe without room would never take a byte");
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State::default()),
-            capacity: bytes,
-        });
+        let shared = Arc::new(Shared::new(bytes));
         Self {
             writer: PipeWriter(Arc::new(WriterEnd(Arc::clone(&shared)))),
             reader: PipeReader(Arc::new(ReaderEnd(shared))),
         }
-    }
-}
-
-struct Shared {
-    state: Mutex<State>,
-    capacity: usize,
-}
-
-#[derive(Default)]
-struct State {
-    pieces: VecDeque<Bytes>,
-    held: usize,
-    end: Option<End>,
-    reader_is_gone: bool,
-    /// Reads that wait for a piece, by number: then there is none.
-    reads: VecDeque<(u64, Promise<Bytes>)>,
-    next_read: u64,
-    /// Who wants all of it at once.
-    collecting: Option<Collecting>,
-    wants_room: Vec<Promise<()>>,
-    watches_reader: Vec<Promise<()>>,
-    /// Who polls for pieces, and for room.
-    reader: Option<Waker>,
-    writer: Option<Waker>,
-}
-
-#[derive(Clone)]
-enum End {
-    Closed(Option<Box<HeaderMap>>),
-    Failed(Arc<str>),
-}
-
-struct Collecting {
-    into: BytesMut,
-    most: usize,
-    promise: Promise<Bytes>,
-}
-
-/// What a read gives: a piece, nothing at the end, or why there is none.
-type Given = Result<Bytes, Arc<str>>;
-
-/// Whom to tell what, once the lock is let go.
-#[derive(Default)]
-struct Told {
-    reads: Vec<(Promise<Bytes>, Given)>,
-    done: Vec<Promise<()>>,
-    refused: Vec<(Promise<()>, &'static str)>,
-    wakers: [Option<Waker>; 2],
-    dropped: VecDeque<Bytes>,
-}
-
-const READER_IS_GONE: &str = "the reader has closed the pipe";
-const CLOSED: &str = "the pipe was closed by its writer";
-const FULL: &str = "the pipe is full: wait for the future of the last write";
-
-impl State {
-    fn has_room(&self, capacity: usize) -> bool {
-        self.held < capacity
-    }
-
-    /// Gives reads what there is for them.
-    fn serve_reads(&mut self, told: &mut Told) {
-        while !self.reads.is_empty() {
-            let Some(given) = self.take_one() else {
-                break;
-            };
-            let read = self.reads.pop_front();
-            told.reads.extend(read.map(|(_, read)| (read, given)));
-        }
-        if self.reads.is_empty() {
-            self.serve_collecting(told);
-        }
-        if !self.pieces.is_empty() || self.end.is_some() {
-            told.wakers[0] = self.reader.take();
-        }
-    }
-
-    /// What is next; `None` if it is to come.
-    fn take_one(&mut self) -> Option<Given> {
-        if let Some(piece) = self.pieces.pop_front() {
-            self.held -= piece.len();
-            return Some(Ok(piece));
-        }
-        match &self.end {
-            None => None,
-            Some(End::Closed(_)) => Some(Ok(Bytes::new())),
-            Some(End::Failed(reason)) => Some(Err(Arc::clone(reason))),
-        }
-    }
-
-    fn serve_collecting(&mut self, told: &mut Told) {
-        let Some(collecting) = &mut self.collecting else {
-            return;
-        };
-        for piece in std::mem::take(&mut self.pieces) {
-            self.held -= piece.len();
-            collecting.into.extend_from_slice(&piece);
-        }
-        let result = if collecting.into.len() > collecting.most {
-            Err(format!("the body is more than {} bytes", collecting.most).into())
-        } else {
-            match &self.end {
-                None => return,
-                Some(End::Closed(_)) => Ok(collecting.into.split().freeze()),
-                Some(End::Failed(reason)) => Err(Arc::clone(reason)),
-            }
-        };
-        if let Some(collecting) = self.collecting.take() {
-            told.reads.push((collecting.promise, result));
-        }
-    }
-
-    /// Nothing is taken any more.
-    fn refuse_writers(&mut self, reason: &'static str, told: &mut Told) {
-        let waiting = self.wants_room.drain(..);
-        told.refused
-            .extend(waiting.map(|promise| (promise, reason)));
-    }
-
-    /// Something was taken.
-    fn serve_writers(&mut self, capacity: usize, told: &mut Told) {
-        if self.has_room(capacity) {
-            told.done.append(&mut self.wants_room);
-            told.wakers[1] = self.writer.take();
-        }
-    }
-}
-
-impl Shared {
-    /// Changes something, and tells whom it concerns.
-    fn change<R>(&self, change: impl FnOnce(&mut State, &mut Told) -> R) -> R {
-        let mut told = Told::default();
-        let result = change(&mut lock_std(&self.state), &mut told);
-        let mut again = Vec::new();
-        for (read, given) in told.reads {
-            match given {
-                Ok(bytes) if read.has_discard() || read.is_unwatched() => {
-                    read.discard();
-                    again.push(bytes);
-                }
-                Ok(bytes) => {
-                    read.set(bytes);
-                }
-                Err(reason) => {
-                    read.fail(reason);
-                }
-            }
-        }
-        for promise in told.done {
-            promise.set(());
-        }
-        for (promise, reason) in told.refused {
-            promise.fail(reason);
-        }
-        for waker in told.wakers.into_iter().flatten() {
-            waker.wake();
-        }
-        drop(told.dropped);
-        again.retain(|bytes: &Bytes| !bytes.is_empty());
-        if !again.is_empty() {
-            self.give_back(again);
-        }
-        result
-    }
-
-    /// What was to be given to reads that were given up at that very moment.
-    #[cold]
-    fn give_back(&self, given: Vec<Bytes>) {
-        self.change(|state, told| {
-            if state.reader_is_gone {
-                return;
-            }
-            for bytes in given.into_iter().rev() {
-                state.held += bytes.len();
-                state.pieces.push_front(bytes);
-            }
-            state.serve_reads(told);
-        });
-    }
-
-    fn end(&self, end: End) -> bool {
-        self.change(|state, told| {
-            let is_first = state.end.is_none();
-            if is_first {
-                state.end = Some(end);
-                state.refuse_writers(CLOSED, told);
-                state.serve_reads(told);
-            }
-            is_first
-        })
-    }
-
-    fn close_reader(&self) {
-        self.change(|state, told| {
-            if std::mem::replace(&mut state.reader_is_gone, true) {
-                return;
-            }
-            told.dropped = std::mem::take(&mut state.pieces);
-            state.held = 0;
-            let reads = std::mem::take(&mut state.reads);
-            let reason: Arc<str> = READER_IS_GONE.into();
-            told.reads.extend(
-                reads
-                    .into_iter()
-                    .map(|(_, read)| (read, Err(Arc::clone(&reason)))),
-            );
-            let collecting = state.collecting.take();
-            told.reads
-                .extend(collecting.map(|all| (all.promise, Err(reason))));
-            state.refuse_writers(READER_IS_GONE, told);
-            told.done.append(&mut state.watches_reader);
-            told.wakers = [state.reader.take(), state.writer.take()];
-        });
     }
 }
 
@@ -343,6 +132,23 @@ pub enum TryWriteError {
     /// The reader, or the writer, has closed the pipe.
     #[error("the pipe is closed: {} bytes were not taken", .0.len())]
     Closed(Bytes),
+}
+
+impl TryWriteError {
+    /// The piece.
+    ///
+    /// ```
+    /// # use libprocess::http::Pipe;
+    /// # let Pipe { writer, reader } = Pipe::new();
+    /// # drop(reader);
+    /// let refused = writer.try_write("hello").expect_err("nobody reads");
+    /// assert_eq!(refused.into_inner(), "hello");
+    /// ```
+    pub fn into_inner(self) -> Bytes {
+        match self {
+            Self::Full(piece) | Self::Closed(piece) => piece,
+        }
+    }
 }
 
 impl PipeWriter {
@@ -403,9 +209,7 @@ impl PipeWriter {
                 return Err(TryWriteError::Full(data));
             }
             if !data.is_empty() {
-                state.held += data.len();
-                state.pieces.push_back(data);
-                state.serve_reads(told);
+                state.push(data, told);
             }
             Ok(())
         })
@@ -422,7 +226,7 @@ impl PipeWriter {
     /// ```
     pub fn room(&self) -> Future<()> {
         let shared = &self.0.0;
-        let mut state = lock_std(&shared.state);
+        let state = shared.lock();
         if state.reader_is_gone {
             Future::failed(READER_IS_GONE)
         } else if state.end.is_some() {
@@ -430,11 +234,7 @@ impl PipeWriter {
         } else if state.has_room(shared.capacity) {
             Future::ready(())
         } else {
-            let (promise, room) = Promise::pair();
-            // Who asks again and again without waiting shall not fill memory, either.
-            state.wants_room.retain(|promise| !promise.is_unwatched());
-            state.wants_room.push(promise);
-            room
+            shared.wait_for_room(state)
         }
     }
 
@@ -493,22 +293,17 @@ impl PipeWriter {
     /// # Ok::<(), libprocess::FutureError>(())
     /// ```
     pub fn reader_closed(&self) -> Future<()> {
-        let mut state = lock_std(&self.0.0.state);
+        let state = self.0.0.lock();
         if state.reader_is_gone {
             return Future::ready(());
         }
-        let (promise, closed) = Promise::pair();
-        state
-            .watches_reader
-            .retain(|promise| !promise.is_unwatched());
-        state.watches_reader.push(promise);
-        closed
+        self.0.0.wait_for_reader(state)
     }
 
     /// Ready if there is room, or nobody to read: else who asked last is woken then.
     pub(crate) fn poll_room(&self, waker: &Waker) -> Poll<()> {
         let shared = &self.0.0;
-        let mut state = lock_std(&shared.state);
+        let mut state = shared.lock();
         if state.reader_is_gone || state.end.is_some() || state.has_room(shared.capacity) {
             return Poll::Ready(());
         }
@@ -518,7 +313,7 @@ impl PipeWriter {
 
     /// Ready once nobody reads: until then who asked last is woken then, and perhaps before.
     pub(crate) fn poll_reader_gone(&self, waker: &Waker) -> Poll<()> {
-        let mut state = lock_std(&self.0.0.state);
+        let mut state = self.0.0.lock();
         if state.reader_is_gone {
             return Poll::Ready(());
         }
@@ -574,43 +369,26 @@ impl PipeReader {
     /// ```
     pub fn read(&self) -> Future<Bytes> {
         let shared = &self.0.0;
-        let (read, number) = {
-            let mut state = lock_std(&shared.state);
-            if state.reader_is_gone {
-                return Future::failed(READER_IS_GONE);
-            }
-            // Those who came first are to be served first: some may be waiting for the end.
-            if state.reads.is_empty()
-                && let Some(given) = state.take_one()
-            {
-                drop(state);
-                shared.change(|state, told| state.serve_writers(shared.capacity, told));
-                return match given {
-                    Ok(bytes) => Future::ready(bytes),
-                    Err(reason) => Future::failed(reason),
-                };
-            }
-            let (promise, read) = Promise::pair();
-            let number = state.next_read;
-            state.next_read += 1;
-            state.reads.push_back((number, promise));
-            (read, number)
+        let mut state = shared.lock();
+        if state.reader_is_gone {
+            return Future::failed(READER_IS_GONE);
+        }
+        // Those who came first are to be served first: some may be waiting for the end.
+        if state.is_awaited() {
+            return shared.wait_for_piece(state);
+        }
+        let Some(given) = state.take_one() else {
+            return shared.wait_for_piece(state);
         };
-        let of_discard = Arc::downgrade(shared);
-        read.on_cancelled(move || {
-            let given_up = Weak::upgrade(&of_discard).and_then(|shared| {
-                let mut state = lock_std(&shared.state);
-                let place = state.reads.binary_search_by_key(&number, |read| read.0);
-                place.ok().and_then(|place| state.reads.remove(place))
-            });
-            if let Some((_, promise)) = given_up {
-                promise.discard();
-            }
-        });
-        read
+        drop(state);
+        shared.change(|state, told| state.serve_writers(shared.capacity, told));
+        match given {
+            Ok(bytes) => Future::ready(bytes),
+            Err(reason) => Future::failed(reason),
+        }
     }
 
-    /// All that is still to come, put together. Fails if that is more than so many bytes, or the body is broken off, or somebody else has asked for all of it.
+    /// All that is still to come, put together; reads that are asked for later come behind it. If it is given up, what has come is there for the next read. Fails if that is more than so many bytes, or the body is broken off, or somebody else has asked for all of it.
     ///
     /// ```
     /// # use libprocess::http::Pipe;
@@ -624,23 +402,11 @@ impl PipeReader {
     /// ```
     pub fn read_all(&self, most: usize) -> Future<Bytes> {
         let shared = &self.0.0;
-        shared.change(|state, told| {
-            if state.reader_is_gone {
-                return Future::failed(READER_IS_GONE);
-            }
-            if state.collecting.is_some() {
-                return Future::failed("all of the body is being read already");
-            }
-            let (promise, all) = Promise::pair();
-            state.collecting = Some(Collecting {
-                into: BytesMut::new(),
-                most,
-                promise,
-            });
-            state.serve_reads(told);
-            state.serve_writers(shared.capacity, told);
-            all
-        })
+        if shared.with(|state| state.reader_is_gone) {
+            return Future::failed(READER_IS_GONE);
+        }
+        let all = shared.wait_for_all(most);
+        all.unwrap_or_else(|| Future::failed("all of the body is being read already"))
     }
 
     /// What came behind the body, once that has ended.
@@ -710,12 +476,6 @@ impl PipeReader {
     }
 }
 
-impl Shared {
-    fn with<R>(&self, look: impl FnOnce(&State) -> R) -> R {
-        look(&lock_std(&self.state))
-    }
-}
-
 fn keep(kept: &mut Option<Waker>, waker: &Waker) {
     if !kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
         *kept = Some(waker.clone());
@@ -733,19 +493,3 @@ impl fmt::Debug for PipeReader {
         self.0.0.describe("PipeReader", f)
     }
 }
-
-impl Shared {
-    fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.with(|state| {
-            f.debug_struct(name)
-                .field("held", &state.held)
-                .field("capacity", &self.capacity)
-                .field("has_ended", &state.end.is_some())
-                .field("reader_is_gone", &state.reader_is_gone)
-                .finish()
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -270,3 +270,77 @@ fn two_write_and_two_read(one_gives_up: bool) {
     assert!(refused.into_inner() > 0, "it was never full");
     assert_eq!(given_up.into_inner() > 0, one_gives_up);
 }
+
+/// The one who reads all of it is served before those who ask later, and gives back what he has if he gives up.
+#[test]
+fn all_of_it_comes_before_reads_that_come_later() {
+    let Pipe { writer, reader } = Pipe::with_capacity(4);
+    let all = reader.read_all(10);
+    let later = reader.read();
+    writer.try_write("to be").expect("room");
+    assert!(later.is_pending());
+    drop(all);
+    assert_eq!(later.get(), Ok("to be".into()));
+    let all = reader.read_all(10);
+    let later = reader.read();
+    writer.try_write("again").expect("room");
+    writer.close();
+    assert_eq!(all.get(), Ok("again".into()));
+    assert_eq!(later.get(), Ok("".into()));
+}
+
+#[test]
+fn who_gives_all_of_it_up_does_not_take_more() {
+    let Pipe { writer, reader } = Pipe::with_capacity(4);
+    let all = reader.read_all(1 << 20);
+    writer.try_write("to be").expect("room");
+    all.discard();
+    assert!(all.is_discarded());
+    assert!(writer.try_write("more").is_err(), "there is no room");
+    assert!(reader.read_all(20).is_pending());
+    assert_eq!(reader.read().get(), Ok("to be".into()));
+}
+
+/// Whatever is hung on a future may use the pipe, and what it holds may be one of its ends.
+#[test]
+fn callbacks_may_do_what_they_like() {
+    let Pipe { writer, reader } = Pipe::with_capacity(4);
+    writer.try_write("full").expect("room");
+    let held = reader.clone();
+    let room = writer.room();
+    room.on_ready(move |()| drop(held));
+    room.detach();
+    drop(writer.room());
+    let (told, callback) = (Arc::new(AtomicUsize::new(0)), writer.clone());
+    let count = Arc::clone(&told);
+    let room = writer.room();
+    room.on_ready(move |()| {
+        count.fetch_add(1, Relaxed);
+        callback.try_write("more").expect("room");
+    });
+    // It is not given up by that.
+    room.detach();
+    let panics = writer.room();
+    panics.on_ready(|()| panic!("for a test"));
+    let last = writer.room();
+    assert_eq!(reader.read().get(), Ok("full".into()));
+    assert_eq!(told.load(Relaxed), 1);
+    assert!(last.is_ready());
+    assert_eq!(reader.read().get(), Ok("more".into()));
+    let detached = reader.read();
+    let count = Arc::clone(&told);
+    detached.on_ready(move |_| {
+        count.fetch_add(1, Relaxed);
+    });
+    detached.detach();
+    writer.try_write("last").expect("room");
+    assert_eq!(told.load(Relaxed), 2, "it is told, though nobody holds it");
+}
+
+#[test]
+fn small_pieces_are_counted_too() {
+    let Pipe { writer, reader } = Pipe::new();
+    let taken = (0..10_000).take_while(|_| writer.try_write("x").is_ok());
+    assert_eq!(taken.count(), 256);
+    drop(reader);
+}
