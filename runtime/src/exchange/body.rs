@@ -5,7 +5,7 @@ use std::fmt;
 use ::http::HeaderMap;
 use bytes::Bytes;
 
-use super::PipeReader;
+use super::{Pipe, PipeReader};
 
 /// The body of a request or a response.
 ///
@@ -106,7 +106,7 @@ impl Body {
     /// A body that comes through a pipe, piece by piece, while it is made: a response so is sent in chunks (or, to a client of HTTP/1.0, up to the end of the connection), unless its headers have a
     /// `Content-Length`, which is then promised and must be kept. What is in the pipe at the end of it, when it is [closed with trailers](super::PipeWriter::close_with_trailers), goes out too.
     ///
-    /// It is sent as fast as the client takes it, and not packed. If it fails, or is not as long as promised, the connection is reset.
+    /// Trailers are those with which the pipe is closed, else those of the [body](Self::with_trailers). It is sent as fast as the client takes it, and not packed. If it fails, or is not as long as promised, the connection is reset.
     ///
     /// ```
     /// use libprocess::http::{Body, Pipe, Response};
@@ -155,6 +155,21 @@ impl Body {
     /// ```
     pub fn reader(&self) -> Option<&PipeReader> {
         self.extra.as_ref()?.reader.as_ref()
+    }
+
+    /// Has its bytes, if there are any, come through a pipe that has ended.
+    pub(crate) fn make_stream(&mut self) {
+        if self.reader().is_some() || self.bytes.is_empty() && self.trailers().is_none() {
+            return;
+        }
+        let bytes = std::mem::take(&mut self.bytes);
+        let Pipe { writer, reader } = Pipe::with_capacity(bytes.len().max(1));
+        // A new pipe has room for one piece, however long.
+        let written = writer.try_write(bytes);
+        debug_assert!(written.is_ok());
+        let extra = self.extra.get_or_insert_default();
+        writer.close_with_trailers(std::mem::take(&mut extra.trailers));
+        extra.reader = Some(reader);
     }
 
     /// Whether it is bytes alone.

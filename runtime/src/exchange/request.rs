@@ -55,6 +55,30 @@ impl Request {
         }
     }
 
+    /// Whether the body comes through a pipe.
+    pub(crate) fn is_streamed(&self) -> bool {
+        match (&self.raw, self.whole.get()) {
+            (_, Some(whole)) => whole.body().reader().is_some(),
+            (Some(raw), None) => raw
+                .body
+                .as_ref()
+                .is_some_and(|body| body.reader().is_some()),
+            (None, None) => false,
+        }
+    }
+
+    /// Has a body that is there come through a pipe, as others do.
+    pub(crate) fn stream_body(&mut self) {
+        if let Some(whole) = self.whole.get_mut() {
+            whole.body_mut().make_stream();
+        }
+        if let Some(raw) = &mut self.raw
+            && let Some(body) = &mut raw.body
+        {
+            body.make_stream();
+        }
+    }
+
     fn whole(&self) -> &::http::Request<Body> {
         self.whole.get_or_init(|| match &self.raw {
             Some(raw) => {

@@ -30,7 +30,7 @@ impl RouteOptions {
     /// Serves a request that has a body when its head has come; the body is [read](crate::http::Body::reader) as it comes. It is as long as it is, whatever the limit of bodies; what nobody has read waits in its pipe,
     /// and when that is full, in the client's socket. It is not unpacked, and where the client breaks it off the read fails.
     ///
-    /// A request without a body is served as ever.
+    /// A request without a body is served as ever. One that comes before the process has been initialized is served when all of it has come, within the limit of bodies: its handler sees no difference otherwise.
     ///
     /// ```
     /// # use libprocess::http::RouteOptions;

@@ -517,14 +517,17 @@ impl State {
             self.close_piece();
             self.pieces.push(framed.end);
         }
-        match (framed.stream, response.body().reader()) {
-            (Some(chunks), Some(reader)) => {
+        let body = framed
+            .stream
+            .and_then(|chunks| Outgoing::new(response.body(), chunks));
+        match body {
+            Some(body) => {
                 self.stream = Some(Box::new(Stream {
-                    body: Outgoing::new(reader.clone(), chunks),
+                    body,
                     closes: framed.closes,
                 }));
             }
-            _ => self.written(framed.closes),
+            None => self.written(framed.closes),
         }
     }
 }

@@ -27,13 +27,13 @@
 //! - *A client that says little, or nothing* has a deadline in each state. One timer serves all of them: it is set for the first deadline and, when it fires, for the one that
 //!   holds then. So a request does not cost a timer.
 
+mod deadlines;
+
 use std::future::Future as StdFuture;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-
-use ::http::StatusCode;
 
 use super::Transport;
 use super::answers::{Backlog, Handed, OrderedAnswers, Output, REFUSED, Stream};
@@ -184,14 +184,18 @@ impl<T: Transport, S: Service> Connection<T, S> {
     /// Whether nothing more may be taken until something has been answered or sent, or at all.
     fn is_stalled(&self) -> bool {
         let backlog = self.answers.peek();
-        backlog.last_written || self.is_too_much(&backlog)
+        backlog.last_written && !self.decoder.is_streaming() || self.is_too_much(&backlog)
     }
 
     fn is_too_much(&self, backlog: &Backlog) -> bool {
-        let awaited = self.next - backlog.first;
-        awaited >= u64::from(self.limits.pipelined)
-            || backlog.unsent > UNSENT
-            || awaited > 0 && self.bodies > self.limits.body_bytes
+        if backlog.unsent > UNSENT {
+            return true;
+        }
+        // What is streamed is of a request that was taken, whose answer may wait for it.
+        let awaited = self.next.saturating_sub(backlog.first);
+        !self.decoder.is_streaming()
+            && (awaited >= u64::from(self.limits.pipelined)
+                || awaited > 0 && self.bodies > self.limits.body_bytes)
     }
 
     /// Takes what has come, as far as it may be taken: at most `turns` pieces. Gives those that are left.
@@ -202,7 +206,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
             if self.is_too_much(&backlog) {
                 backlog = self.answers.backlog();
             }
-            if backlog.last_written {
+            if backlog.last_written && !self.decoder.is_streaming() {
                 // There is nothing to wait for, either.
                 self.stalled = false;
                 break;
@@ -213,11 +217,12 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 self.head_began = None;
                 break;
             }
-            let awaited = self.next - backlog.first;
+            let awaited = self.next.saturating_sub(backlog.first);
             if awaited == 0 {
                 self.bodies = 0;
             }
-            if self.take_requests(u64::from(self.limits.pipelined) - awaited) == Turn::Again {
+            let most = u64::from(self.limits.pipelined).saturating_sub(awaited);
+            if self.take_requests(most) == Turn::Again {
                 continue;
             }
             self.awaits_room = self.decoder.poll_room(cx.waker()).is_pending();
@@ -254,7 +259,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
     /// Hands on what the decoder has, up to a number. `Again` if there may be more.
     fn take_requests(&mut self, most: u64) -> Turn {
         let mut taken = 0;
-        while taken < most && self.bodies <= self.limits.body_bytes {
+        loop {
             if self.decoder.is_streaming() {
                 match self.decoder.stream() {
                     Ok(true) if self.ends_behind_body => {
@@ -270,6 +275,9 @@ impl<T: Transport, S: Service> Connection<T, S> {
                         return Turn::Rest;
                     }
                 }
+            }
+            if taken >= most || self.bodies > self.limits.body_bytes {
+                break;
             }
             match self.decoder.next(|head| self.service.streams(head)) {
                 Ok(Some(decoded)) => {
@@ -291,7 +299,8 @@ impl<T: Transport, S: Service> Connection<T, S> {
             self.head_began = Some(self.clock.now());
         }
         self.tell_to_go_on();
-        if taken == most || self.bodies > self.limits.body_bytes {
+        let is_full = taken >= most || self.bodies > self.limits.body_bytes;
+        if is_full && !self.decoder.is_streaming() {
             Turn::Again
         } else {
             Turn::Rest
@@ -387,6 +396,11 @@ impl<T: Transport, S: Service> Connection<T, S> {
                         return Turn::Rest;
                     }
                     return self.end(cx);
+                }
+                Output::End if self.phase == Phase::Open && self.decoder.is_streaming() => {
+                    // Who has answered may still be reading.
+                    self.ends_behind_body = true;
+                    return Turn::Rest;
                 }
                 Output::End => return self.end(cx),
             }
@@ -488,75 +502,6 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 _ => Phase::Gone,
             };
         }
-    }
-
-    /// When what is awaited now must have come, and what is said of it if not.
-    fn deadline(&self) -> Option<(Time, Option<Refusal>)> {
-        const LATE: Refusal = Refusal::with(
-            StatusCode::REQUEST_TIMEOUT,
-            "the request did not come in time",
-        );
-        let limits = &self.limits;
-        if matches!(self.phase, Phase::Lingering { .. }) {
-            return Some((self.active + LINGER, None));
-        }
-        let of_sending = self
-            .is_sending()
-            .then(|| (self.sent_at + limits.write_timeout, None));
-        let of_reading = if self.has_ended {
-            Some((self.active + limits.idle_timeout, None))
-        } else if self.phase != Phase::Open || self.stalled || self.awaits_room {
-            None
-        } else if self.decoder.is_in_body() {
-            Some((self.active + limits.body_timeout, Some(LATE)))
-        } else if let Some(began) = self.head_began {
-            Some((began + limits.head_timeout, Some(LATE)))
-        } else if self.answers.first() < self.next {
-            // The handlers' time is theirs.
-            None
-        } else {
-            Some((self.active + limits.idle_timeout, None))
-        };
-        of_sending
-            .into_iter()
-            .chain(of_reading)
-            .min_by_key(|(deadline, _)| *deadline)
-    }
-
-    /// Has the timer fire when something is too late. `Again` if something is.
-    fn watch(&mut self, cx: &mut Context<'_>) -> Turn {
-        if let Some((_, fired)) = &self.timer
-            && !fired.is_pending()
-        {
-            self.timer = None;
-            if self.answers.has_sent() {
-                // When is not known, only that it was since the last time.
-                self.active = self.clock.now();
-            }
-        }
-        let Some((deadline, refusal)) = self.deadline() else {
-            return Turn::Rest;
-        };
-        if let Some((until, _)) = &self.timer
-            && *until <= deadline
-        {
-            return Turn::Rest;
-        }
-        let now = self.clock.now();
-        if deadline <= now {
-            match refusal {
-                Some(refusal) => self.give_up(refusal),
-                None => self.phase = Phase::Gone,
-            }
-            return Turn::Again;
-        }
-        let mut fires = self.clock.sleep(deadline - now);
-        // Once is enough: it wakes whoever asked last.
-        if fires.poll_result(cx.waker()).is_ready() {
-            return Turn::Again;
-        }
-        self.timer = Some((deadline, fires));
-        Turn::Rest
     }
 }
 

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::ptr::NonNull;
 
+use ::http::StatusCode;
 use bytes::Bytes;
 
 use super::arena::arena;
@@ -9,7 +10,7 @@ use super::handlers::Action;
 use super::resume::Extra;
 use super::slot::Slot;
 use super::{Pid, Process, RawPid, Recipient, TrySendError, Upid, exits, send, statistics};
-use crate::exchange::{Request, Response, RouteOptions, not_found};
+use crate::exchange::{Request, Response, RouteOptions, not_found, text};
 use crate::future::ValueOrFuture;
 use crate::scheduler::Worker;
 
@@ -236,7 +237,18 @@ impl<P: Process> Context<P> {
             Cow::Borrowed(name) => Cow::Borrowed(name.trim_matches('/')),
             Cow::Owned(name) => Cow::Owned(name.trim_matches('/').to_owned()),
         };
-        let serve = move |process: &mut P, event: HttpEvent, cx: &mut Context<P>| {
+        let streams = options.stream_requests;
+        let serve = move |process: &mut P, mut event: HttpEvent, cx: &mut Context<P>| {
+            if streams {
+                // One of this process's own runtime has all of it, as has one that came before the route was there.
+                event.request.stream_body();
+            } else if event.request.is_streamed() {
+                // Its process has just taken the place of one that had such a route.
+                return event.into_responder().set(text(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the route takes requests in another way now: ask again",
+                ));
+            }
             let returned = handler(process, &event.request, cx).into_returned();
             event.into_responder().give(returned);
         };

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::task::{Poll, Waker, ready};
 
+use ::http::HeaderMap;
 use bytes::Bytes;
 
 use super::framed::{put_last_chunk, put_size};
-use crate::exchange::{PipeReader, Taken};
+use crate::exchange::{Body, PipeReader, Taken};
 
 /// How the pieces of a streamed body are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,11 +60,18 @@ impl Chunks {
 pub(crate) struct Outgoing {
     reader: PipeReader,
     chunks: Chunks,
+    /// Unless the pipe has some.
+    trailers: Option<Box<HeaderMap>>,
 }
 
 impl Outgoing {
-    pub(crate) fn new(reader: PipeReader, chunks: Chunks) -> Self {
-        Self { reader, chunks }
+    /// If that is a body that is streamed.
+    pub(crate) fn new(body: &Body, chunks: Chunks) -> Option<Self> {
+        Some(Self {
+            reader: body.reader()?.clone(),
+            chunks,
+            trailers: body.trailers().cloned().map(Box::new),
+        })
     }
 
     /// Whether only the end of the connection tells where it ends.
@@ -77,10 +85,13 @@ impl Outgoing {
         most: usize,
         waker: &Waker,
     ) -> Poll<Result<(Vec<Bytes>, bool), Arc<str>>> {
-        let taken = match ready!(self.reader.poll_take(most, waker)) {
+        let mut taken = match ready!(self.reader.poll_take(most, waker)) {
             Ok(taken) => taken,
             Err(reason) => return Poll::Ready(Err(reason)),
         };
+        if let Some(none @ None) = &mut taken.end {
+            *none = self.trailers.take();
+        }
         let ends = taken.end.is_some();
         let framed = self.chunks.frame(taken);
         Poll::Ready(match framed {

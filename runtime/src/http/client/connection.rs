@@ -322,10 +322,10 @@ fn encode(request: &::http::Request<Body>, host: &str) -> Encoded {
             .into_iter()
             .filter(|piece| !piece.is_empty()),
     );
-    let body = framed.stream.zip(request.body().reader());
+    let chunks = framed.stream;
     Encoded {
         pieces,
-        body: body.map(|(chunks, reader)| Outgoing::new(reader.clone(), chunks)),
+        body: chunks.and_then(|chunks| Outgoing::new(request.body(), chunks)),
         closes: framed.closes,
     }
 }

@@ -1,0 +1,80 @@
+//! What a connection waits for, and for how long.
+
+use std::task::Context;
+
+use ::http::StatusCode;
+
+use super::{Connection, LINGER, Phase, Service, Transport, Turn};
+use crate::clock::Time;
+use crate::exchange::Refusal;
+
+impl<T: Transport, S: Service> Connection<T, S> {
+    /// When what is awaited now must have come, and what is said of it if not.
+    fn deadline(&self) -> Option<(Time, Option<Refusal>)> {
+        const LATE: Refusal = Refusal::with(
+            StatusCode::REQUEST_TIMEOUT,
+            "the request did not come in time",
+        );
+        let limits = &self.limits;
+        if matches!(self.phase, Phase::Lingering { .. }) {
+            return Some((self.active + LINGER, None));
+        }
+        let of_sending = self
+            .is_sending()
+            .then(|| (self.sent_at + limits.write_timeout, None));
+        let of_reading = if self.has_ended {
+            Some((self.active + limits.idle_timeout, None))
+        } else if self.phase != Phase::Open || self.stalled || self.awaits_room {
+            None
+        } else if self.decoder.is_in_body() {
+            Some((self.active + limits.body_timeout, Some(LATE)))
+        } else if let Some(began) = self.head_began {
+            Some((began + limits.head_timeout, Some(LATE)))
+        } else if self.answers.first() < self.next {
+            // The handlers' time is theirs.
+            None
+        } else {
+            Some((self.active + limits.idle_timeout, None))
+        };
+        of_sending
+            .into_iter()
+            .chain(of_reading)
+            .min_by_key(|(deadline, _)| *deadline)
+    }
+
+    /// Has the timer fire when something is too late. `Again` if something is.
+    pub(super) fn watch(&mut self, cx: &mut Context<'_>) -> Turn {
+        if let Some((_, fired)) = &self.timer
+            && !fired.is_pending()
+        {
+            self.timer = None;
+            if self.answers.has_sent() {
+                // When is not known, only that it was since the last time.
+                self.active = self.clock.now();
+            }
+        }
+        let Some((deadline, refusal)) = self.deadline() else {
+            return Turn::Rest;
+        };
+        if let Some((until, _)) = &self.timer
+            && *until <= deadline
+        {
+            return Turn::Rest;
+        }
+        let now = self.clock.now();
+        if deadline <= now {
+            match refusal {
+                Some(refusal) => self.give_up(refusal),
+                None => self.phase = Phase::Gone,
+            }
+            return Turn::Again;
+        }
+        let mut fires = self.clock.sleep(deadline - now);
+        // Once is enough: it wakes whoever asked last.
+        if fires.poll_result(cx.waker()).is_ready() {
+            return Turn::Again;
+        }
+        self.timer = Some((deadline, fires));
+        Turn::Rest
+    }
+}
