@@ -8,6 +8,7 @@
 //! ```
 
 use std::error::Error;
+use std::time::Duration;
 
 use http::StatusCode;
 use libprocess::http::{Body, Request, Response, ok, query, text};
@@ -69,6 +70,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     quits.get()?;
     println!("Shutting down");
+    // Who asked for it is still to hear of it.
+    runtime.stop_serving(Duration::from_secs(1)).get()?;
     terminate(simple);
     wait(simple);
     runtime.shutdown();

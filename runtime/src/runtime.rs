@@ -391,6 +391,27 @@ impl Runtime {
         let addresses = self.manager.addresses();
         addresses.listens().then_some(addresses.bound)
     }
+
+    /// Takes no more requests for the runtime's processes, and lets those that were taken be answered, for as long as the time of grace: ready when the last connection is closed. See
+    /// [`Server::stop`](crate::http::Server::stop). Processes go on.
+    ///
+    /// To [shut down](Self::shutdown) without this closes connections as they are, with what was answered and has not gone out.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let runtime = libprocess::Runtime::builder().listen("127.0.0.1:0".parse()?).build()?;
+    /// // …
+    /// runtime.stop_serving(Duration::from_secs(1)).get()?;
+    /// runtime.shutdown();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stop_serving(&self, grace: std::time::Duration) -> Future<()> {
+        match &self.server {
+            Some(server) => server.stop(grace),
+            None => Future::ready(()),
+        }
+    }
 }
 
 pub(crate) fn owned<P: Process>(manager: &ProcessManager, process: P) -> ProcessHandle<P> {

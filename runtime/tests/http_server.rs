@@ -2,17 +2,18 @@
 
 mod common;
 
-use std::io::Write;
-use std::net::Shutdown;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use common::answers::{body, status};
 use common::http::{on_each, on_each_with, one, rest};
-use common::sockets::LONG;
+use common::serving::{ends, request, until};
+use common::sockets::{LONG, REACTORS, any};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use libprocess::http::{Limits, Request, Response};
-use libprocess::{Context, FutureError, Process, Promise, SpawnOptions};
+use libprocess::http::{Limits, Request, Response, ok};
+use libprocess::{Context, FutureError, Process, Promise, Runtime, SpawnOptions};
 
 #[test]
 fn a_route_answers() {
@@ -298,4 +299,73 @@ fn a_client_that_goes_away_has_its_handlers_told() {
         drop(stream);
         assert_eq!(discarded.recv_timeout(LONG), Ok(FutureError::Discarded));
     });
+}
+
+/// Tells whoever ends it that it was asked, and answers or does not.
+struct Last {
+    asked: Promise<()>,
+    held: Option<Promise<Response>>,
+}
+
+/// More than one call to the kernel takes.
+const PARTING: usize = 8 << 20;
+
+impl Process for Last {
+    fn initialize(&mut self, cx: &mut Context<Self>) {
+        cx.route("/quit", "", |last: &mut Self, _: &Request, _| {
+            last.asked.set(());
+            ok(vec![b'x'; PARTING])
+        });
+        cx.route("/hold", "", |last: &mut Self, _: &Request, _| {
+            last.asked.set(());
+            let (promise, response) = Promise::pair();
+            last.held = Some(promise);
+            response
+        });
+    }
+}
+
+#[test]
+fn what_was_answered_goes_out_before_a_runtime_ends() {
+    for kind in REACTORS {
+        for path in ["/last/quit", "/last/hold"] {
+            let builder = Runtime::builder().workers(2).reactor(*kind);
+            let runtime = builder.listen(any()).build().expect("a runtime");
+            let clock = runtime.clock().clone();
+            clock.pause();
+            let (asked, is_asked) = Promise::pair();
+            let options = SpawnOptions::new().name("last");
+            runtime
+                .spawn_with(options, Last { asked, held: None })
+                .expect("spawned");
+            let address = runtime.address().expect("it listens");
+            let mut stream = TcpStream::connect(address).expect("connected");
+            stream.set_read_timeout(Some(LONG)).expect("an option");
+            stream.write_all(request(path).as_bytes()).expect("sent");
+            is_asked.get_timeout(LONG).expect("asked");
+            // By the clock of that runtime, wherever it is called.
+            let stopped = runtime.stop_serving(Duration::from_secs(5));
+            if path == "/last/quit" {
+                let mut answer = Vec::new();
+                stream.read_to_end(&mut answer).expect("all of it");
+                assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{kind}");
+                assert!(answer.len() > PARTING, "{kind}: {} bytes", answer.len());
+                drop(stream);
+                stopped.get_timeout(LONG).expect("stopped");
+            } else {
+                clock.advance(Duration::from_secs(4));
+                clock.settle().expect("outside of a process, and paused");
+                assert!(stopped.is_pending(), "{kind}");
+                until(|| {
+                    clock.advance(Duration::from_secs(1));
+                    !stopped.is_pending()
+                });
+                ends(&mut stream);
+            }
+            runtime.shutdown();
+        }
+        let runtime = Runtime::builder().workers(1).build().expect("a runtime");
+        let stopped = runtime.stop_serving(LONG);
+        stopped.get_timeout(LONG).expect("it serves nobody");
+    }
 }

@@ -501,7 +501,8 @@ impl<S: Service> Core for Inner<S> {
         if emptied.is_ready() {
             return emptied;
         }
-        emptied.after(grace, move |emptied: Future<()>| {
+        let clock = self.clock.clone();
+        emptied.after_on(&clock, grace, move |emptied: Future<()>| {
             self.close();
             emptied
         })
