@@ -1,4 +1,6 @@
 //! hyper's client, over tokio's sockets in a thread of its own, and a server of ours.
+//!
+//! The other way round, our client and a server of hyper's, is in `http_hyper_server.rs`.
 
 mod common;
 

@@ -130,13 +130,18 @@ impl RequestDecoder {
         let Incoming::Streamed { body, .. } = &mut self.body else {
             return Ok(true);
         };
-        let end = body.take(&mut self.input.bytes, false);
-        match end {
-            Ok(false) => {}
-            Ok(true) => self.body = Incoming::None,
-            Err(refusal) => self.break_off(refusal.reason),
+        match body.take(&mut self.input.bytes, false) {
+            Ok(None) => Ok(false),
+            Ok(Some(end)) => {
+                self.body = Incoming::None;
+                end.tell();
+                Ok(true)
+            }
+            Err(refusal) => {
+                self.break_off(refusal.reason);
+                Err(refusal)
+            }
         }
-        end
     }
 
     /// Ready if the body that is streamed has room for more.

@@ -14,7 +14,7 @@ use super::body::WholeBody;
 use super::fields::{Fields, Framing};
 use super::head::{append, field_space};
 use super::input::{Input, LINE_END, TOO_LARGE, check_fields};
-use super::streamed::Streamed;
+use super::streamed::{BodyEnd, Streamed};
 use super::{Refusal, gzip, input};
 use crate::exchange::{Body, Limits, Pipe, Response};
 
@@ -106,18 +106,25 @@ impl ResponseDecoder {
         matches!(self.body, Incoming::Streamed(_))
     }
 
-    /// Hands on what has come of the body of a response that was handed on. Whether that was the end of it.
-    pub(crate) fn stream(&mut self) -> Result<bool, Refusal> {
+    /// Hands on what has come of the body of a response that was handed on. The end of it, once that has come.
+    pub(crate) fn stream_on(&mut self) -> Result<Option<BodyEnd>, Refusal> {
         let Incoming::Streamed(body) = &mut self.body else {
-            return Ok(true);
+            return Ok(None);
         };
         let end = body.take(&mut self.input.bytes, self.has_ended);
-        match end {
-            Ok(false) => {}
-            Ok(true) => self.body = Incoming::None,
+        match &end {
+            Ok(None) => {}
+            Ok(Some(_)) => self.body = Incoming::None,
             Err(refusal) => self.break_off(refusal.reason),
         }
         end
+    }
+
+    /// As [`stream_on`](Self::stream_on), of which the reader is told at once. Whether that was the end of it.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn stream(&mut self) -> Result<bool, Refusal> {
+        let end = self.stream_on()?;
+        Ok(end.map(BodyEnd::tell).is_some() || !self.is_streaming())
     }
 
     /// Ready if the body that is streamed has room for more.
@@ -144,11 +151,11 @@ impl ResponseDecoder {
     }
 
     /// The server has closed: a body that this ends is whole now, and what else is not whole never will be. If a response was asked for it is given, as by [`next`](Self::next), unless nothing
-    /// has come of it. A body that is streamed may wait for room still: it ends, or breaks off, by [`stream`](Self::stream).
+    /// has come of it. A body that is streamed may wait for room still: it ends, or breaks off, by [`stream_on`](Self::stream_on).
     pub(crate) fn end(&mut self, asked: Option<Asked>) -> Result<Option<DecodedResponse>, Refusal> {
         self.has_ended = true;
-        if self.is_streaming() {
-            self.stream()?;
+        if let Some(end) = self.stream_on()? {
+            end.tell();
         }
         match asked {
             Some(asked) => self.next(asked),

@@ -2,6 +2,7 @@
 
 use std::task::{Poll, Waker};
 
+use ::http::HeaderMap;
 use bytes::Bytes;
 
 use super::Refusal;
@@ -20,6 +21,19 @@ pub(super) struct Streamed {
     unread: usize,
 }
 
+/// The end of a body, of which its reader is yet to be told: he may act on it at once, and had better find that the connection is free by then.
+#[must_use]
+pub(crate) struct BodyEnd {
+    writer: PipeWriter,
+    trailers: HeaderMap,
+}
+
+impl BodyEnd {
+    pub(crate) fn tell(self) {
+        self.writer.close_with_trailers(self.trailers);
+    }
+}
+
 impl Streamed {
     /// With the body for its reader.
     pub(super) fn new(framing: Framing, limits: &Limits) -> Result<(Self, Body), Refusal> {
@@ -33,16 +47,20 @@ impl Streamed {
         Ok((streamed, Body::stream(reader)))
     }
 
-    /// Hands on what has come, behind which nothing comes if the connection has ended. Whether that was the end of the body.
-    pub(super) fn take(&mut self, input: &mut Bytes, has_ended: bool) -> Result<bool, Refusal> {
+    /// Hands on what has come, behind which nothing comes if the connection has ended. The end of the body, once that has come.
+    pub(super) fn take(
+        &mut self,
+        input: &mut Bytes,
+        has_ended: bool,
+    ) -> Result<Option<BodyEnd>, Refusal> {
         loop {
             let is_read = !self.writer.reader_is_gone();
             if is_read && !self.writer.has_room() {
-                return Ok(false);
+                return Ok(None);
             }
             match self.decoder.decode(input)? {
                 None if has_ended => self.decoder.end()?,
-                None => return Ok(false),
+                None => return Ok(None),
                 Some(Piece::Bytes(piece)) if is_read => {
                     // Unless it is read no more, meanwhile.
                     let _ = self.writer.try_write(piece);
@@ -54,9 +72,10 @@ impl Streamed {
                     }
                 }
                 Some(Piece::End(trailers)) => {
-                    self.writer
-                        .close_with_trailers(trailers.unwrap_or_default());
-                    return Ok(true);
+                    return Ok(Some(BodyEnd {
+                        writer: self.writer.clone(),
+                        trailers: trailers.unwrap_or_default(),
+                    }));
                 }
             }
         }

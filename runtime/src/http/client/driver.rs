@@ -131,13 +131,15 @@ impl<T: Transport> Driver<T> {
             if self.decoder.is_streaming() {
                 if self.has_ended {
                     self.decoder.end(None)?;
-                } else {
-                    self.decoder.stream()?;
                 }
+                let end = self.decoder.stream_on()?;
                 if self.decoder.is_streaming() {
                     return Ok(());
                 }
                 self.answered();
+                if let Some(end) = end {
+                    end.tell();
+                }
                 continue;
             }
             if self.lost.is_some() {
@@ -167,11 +169,13 @@ impl<T: Transport> Driver<T> {
                 keeps_alive,
             } = decoded;
             self.keeps_alive = keeps_alive;
-            if let Some(promise) = first.promise.take() {
-                promise.set(response);
-            }
+            let promise = first.promise.take();
+            // Before it is told: whoever asks again at once is to find the connection free.
             if !self.decoder.is_streaming() {
                 self.answered();
+            }
+            if let Some(promise) = promise {
+                promise.set(response);
             }
         }
     }
