@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
-use common::serving::{Place, on_each};
+use common::serving::{Place, on_each, until};
 use common::sockets::{LONG, any};
 use futures_lite::StreamExt;
 use futures_lite::stream::iter;
@@ -30,6 +30,8 @@ type Boxed = BoxBody<Bytes, hyper::Error>;
 struct Hyper {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
+    /// Those that have ended.
+    ended: Arc<AtomicUsize>,
     /// What `/fed` answers, piece by piece, until it is closed.
     feed: async_channel::Sender<Bytes>,
     /// While it is open.
@@ -45,7 +47,8 @@ impl Hyper {
         let connections = Arc::new(AtomicUsize::new(0));
         let (feed, fed) = async_channel::unbounded();
         let (runs, stops) = async_channel::bounded::<()>(1);
-        let count = Arc::clone(&connections);
+        let ended = Arc::new(AtomicUsize::new(0));
+        let counts = [Arc::clone(&connections), Arc::clone(&ended)];
         let thread = std::thread::spawn(move || {
             let tokio = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -56,12 +59,13 @@ impl Hyper {
             };
             tokio.block_on(futures_lite::future::or(
                 stopped,
-                serve(listener, count, fed),
+                serve(listener, counts, fed),
             ));
         });
         Self {
             address,
             connections,
+            ended,
             feed,
             runs: Some(runs),
             thread: Some(thread),
@@ -94,7 +98,7 @@ impl Drop for Hyper {
 
 async fn serve(
     listener: std::net::TcpListener,
-    connections: Arc<AtomicUsize>,
+    [connections, ended]: [Arc<AtomicUsize>; 2],
     fed: async_channel::Receiver<Bytes>,
 ) {
     let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
@@ -105,7 +109,11 @@ async fn serve(
         let service = service_fn(move |request| handle(request, fed.clone()));
         let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
         // A client that breaks off is an error to it.
-        tokio::spawn(async move { drop(served.await) });
+        let ended = Arc::clone(&ended);
+        tokio::spawn(async move {
+            drop(served.await);
+            ended.fetch_add(1, Relaxed);
+        });
     }
 }
 
@@ -377,6 +385,40 @@ fn an_answer_is_read_while_it_is_made() {
         let request = asked(Method::GET, &hyper.url("/path"), Body::empty());
         assert_eq!(ready(ask(place, &client, request), place).body(), "/path");
         assert_eq!(hyper.connections(), 1, "{}", place.name);
+    });
+}
+
+#[test]
+fn an_answer_that_nobody_reads_any_more_is_not_waited_for() {
+    on_each(|place| {
+        let (hyper, client) = (Hyper::new(), client(place));
+        let ended = |count| until(|| hyper.ended.load(Relaxed) == count);
+        // One of the pool's. It might be kept for ever, for nobody.
+        let request = asked(Method::GET, &hyper.url("/fed"), Body::empty());
+        let of_client = client.clone();
+        let answer = place.inside(move || of_client.request_streamed(request));
+        hyper.feed.try_send("a".into()).expect("room");
+        drop(ready(answer, place));
+        ended(1);
+        // One that nobody has any more, whichever is dropped first.
+        for is_first in [true, false] {
+            let connection = hyper.connect(place);
+            let request = asked(Method::GET, "/fed", Body::empty());
+            let answer = ready(connection.send_streamed(request), place);
+            if is_first {
+                drop((connection, answer));
+            } else {
+                drop((answer, connection));
+            }
+            ended(if is_first { 2 } else { 3 });
+        }
+        // Who has the connection may wait for what comes behind.
+        let connection = hyper.connect(place);
+        let request = asked(Method::GET, "/fed", Body::empty());
+        drop(ready(connection.send_streamed(request), place));
+        let behind = connection.send(asked(Method::GET, "/path", Body::empty()));
+        hyper.feed.close();
+        assert_eq!(ready(behind, place).body(), "/path", "{}", place.name);
     });
 }
 

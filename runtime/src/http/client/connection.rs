@@ -28,7 +28,7 @@ const FULL: &str = "too many requests wait to be sent on the connection";
 ///
 /// # Drop
 ///
-/// When the last clone is dropped the connection is closed, once all that was asked on it is answered, streamed responses read to their ends.
+/// When the last clone is dropped the connection is closed, once all that was asked on it is answered, streamed responses read to their ends, or dropped.
 ///
 /// ```
 /// use libprocess::http::{Body, Connection, Limits, Request, ok, serve};
@@ -182,7 +182,8 @@ impl Connection {
         self.ask(&request.map(Into::into), false)
     }
 
-    /// As [`send`](Self::send), but the response is there when its head is, and its body is [read](Body::reader) as it comes. While nobody reads it nothing comes of the responses behind.
+    /// As [`send`](Self::send), but the response is there when its head is, and its body is [read](Body::reader) as it comes. While nobody reads it nothing comes of the responses behind. What is left of a
+    /// response that is dropped is thrown away, up to a bound beyond which the connection ends.
     ///
     /// ```
     /// # use libprocess::http::{Body, Connection, Limits, Request, ok, serve};
@@ -431,6 +432,12 @@ impl Shared {
     pub(super) fn is_idle_in_pool(&self) -> bool {
         let state = lock_std(&self.state);
         self.owner.is_some() && state.unanswered == 0 && !state.is_claimed
+    }
+
+    /// Whether nothing will be asked behind what has been sent: one of a pool is one request's at a time.
+    pub(super) fn is_last(&self) -> bool {
+        let state = lock_std(&self.state);
+        state.waiting.is_empty() && (self.owner.is_some() || state.end == EndWhen::Answered)
     }
 
     /// A response has come, to its end.

@@ -276,6 +276,18 @@ impl<T: Transport> Driver<T> {
         Poll::Ready(())
     }
 
+    /// Ends if the last response is one that nobody reads any more: it may go on for ever.
+    fn leave(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_sent = self.body.is_none() && !self.sending.as_ref().is_some_and(Future::is_pending);
+        if self.awaited.len() == 1 && is_sent && self.decoder.is_streaming() {
+            ready!(self.decoder.poll_reader_gone(cx.waker()));
+            if self.shared.is_last() {
+                self.lose("nobody reads the response");
+            }
+        }
+        Poll::Ready(())
+    }
+
     /// When what is awaited now must have come, and what is said if not.
     fn deadline(&self) -> Option<(Time, &'static str)> {
         const LATE: &str = "the server did not answer in time";
@@ -338,7 +350,13 @@ impl<T: Transport> StdFuture for Driver<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        for step in [Self::listen, Self::read, Self::write, Self::watch] {
+        for step in [
+            Self::listen,
+            Self::read,
+            Self::write,
+            Self::leave,
+            Self::watch,
+        ] {
             let _ = step(this, cx);
             if this.lost.is_some() {
                 return Poll::Ready(());

@@ -14,7 +14,7 @@
 //! - *The server closes an idle connection just when it is asked something.* Nothing has come of an answer then. What may be asked twice (RFC 9110, section 9.2.2) is, once, on a new connection, if the pool chose the old one.
 //! - *A response that is not one* leaves nobody knowing what the next bytes are. The connection is given up, and all that were asked on it fail.
 //! - *A server that does not answer* is given up after a time, and with it what was asked behind.
-//! - *Whoever asked goes away.* What has not been sent is not. What has is answered for nobody, on a connection with others; one of the pool's, which is his alone, is closed.
+//! - *Whoever asked goes away.* What has not been sent is not. What has is answered for nobody, on a connection with others; one of the pool's, which is his alone, is closed. So is one that streams to nobody a response that may have no end.
 //! - *A response to what is still being sent.* Nobody waits for the rest of that body: the connection ends.
 
 mod connection;
@@ -393,7 +393,8 @@ impl Client {
         self.send_to_url(request.map(Into::into), false)
     }
 
-    /// As [`request`](Self::request), but the response is there when its head is, and its body is [read](Body::reader) as it comes.
+    /// As [`request`](Self::request), but the response is there when its head is, and its body is [read](Body::reader) as it comes. To drop the body before its end is to close
+    /// the connection.
     ///
     /// ```
     /// use libprocess::http::{Body, Client, ClientOptions, Request, Server, ok};
