@@ -1,10 +1,11 @@
-//! A chat room as a web service, to show bodies that are streamed: who listens hears what is said while he listens.
+//! A chat room as a web service, to show bodies that are streamed: who listens hears what is said while he listens, and who recites is heard while he does.
 //!
 //! ```text
 //! cargo run --release -p libprocess --example chat                     # at 127.0.0.1 and a free port
 //! LIBPROCESS_PORT=5050 cargo run --release -p libprocess --example chat
 //! curl -N localhost:5050/chat/listen                                   # or, in a browser, http://localhost:5050/chat
 //! curl -d 'Hello!' localhost:5050/chat/say                             # Heard by 1
+//! curl -T - localhost:5050/chat/recite                                 # what is typed, line by line
 //! curl localhost:5050/chat/listeners                                   # 1
 //! curl -X POST localhost:5050/chat/quit
 //! ```
@@ -18,9 +19,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
-use libprocess::http::{Body, Pipe, PipeWriter, Request, Response, ok, text};
+use libprocess::http::{
+    Body, Pipe, PipeReader, PipeWriter, Request, Response, RouteOptions, ok, text,
+};
 use libprocess::{
-    Context, Process, Promise, Runtime, SpawnOptions, defer_with, delay, terminate, wait,
+    Context, Future, FutureError, Pid, Process, Promise, Runtime, SpawnOptions, defer_with, delay,
+    dispatch, spawn_async, terminate, wait,
 };
 
 /// What a member may be behind.
@@ -73,6 +77,13 @@ impl Process for Chat {
             Self::listen,
         );
         cx.route("/say", "POST: says the body, which is text.", Self::say);
+        let streamed = RouteOptions::new().stream_requests(true);
+        cx.route_with(
+            streamed,
+            "/recite",
+            "Says each line of the body, as it comes.",
+            Self::recite,
+        );
         cx.route("/listeners", "How many listen.", Self::listeners);
         cx.route("/quit", "POST: closes the room.", Self::quit);
         delay(PULSE, cx.pid(), Self::pulse, ());
@@ -122,6 +133,24 @@ impl Chat {
         }
     }
 
+    fn recite(&mut self, request: &Request, cx: &mut Context<Self>) -> Future<Response> {
+        // A body of no bytes is not streamed.
+        let Some(reader) = request.body().reader().cloned() else {
+            return Future::ready(ok("Said 0 lines\n"));
+        };
+        let recited = recite(reader, cx.pid());
+        spawn_async(async move {
+            match recited.await {
+                Ok(lines) => ok(format!("Said {lines} lines\n")),
+                Err(error) => text(StatusCode::BAD_REQUEST, format!("{error}\n")),
+            }
+        })
+    }
+
+    fn said(&mut self, line: String) {
+        self.tell(event_of(&line));
+    }
+
     fn listeners(&mut self, _request: &Request, _cx: &mut Context<Self>) -> Response {
         ok(format!("{}\n", self.members.len()))
     }
@@ -169,6 +198,38 @@ impl Chat {
     fn how_many(&self) -> Bytes {
         format!("event: listeners\ndata: {}\n\n", self.members.len()).into()
     }
+}
+
+/// A line is said before more is read: so whoever recites faster than the room takes it is held up.
+async fn recite(reader: PipeReader, chat: Pid<Chat>) -> Result<usize, FutureError> {
+    let (mut lines, mut line) = (0, Vec::new());
+    loop {
+        let piece = reader.read().await?;
+        let is_end = piece.is_empty();
+        for byte in piece {
+            if byte != b'\n' {
+                line.push(byte);
+            }
+            if byte == b'\n' || line.len() == LONGEST {
+                dispatch(chat, Chat::said, (text_of(&mut line),)).await?;
+                lines += 1;
+            }
+        }
+        if is_end {
+            if !line.is_empty() {
+                dispatch(chat, Chat::said, (text_of(&mut line),)).await?;
+                lines += 1;
+            }
+            return Ok(lines);
+        }
+    }
+}
+
+/// Takes it, whatever it is.
+fn text_of(line: &mut Vec<u8>) -> String {
+    let text = String::from_utf8_lossy(line).into_owned();
+    line.clear();
+    text
 }
 
 /// A line for each line of it: else whoever says something could say what looks like other events.
