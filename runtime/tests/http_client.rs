@@ -521,6 +521,53 @@ fn a_server_that_does_not_answer_is_given_up() {
 }
 
 #[test]
+fn who_is_behind_a_stream_has_his_time_from_its_end() {
+    const LONG_AFTER: Duration = Duration::from_secs(600);
+    for kind in REACTORS {
+        let runtime = sockets::runtime(*kind, 2, None).expect("it was built in");
+        let clock = runtime.clock().clone();
+        clock.pause();
+        let later = || {
+            clock.advance(LONG_AFTER);
+            clock.settle().expect("outside of a process, and paused");
+        };
+        let server = Played::new();
+        let (connection, mut stream) = server.connected(&runtime);
+        let streamed = connection.send_streamed(asked("/1"));
+        let behind = connection.send(asked("/2"));
+        head(&mut stream);
+        head(&mut stream);
+        let begun = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        stream.write_all(begun).expect("sent");
+        let response = ready(streamed).expect("a head");
+        later();
+        stream.write_all(b"0\r\n\r\n").expect("sent");
+        let reader = response.body().reader().expect("a stream");
+        assert_eq!(ready(reader.read()).expect("the end"), "");
+        clock.settle().expect("outside of a process, and paused");
+        assert!(behind.is_pending(), "{kind}");
+        answer(&mut stream, "second");
+        assert_eq!(ready(behind).expect("an answer").body(), "second");
+
+        let Pipe { writer, reader } = Pipe::new();
+        let request = http::Request::post("/3").body(Body::stream(reader));
+        let streamed = connection.send(request.expect("a request"));
+        let behind = connection.send(asked("/4"));
+        head(&mut stream);
+        later();
+        writer.close();
+        stream.read_exact(&mut [0; 5]).expect("the last chunk");
+        answer(&mut stream, "third");
+        assert_eq!(ready(streamed).expect("an answer").body(), "third");
+        clock.settle().expect("outside of a process, and paused");
+        assert!(behind.is_pending(), "{kind}");
+        head(&mut stream);
+        answer(&mut stream, "fourth");
+        assert_eq!(ready(behind).expect("an answer").body(), "fourth");
+    }
+}
+
+#[test]
 fn a_response_is_read_while_it_comes() {
     on_each(|runtime| {
         let server = Played::new();

@@ -48,6 +48,8 @@ pub(super) struct Driver<T: Transport> {
     has_ended: bool,
     /// It takes nothing more: it may still have answered.
     is_deaf: bool,
+    /// When a streamed body last ended, either way: until then those behind it were kept waiting by this side, not by the server.
+    streamed_until: Time,
     /// Since when nothing is asked.
     idle_since: Time,
     timer: Option<(Time, Future<()>)>,
@@ -69,6 +71,7 @@ impl<T: Transport> Driver<T> {
             decoder: ResponseDecoder::new(Arc::new(options.limits.clone())),
             options,
             idle_since: now,
+            streamed_until: now,
             sent_at: now,
             clock,
             awaited: VecDeque::new(),
@@ -182,8 +185,12 @@ impl<T: Transport> Driver<T> {
 
     /// The oldest request has all of its response.
     fn answered(&mut self) {
-        let closes = self.awaited.pop_front().is_some_and(|first| first.closes);
+        let first = self.awaited.pop_front();
         self.idle_since = self.clock.now();
+        if first.as_ref().is_some_and(|first| first.asked.streams) {
+            self.streamed_until = self.idle_since;
+        }
+        let closes = first.is_some_and(|first| first.closes);
         if closes || !self.keeps_alive {
             self.lose("the connection ended behind an earlier response");
         } else if self.awaited.is_empty() && self.body.is_some() {
@@ -258,10 +265,7 @@ impl<T: Transport> Driver<T> {
             Ok((pieces, ends)) => {
                 if ends {
                     self.body = None;
-                    // Its response is awaited from here on.
-                    if let Some(last) = self.awaited.back_mut() {
-                        last.deadline = self.clock.now() + self.options.response_timeout;
-                    }
+                    self.streamed_until = self.clock.now();
                 }
                 if !pieces.is_empty() {
                     self.send(pieces);
@@ -291,6 +295,7 @@ impl<T: Transport> Driver<T> {
     /// When what is awaited now must have come, and what is said if not.
     fn deadline(&self) -> Option<(Time, &'static str)> {
         const LATE: &str = "the server did not answer in time";
+        let at_least = self.streamed_until + self.options.response_timeout;
         match self.awaited.front() {
             // Whoever writes a body as it is sent takes as long as he likes; the server may not.
             Some(_) if self.body.is_some() && self.awaited.len() == 1 => {
@@ -300,9 +305,9 @@ impl<T: Transport> Driver<T> {
             }
             // Whoever reads a body as it comes waits as long as he likes.
             Some(first) if first.promise.is_none() => None,
-            Some(first) => Some((first.deadline, LATE)),
+            Some(first) => Some((first.deadline.max(at_least), LATE)),
             None => match self.shared.deadline() {
-                Some(deadline) => Some((deadline, LATE)),
+                Some(deadline) => Some((deadline.max(at_least), LATE)),
                 None if self.shared.is_idle_in_pool() => Some((
                     self.idle_since + self.options.idle_timeout,
                     "the connection was idle",

@@ -221,7 +221,8 @@ impl ClientOptions {
         self
     }
 
-    /// How long a response may take from when its request is given to a connection, all of it, or if it is streamed, its head: 60 s. Then the connection is given up, and what else was asked on it.
+    /// How long a response may take, all of it, or if it is streamed, its head: 60 s from when its request is given to a connection, or from the end of the last body that was streamed on that, either way. Then
+    /// the connection is given up, and what else was asked on it.
     ///
     /// ```
     /// # use libprocess::http::ClientOptions;
@@ -477,10 +478,7 @@ impl fmt::Debug for Client {
 impl ClientOptions {
     fn open(&self, url: &Url) -> Future<TcpStream> {
         if url.scheme() != Scheme::Http {
-            return Future::failed(format!(
-                "{url}: give Connection::new a stream that speaks {}",
-                url.scheme()
-            ));
+            return Future::failed(format!("{url}: {} is not spoken here", url.scheme()));
         }
         let connected = match url.address() {
             Some(address) => TcpStream::connect(address),
