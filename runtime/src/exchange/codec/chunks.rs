@@ -18,6 +18,9 @@ pub(crate) enum Chunks {
     UntilClose,
 }
 
+/// What is to be sent next, and whether nothing comes behind it.
+pub(crate) type Pieces = (Vec<Bytes>, bool);
+
 /// The body is more than was promised, or less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the body has another length than its Content-Length says")]
@@ -79,12 +82,12 @@ impl Outgoing {
         self.chunks == Chunks::UntilClose
     }
 
-    /// What is to be sent next, of so many bytes of the body at most, and whether nothing comes behind it; or why the rest of it will not come.
+    /// What is to be sent next, of so many bytes of the body at most; or why the rest of it will not come.
     pub(crate) fn poll_pieces(
         &mut self,
         most: usize,
         waker: &Waker,
-    ) -> Poll<Result<(Vec<Bytes>, bool), Arc<str>>> {
+    ) -> Poll<Result<Pieces, Arc<str>>> {
         let mut taken = match ready!(self.reader.poll_take(most, waker)) {
             Ok(taken) => taken,
             Err(reason) => return Poll::Ready(Err(reason)),

@@ -64,10 +64,13 @@ struct Collecting {
     waiter: Waiter<Bytes>,
 }
 
+/// A piece, nothing at the end, or why there is none.
+type Given = Result<Bytes, Arc<str>>;
+
 /// Whom to tell what, once the lock is let go.
 #[derive(Default)]
 pub(super) struct Told {
-    reads: Vec<(Waiter<Bytes>, Result<Bytes, Arc<str>>)>,
+    reads: Vec<(Waiter<Bytes>, Given)>,
     others: Vec<(Waiter<()>, Result<(), &'static str>)>,
     wakers: [Option<Waker>; 2],
     dropped: VecDeque<Bytes>,
@@ -116,7 +119,7 @@ impl State {
     }
 
     /// The next piece, nothing at the end, or why there is none; `None` if it is to come.
-    pub(super) fn take_one(&mut self) -> Option<Result<Bytes, Arc<str>>> {
+    pub(super) fn take_one(&mut self) -> Option<Given> {
         if let Some(piece) = self.pieces.pop_front() {
             self.held -= piece.len();
             return Some(Ok(piece));
