@@ -237,23 +237,33 @@ impl<P: Process> Context<P> {
             Cow::Borrowed(name) => Cow::Borrowed(name.trim_matches('/')),
             Cow::Owned(name) => Cow::Owned(name.trim_matches('/').to_owned()),
         };
-        let streams = options.stream_requests;
-        let serve = move |process: &mut P, mut event: HttpEvent, cx: &mut Context<P>| {
-            if streams {
-                // One of this process's own runtime has all of it, as has one that came before the route was there.
-                event.request.stream_body();
-            } else if event.request.is_streamed() {
-                // Its process has just taken the place of one that had such a route.
-                return event.into_responder().set(text(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "the route takes requests in another way now: ask again",
-                ));
-            }
+        let serve = move |process: &mut P, event: HttpEvent, cx: &mut Context<P>| {
             let returned = handler(process, &event.request, cx).into_returned();
             event.into_responder().give(returned);
         };
         self.note_streamed(&name, options.stream_requests);
-        self.extra().routes.install(name, help.into(), serve);
+        let routes = &mut self.extra().routes;
+        // Neither captures more than the handler does, which is mostly nothing, so that no process has them for itself.
+        if options.stream_requests {
+            let serve = move |process: &mut P, mut event: HttpEvent, cx: &mut Context<P>| {
+                // One of this process's own runtime has all of it, as has one that came before the route was there.
+                event.request.stream_body();
+                serve(process, event, cx);
+            };
+            routes.install(name, help.into(), serve);
+        } else {
+            let serve = move |process: &mut P, event: HttpEvent, cx: &mut Context<P>| {
+                if event.request.is_streamed() {
+                    // Its process has just taken the place of one that had such a route.
+                    return event.into_responder().set(text(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "the route takes requests in another way now: ask again",
+                    ));
+                }
+                serve(process, event, cx);
+            };
+            routes.install(name, help.into(), serve);
+        }
     }
 
     /// The paths of this process's routes, and what was said of each, sorted by path.

@@ -117,8 +117,7 @@ pub(super) fn put_type(out: &mut Vec<u8>, media_type: &str) {
 #[inline]
 pub(super) fn put_length(out: &mut Vec<u8>, length: u64) {
     out.extend_from_slice(b"Content-Length: ");
-    put_number(out, length);
-    out.extend_from_slice(b"\r\n");
+    put_number_and(out, length, b"\r\n");
 }
 
 /// The line before a chunk.
@@ -158,16 +157,22 @@ fn frames(name: &HeaderName) -> bool {
         || name == header::CONNECTION
 }
 
-pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0_u8; 20];
-    let mut place = digits.len();
+/// A number and what is behind it, at once: each piece that is appended costs as much as some ten bytes of it.
+#[inline]
+pub(super) fn put_number_and<const N: usize>(out: &mut Vec<u8>, mut number: u64, end: &[u8; N]) {
+    const DIGITS: usize = 20;
+    // As long as the longest number and the longest end.
+    let mut text = [0_u8; DIGITS + 4];
+    const { assert!(N <= 4) };
+    text[DIGITS..DIGITS + N].copy_from_slice(end);
+    let mut place = DIGITS;
     loop {
         place -= 1;
-        digits[place] = b'0' + (number % 10) as u8;
+        text[place] = b'0' + (number % 10) as u8;
         number /= 10;
         if number == 0 {
             break;
         }
     }
-    out.extend_from_slice(&digits[place..]);
+    out.extend_from_slice(&text[place..DIGITS + N]);
 }

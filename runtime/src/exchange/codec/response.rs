@@ -4,7 +4,7 @@ use ::http::{StatusCode, header};
 
 use super::framed::{
     Framed, PIECE, asks_to_close, promised, put_bytes, put_chunk, put_chunked, put_fields,
-    put_length, put_number, put_streamed, put_type,
+    put_length, put_number_and, put_streamed, put_type,
 };
 use super::request::About;
 use super::{Chunks, date};
@@ -121,8 +121,7 @@ fn put_plain(out: &mut Vec<u8>, closes: bool, body: &Body) -> Framed {
         }
     };
     out.extend_from_slice(before_length);
-    put_number(out, bytes.len() as u64);
-    out.extend_from_slice(b"\r\n\r\n");
+    put_number_and(out, bytes.len() as u64, b"\r\n\r\n");
     put_bytes(out, bytes, closes)
 }
 
