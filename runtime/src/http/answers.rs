@@ -278,24 +278,20 @@ impl OrderedAnswers {
     }
 
     fn send(&self, transport: &dyn Transport, pieces: Vec<Bytes>) {
-        let sent = transport.send(pieces);
+        let sent = transport.send_at_once(pieces);
         let (waker, unused) = {
             let mut state = lock_std(&self.state);
             state.sending_elsewhere = false;
             state.has_sent = true;
             // Mostly the kernel has it, and the connection need not know.
-            let told = if sent.is_ready() {
-                Some(sent)
-            } else {
-                let failed = !sent.is_pending();
-                let before = state.sent.replace(sent);
-                if failed {
+            let before = sent.and_then(|sent| {
+                if !sent.is_pending() && !sent.is_ready() {
                     state.handed = u64::MAX;
                 }
-                before
-            };
+                state.sent.replace(sent)
+            });
             let waits = state.handed == u64::MAX || state.unsent > 0;
-            (if waits { state.wake() } else { None }, told)
+            (if waits { state.wake() } else { None }, before)
         };
         drop(unused);
         if let Some(waker) = waker {

@@ -12,6 +12,10 @@ use crate::net::{TcpStream, UnixStream};
 pub(super) trait Transport: Send + Sync + 'static {
     fn poll_receive(&self, waker: &Waker) -> Poll<Result<Bytes, Arc<str>>>;
     fn send(&self, pieces: Vec<Bytes>) -> Future<()>;
+    /// As `send`; `None` if the kernel has all of it already.
+    fn send_at_once(&self, pieces: Vec<Bytes>) -> Option<Future<()>> {
+        Some(self.send(pieces)).filter(|sent| !sent.is_ready())
+    }
     fn shutdown(&self) -> Future<()>;
     fn abort(&self);
     /// Has the peer told by a reset, when this is dropped, that it is not the end.
@@ -29,6 +33,13 @@ macro_rules! transport {
                 match pieces.len() {
                     1 => self.send(pieces.swap_remove(0)),
                     _ => self.send_vectored(pieces),
+                }
+            }
+
+            fn send_at_once(&self, mut pieces: Vec<Bytes>) -> Option<Future<()>> {
+                match pieces.len() {
+                    1 => self.send_at_once(pieces.swap_remove(0)),
+                    _ => Some(self.send_vectored(pieces)).filter(|sent| !sent.is_ready()),
                 }
             }
 

@@ -12,13 +12,15 @@
 //!
 //! The lock is held while a send is begun. Drivers call nobody back from there; and the completion, which takes the lock, so finds what it is of.
 
+mod outbound;
+
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use rustix::net::{Shutdown, SocketAddrAny};
 
 use super::socket::{Begun, Home, failure, socket_for};
@@ -27,6 +29,7 @@ use crate::FutureError;
 use crate::facade::lock_std;
 use crate::future::{Future, Promise};
 use crate::reactor::{Action, Completed, Data, Handler, Kind, Outcome, Socket};
+use outbound::{Outbound, Outgoing};
 
 /// What is kept for readers to come, in bytes, before the peer has to wait.
 const KEPT: usize = 256 * 1024;
@@ -73,22 +76,9 @@ fn tell<T>(told: Told<T>) {
     }
 }
 
-struct Outbound {
-    /// While there is anything in it, a send of the first ones is under way.
-    queue: VecDeque<Outgoing>,
-    failed: Option<Arc<str>>,
-    connecting: Option<Connecting>,
-}
-
 struct Connecting {
     address: SocketAddrAny,
     promise: Promise<()>,
-}
-
-enum Outgoing {
-    /// Whoever sends several has a promise with the last one.
-    Data(Bytes, Option<Promise<()>>),
-    Shutdown(Promise<()>),
 }
 
 /// A new connection to an address, whose text is for errors.
@@ -351,6 +341,41 @@ impl Connection {
         sent
     }
 
+    /// As `send`, of one piece. `None`: the kernel has it already, so there is nothing to wait for, and nothing was made to wait with.
+    pub(super) fn send_at_once(self: &Arc<Self>, piece: Bytes) -> Option<Future<()>> {
+        let mut outbound = lock_std(&self.outbound);
+        if outbound.failed.is_some() || !outbound.queue.is_empty() || piece.is_empty() {
+            drop(outbound);
+            return Some(self.send([piece]));
+        }
+        let action = Action::Send(Data::One(piece.clone()));
+        let handler = Arc::clone(self) as _;
+        let completed = self
+            .home
+            .begin(self.home.place(), &self.socket, action, handler);
+        let length = piece.len();
+        if let Some(Completed {
+            result: Ok(Outcome::Sent(sent)),
+            ..
+        }) = completed
+            && sent == length
+        {
+            return None;
+        }
+        let (promise, sent) = Promise::pair();
+        outbound
+            .queue
+            .push_back(Outgoing::Data(piece, Some(promise)));
+        let mut ended = Told::new();
+        if let Some(completed) = completed {
+            outbound.sent(completed.result, &mut ended);
+            self.advance(&mut outbound, &mut ended);
+        }
+        drop(outbound);
+        tell(ended);
+        Some(sent)
+    }
+
     pub(super) fn shutdown(self: &Arc<Self>) -> Future<()> {
         let (promise, done) = Promise::pair();
         let mut ended = Told::new();
@@ -404,64 +429,6 @@ impl Connection {
         self.advance(&mut outbound, &mut ended);
         drop(outbound);
         tell(ended);
-    }
-}
-
-impl Outbound {
-    /// What the next send has in it: all data that there is before anything else, but for a bound.
-    fn next_data(&self) -> Data {
-        let mut pieces = self.queue.iter().map_while(|outgoing| match outgoing {
-            Outgoing::Data(data, _) => Some(data.clone()),
-            Outgoing::Shutdown(_) => None,
-        });
-        let first = pieces.next().unwrap_or_default();
-        match pieces.next() {
-            None => Data::One(first),
-            Some(second) => {
-                let rest = pieces.take(Data::MOST_PIECES - 2);
-                Data::Several([first, second].into_iter().chain(rest).collect())
-            }
-        }
-    }
-
-    fn sent(&mut self, result: io::Result<Outcome>, ended: &mut Told<()>) {
-        let mut sent = match result {
-            Ok(Outcome::Sent(sent)) => sent,
-            Ok(_) => 0,
-            Err(error) => {
-                let reason = Arc::from(failure("send", &error));
-                return self.fail(&reason, ended);
-            }
-        };
-        while let Some(Outgoing::Data(data, _)) = self.queue.front_mut() {
-            if sent < data.len() {
-                return data.advance(sent);
-            }
-            sent -= data.len();
-            self.ended(ended);
-            if sent == 0 {
-                return;
-            }
-        }
-    }
-
-    /// The first one has.
-    fn ended(&mut self, ended: &mut Told<()>) {
-        if let Some(Outgoing::Data(_, Some(promise)) | Outgoing::Shutdown(promise)) =
-            self.queue.pop_front()
-        {
-            ended.push((promise, Ok(())));
-        }
-    }
-
-    /// All of them, and those to come.
-    fn fail(&mut self, reason: &Arc<str>, ended: &mut Told<()>) {
-        self.failed = Some(Arc::clone(reason));
-        for outgoing in std::mem::take(&mut self.queue) {
-            if let Outgoing::Data(_, Some(promise)) | Outgoing::Shutdown(promise) = outgoing {
-                ended.push((promise, Err(Arc::clone(reason))));
-            }
-        }
     }
 }
 

@@ -170,6 +170,11 @@ impl UnixStream {
         self.shared.reset();
     }
 
+    /// As [`send`](Self::send); `None` if the kernel has it already.
+    pub(crate) fn send_at_once(&self, data: Bytes) -> Option<Future<()>> {
+        self.shared.send_at_once(data)
+    }
+
     pub(crate) fn poll_receive(&self, waker: &Waker) -> Poll<Result<Bytes, Arc<str>>> {
         self.shared.poll_receive(waker)
     }
