@@ -1,0 +1,131 @@
+//! What is asked on one connection, several at a time.
+
+use super::*;
+
+#[test]
+fn several_are_asked_at_a_time() {
+    on_each(|runtime| {
+        let server = Played::new();
+        let (connection, mut stream) = server.connected(runtime);
+        let responses = ["/1", "/2", "/3"].map(|path| connection.send(asked(path)));
+        let heads = [(); 3].map(|()| head(&mut stream));
+        for (head, path) in heads.iter().zip(["/1", "/2", "/3"]) {
+            assert!(head.starts_with(&format!("GET {path} ")), "{head}");
+        }
+        // What is told before belongs to none; the second has no body, the third is of an older kind.
+        stream
+            .write_all(
+                b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nEnd: b\r\n\r\n\
+                  HTTP/1.1 204 No Content\r\n\r\nHTTP/1.0 200 OK\r\n\r\nall that comes",
+            )
+            .expect("sent");
+        drop(stream);
+        let responses = responses.map(|response| ready(response).expect("an answer"));
+        assert_eq!(responses[0].body(), "a");
+        assert_eq!(responses[0].body().trailers().expect("some")["end"], "b");
+        assert_eq!(responses[1].status(), 204);
+        assert_eq!(responses[1].body(), "");
+        assert_eq!(responses[2].body(), "all that comes");
+        ready(connection.disconnected()).expect("told");
+        assert!(connection.send(asked("/4")).is_failed());
+    });
+}
+
+#[test]
+fn a_connection_ends_when_it_is_told_to() {
+    on_each(|runtime| {
+        let server = Played::new();
+        // By the request.
+        let (connection, mut stream) = server.connected(runtime);
+        let last = http::Request::get("/").header("connection", "close");
+        let last = connection.send(last.body(Body::empty()).expect("a request"));
+        assert!(why(connection.send(asked("/"))).contains("ends behind"));
+        assert!(head(&mut stream).contains("Connection: close\r\n"));
+        answer(&mut stream, "bye");
+        assert_eq!(ready(last).expect("an answer").body(), "bye");
+        is_closed(stream);
+
+        // By the server.
+        let (connection, mut stream) = server.connected(runtime);
+        let (first, second) = (connection.send(asked("/1")), connection.send(asked("/2")));
+        head(&mut stream);
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            .expect("sent");
+        assert_eq!(ready(first).expect("an answer").body(), "");
+        assert!(why(second).contains("earlier response"));
+        is_closed(stream);
+
+        // By its owner, at once.
+        let (connection, mut stream) = server.connected(runtime);
+        let response = connection.send(asked("/"));
+        head(&mut stream);
+        ready(connection.disconnect()).expect("it ends");
+        assert!(why(response).contains("by this side"));
+        is_closed(stream);
+
+        // And when nobody has it any more, behind what was asked.
+        let (connection, mut stream) = server.connected(runtime);
+        let response = connection.send(asked("/"));
+        drop(connection);
+        head(&mut stream);
+        answer(&mut stream, "late");
+        assert_eq!(ready(response).expect("an answer").body(), "late");
+        is_closed(stream);
+        let (connection, stream) = server.connected(runtime);
+        drop(connection);
+        is_closed(stream);
+    });
+}
+
+#[test]
+fn who_gives_up_takes_nothing_from_others() {
+    on_each(|runtime| {
+        let server = Played::new();
+        let (connection, mut stream) = server.connected(runtime);
+        let [first, second, third] = ["/1", "/2", "/3"].map(|path| connection.send(asked(path)));
+        head(&mut stream);
+        second.discard();
+        drop(first);
+        answer(&mut stream, "first");
+        if head(&mut stream).starts_with("GET /2") {
+            // It was not taken back in time.
+            answer(&mut stream, "second");
+            head(&mut stream);
+        }
+        answer(&mut stream, "third");
+        assert_eq!(ready(third).expect("an answer").body(), "third");
+
+        // One of the pool's is nobody else's.
+        let url = server.url("/");
+        let response = inside(runtime, move || get(url));
+        let mut stream = server.accept();
+        head(&mut stream);
+        response.discard();
+        is_closed(stream);
+    });
+}
+
+#[test]
+fn unix_sockets_are_servers_too() {
+    on_each(|runtime| {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Relaxed);
+        let name = format!("libprocess-client-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let at = path.clone();
+        let connection = inside(runtime, move || {
+            let listener = UnixListener::bind(&at).expect("a listener");
+            let server = Server::new(listener, |request: &Request| {
+                ok(request.headers()["host"].as_bytes().to_vec())
+            });
+            server.run().detach();
+            std::mem::forget(server);
+            connect_unix(at)
+        });
+        let connection = ready(connection).expect("a connection");
+        let response = ready(connection.send(asked("/"))).expect("an answer");
+        assert_eq!(response.body(), "localhost");
+        std::fs::remove_file(path).expect("the socket's file");
+    });
+}
