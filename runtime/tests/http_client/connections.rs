@@ -83,18 +83,22 @@ fn who_gives_up_takes_nothing_from_others() {
     on_each(|runtime| {
         let server = Played::new();
         let (connection, mut stream) = server.connected(runtime);
-        let [first, second, third] = ["/1", "/2", "/3"].map(|path| connection.send(asked(path)));
-        head(&mut stream);
+        // Nothing behind it is sent before its body is.
+        let Pipe { writer, reader } = Pipe::new();
+        let upload = http::Request::post("/0").body(Body::stream(reader));
+        let first = connection.send(upload.expect("a request"));
+        let [second, third, fourth] = ["/1", "/2", "/3"].map(|path| connection.send(asked(path)));
+        assert!(head(&mut stream).starts_with("POST /0 "));
         second.discard();
+        assert!(second.is_discarded());
+        drop(third);
         drop(first);
+        writer.close();
+        stream.read_exact(&mut [0; 5]).expect("the last chunk");
         answer(&mut stream, "first");
-        if head(&mut stream).starts_with("GET /2") {
-            // It was not taken back in time.
-            answer(&mut stream, "second");
-            head(&mut stream);
-        }
-        answer(&mut stream, "third");
-        assert_eq!(ready(third).expect("an answer").body(), "third");
+        assert!(head(&mut stream).starts_with("GET /3 "));
+        answer(&mut stream, "fourth");
+        assert_eq!(ready(fourth).expect("an answer").body(), "fourth");
 
         // One of the pool's is nobody else's.
         let url = server.url("/");
@@ -127,5 +131,101 @@ fn unix_sockets_are_servers_too() {
         let response = ready(connection.send(asked("/"))).expect("an answer");
         assert_eq!(response.body(), "localhost");
         std::fs::remove_file(path).expect("the socket's file");
+    });
+}
+
+#[test]
+fn who_takes_the_last_request_back_may_ask_another() {
+    on_each(|runtime| {
+        let server = Played::new();
+        let (connection, mut stream) = server.connected(runtime);
+        let Pipe { writer, reader } = Pipe::new();
+        let upload = http::Request::post("/1").body(Body::stream(reader));
+        let first = connection.send(upload.expect("a request"));
+        let last = http::Request::get("/2").header("connection", "close");
+        let last = connection.send(last.body(Body::empty()).expect("a request"));
+        assert!(why(connection.send(asked("/3"))).contains("ends behind"));
+        last.discard();
+        let next = connection.send(asked("/4"));
+        writer.close();
+        head(&mut stream);
+        stream.read_exact(&mut [0; 5]).expect("the last chunk");
+        answer(&mut stream, "first");
+        assert_eq!(ready(first).expect("an answer").body(), "first");
+        assert!(head(&mut stream).starts_with("GET /4 "));
+        answer(&mut stream, "next");
+        assert_eq!(ready(next).expect("an answer").body(), "next");
+    });
+}
+
+#[test]
+fn what_was_not_sent_says_so() {
+    on_each(|runtime| {
+        let server = Played::new();
+        let (connection, mut stream) = server.connected(runtime);
+        let response = connection.send_streamed(asked("/1"));
+        head(&mut stream);
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+            .expect("sent");
+        let response = ready(response).expect("a head");
+        let Pipe { writer, reader } = Pipe::new();
+        let upload = http::Request::post("/2").body(Body::stream(reader));
+        let sent = connection.send(upload.expect("a request"));
+        assert!(head(&mut stream).starts_with("POST /2 "));
+        let unsent = connection.send(asked("/3"));
+        // And what is asked while the connection is being lost.
+        let (of_callback, (sender, asked_late)) = (connection.clone(), channel());
+        let read = response.body().reader().expect("a stream").read();
+        read.on_failed(move |_| {
+            let late = of_callback.send(asked("/4"));
+            sender.send(late).expect("a receiver");
+        });
+        drop(stream);
+        assert!(ready(read).is_err());
+        assert!(!why(sent).contains("was not sent"));
+        assert!(why(unsent).contains("was not sent"));
+        let late = asked_late.recv_timeout(LONG).expect("asked");
+        assert!(why(late).contains("was not sent"));
+        ready(connection.disconnected()).expect("told");
+        assert!(why(connection.send(asked("/5"))).contains("was not sent"));
+        drop(writer);
+    });
+}
+
+/// Looks at a connection when it is dropped.
+struct Looks(Connection);
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        let _looked = format!("{:?}", self.0);
+    }
+}
+
+#[test]
+fn who_waits_for_the_end_of_a_connection_is_told() {
+    on_each(|runtime| {
+        let server = Played::new();
+        let (connection, stream) = server.connected(runtime);
+        // Nobody has that future any more, but its callback counts.
+        let (sender, told) = channel();
+        let detached = connection.disconnected();
+        detached.on_ready(move |()| sender.send(()).expect("a receiver"));
+        detached.detach();
+        // What is given up is dropped, and may look at the connection as it is.
+        let (looks, (sender, dropped)) = (Looks(connection.clone()), channel());
+        let given_up = connection.disconnected();
+        given_up.on_ready(move |()| {
+            drop(looks);
+            sender.send(()).expect("a receiver");
+        });
+        drop(given_up);
+        assert!(dropped.try_recv().is_err(), "it has not ended");
+        assert!(connection.disconnected().is_pending());
+        let discarded = connection.disconnected();
+        discarded.discard();
+        assert!(discarded.is_discarded());
+        drop(stream);
+        told.recv_timeout(LONG).expect("told");
     });
 }

@@ -38,6 +38,23 @@ fn on_each(test: impl Fn(&Runtime)) {
     }
 }
 
+/// With a clock that stands still, so that a test may wait until all is at rest; without faults, which take time.
+fn on_each_paused(test: impl Fn(&Runtime)) {
+    for kind in REACTORS {
+        // With one worker what is runnable runs in order.
+        for workers in [1, 2] {
+            let runtime = sockets::runtime(*kind, workers, None).expect("it was built in");
+            runtime.clock().pause();
+            test(&runtime);
+        }
+    }
+}
+
+fn settle(runtime: &Runtime) {
+    let settled = runtime.clock().settle();
+    settled.expect("outside of a process, and paused");
+}
+
 /// Runs it in a process of the runtime, where futures are of that runtime.
 fn inside<T: Send + 'static>(runtime: &Runtime, f: impl FnOnce() -> T + Send + 'static) -> T {
     let done = runtime.spawn_async(async move { f() });

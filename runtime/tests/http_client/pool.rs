@@ -151,3 +151,145 @@ fn a_connection_that_was_closed_meanwhile_harms_nobody() {
         }
     });
 }
+
+fn of_one_connection() -> Client {
+    Client::new(ClientOptions::new().connections_per_server(1))
+}
+
+/// Asks, and returns when the request is as far as it gets by itself.
+fn get_settled(runtime: &Runtime, client: &Client, url: String) -> Future<Response> {
+    let client = client.clone();
+    let response = inside(runtime, move || client.get(url));
+    settle(runtime);
+    response
+}
+
+/// A streamed response of which all but the end has come, and who reads it.
+fn half_streamed(
+    runtime: &Runtime,
+    client: &Client,
+    server: &Played,
+) -> (TcpStream, libprocess::http::PipeReader) {
+    let (client, url) = (client.clone(), server.url("/0"));
+    let response = inside(runtime, move || {
+        let asked = http::Request::get(url).body(Body::empty());
+        client.request_streamed(asked.expect("a request"))
+    });
+    let mut stream = server.accept();
+    head(&mut stream);
+    stream
+        .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .expect("sent");
+    let response = ready(response).expect("a head");
+    let reader = response.body().reader().expect("a stream").clone();
+    (stream, reader)
+}
+
+#[test]
+fn who_waits_for_a_connection_has_it_in_order() {
+    on_each_paused(|runtime| {
+        let server = Played::new();
+        let client = of_one_connection();
+        let (mut stream, reader) = half_streamed(runtime, &client, &server);
+        let waiting = ["/1", "/2"].map(|path| get_settled(runtime, &client, server.url(path)));
+        // Who asks when the connection is about to be free is behind those who wait for that.
+        let (newcomer, url) = (client.clone(), server.url("/new"));
+        let (sender, asked) = channel();
+        let end = reader.read();
+        end.on_ready(move |_| sender.send(newcomer.get(url)).expect("a receiver"));
+        stream.write_all(b"0\r\n\r\n").expect("sent");
+        for path in ["/1", "/2", "/new"] {
+            assert!(head(&mut stream).starts_with(&format!("GET {path} ")));
+            answer(&mut stream, path);
+        }
+        let new = asked.recv().expect("asked");
+        for response in waiting.into_iter().chain([new]) {
+            ready(response).expect("an answer");
+        }
+        assert_eq!(server.connections.load(Relaxed), 1);
+    });
+}
+
+#[test]
+fn who_is_told_of_a_connection_and_leaves_passes_it_on() {
+    on_each_paused(|runtime| {
+        let server = Played::new();
+        let client = of_one_connection();
+        let (mut stream, reader) = half_streamed(runtime, &client, &server);
+        let leaves = get_settled(runtime, &client, server.url("/1"));
+        let stays = get_settled(runtime, &client, server.url("/2"));
+        // It runs when the connection is free, and before whoever is told of that does.
+        let end = reader.read();
+        end.on_ready(move |_| {
+            leaves.discard();
+        });
+        stream.write_all(b"0\r\n\r\n").expect("sent");
+        settle(runtime);
+        // On several workers it may have been asked for, and its connection is closed then.
+        let mut all = [0; 1 << 10];
+        let length = stream.read(&mut all).expect("a request, or the end");
+        if !all[..length].starts_with(b"GET /2 ") {
+            stream = server.accept();
+            assert!(head(&mut stream).starts_with("GET /2 "));
+        }
+        answer(&mut stream, "second");
+        assert_eq!(ready(stays).expect("an answer").body(), "second");
+    });
+}
+
+#[test]
+fn who_asks_again_waits_for_nothing_that_is_free() {
+    on_each_paused(|runtime| {
+        let server = Played::new();
+        let client = of_one_connection();
+        let first = get_settled(runtime, &client, server.url("/0"));
+        let mut stream = server.accept();
+        head(&mut stream);
+        answer(&mut stream, "first");
+        ready(first).expect("an answer");
+        let repeated = get_settled(runtime, &client, server.url("/1"));
+        let waiting = get_settled(runtime, &client, server.url("/2"));
+        head(&mut stream);
+        drop(stream);
+        // That who waited has the next, in the meantime, is no reason to wait for ever.
+        let mut stream = server.accept();
+        assert!(head(&mut stream).starts_with("GET /2 "));
+        settle(runtime);
+        answer(&mut stream, "second");
+        assert_eq!(ready(waiting).expect("an answer").body(), "second");
+        is_closed(stream);
+        let mut stream = server.accept();
+        assert!(head(&mut stream).starts_with("GET /1 "));
+        answer(&mut stream, "again");
+        assert_eq!(ready(repeated).expect("an answer").body(), "again");
+    });
+}
+
+#[test]
+fn what_was_not_sent_is_asked_again_whatever_it_is() {
+    on_each_paused(|runtime| {
+        let server = Played::new();
+        let url = server.url("/");
+        let hour = Duration::from_secs(3600);
+        let options = ClientOptions::new()
+            .connections_per_server(1)
+            .connect_timeout(hour)
+            .response_timeout(hour);
+        let client = Client::new(options);
+        thread::spawn(move || {
+            while let Ok(mut stream) = server.accepted.recv_timeout(LONG) {
+                let mut asked = [0; 1 << 10];
+                while stream.read(&mut asked).is_ok_and(|length| length > 0) {
+                    answer(&mut stream, "hello");
+                }
+            }
+        });
+        // The connection is closed because it is idle just when it is used: whichever comes first, nobody is to know.
+        for _ in 0..300 {
+            let (client, url) = (client.clone(), url.clone());
+            let response = inside(runtime, move || client.post(url, ""));
+            runtime.clock().advance(Duration::from_secs(31));
+            assert_eq!(ready(response).expect("an answer").body(), "hello");
+        }
+    });
+}

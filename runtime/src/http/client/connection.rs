@@ -2,7 +2,7 @@
 //!
 //! What they and its [driver](super::driver) share is under one lock: what has not been sent, how many are not answered, and whether it is to end. What was sent is the driver's alone.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
 use std::task::Waker;
@@ -16,6 +16,7 @@ use crate::facade::lock_std;
 use crate::functions::{clock, spawn_async};
 use crate::future::{Future, Promise};
 use crate::http::Stream;
+use crate::process::guarded;
 
 /// Requests that wait to be sent, on one connection.
 const MOST_WAITING: usize = 10_000;
@@ -23,6 +24,9 @@ const MOST_WAITING: usize = 10_000;
 pub(super) const DISCONNECTED: &str = "the connection was closed by this side";
 const CLOSING: &str = "the connection ends behind an earlier request";
 const FULL: &str = "too many requests wait to be sent on the connection";
+
+/// How the reason begins when nothing of a request was sent, so that it may be asked again whatever it is.
+const UNSENT: &str = "the request was not sent: ";
 
 /// A connection to an HTTP server. Clones are the same connection.
 ///
@@ -76,7 +80,9 @@ struct State {
     /// Why nothing is asked on it any more.
     gone: Option<Arc<str>>,
     driver: Option<Waker>,
-    watchers: Vec<Promise<()>>,
+    /// Who waits for the end, by numbers.
+    watchers: BTreeMap<u64, Promise<()>>,
+    next_watcher: u64,
 }
 
 /// When a connection is to end.
@@ -166,7 +172,8 @@ impl Connection {
 
     /// Sends a request, behind those before it, without waiting for their responses (RFC 9112, section 9.3.2): so several may be under way. Responses come in the order of the requests.
     ///
-    /// The future fails if the connection is lost first, or ends behind an earlier request. To discard it takes a request back that has not been sent; else its response is read and dropped.
+    /// The future fails if the connection is lost first, or ends behind an earlier request. It says so if nothing of the request was sent by then, which may then be asked elsewhere without harm. To
+    /// discard it takes a request back that has not been sent; else its response is read and dropped.
     ///
     /// ```
     /// # use libprocess::http::{Body, Connection, Limits, Request, ok, serve};
@@ -182,8 +189,11 @@ impl Connection {
         self.ask(&request.map(Into::into), false)
     }
 
-    /// As [`send`](Self::send), but the response is there when its head is, and its body is [read](Body::reader) as it comes. While nobody reads it nothing comes of the responses behind. What is left of a
-    /// response that is dropped is thrown away, up to a bound beyond which the connection ends.
+    /// As [`send`](Self::send), but the response is there when its head is, and its body is [read](Body::reader) as it comes: as the server sends it, not unpacked if it is packed, and for as long as it
+    /// takes, as there is no time-out for a body that stalls. While nobody reads it nothing comes of the responses behind.
+    ///
+    /// What is left of a response that is dropped is thrown away. If that is more than 256 KiB, or has not come within the [response time-out](ClientOptions::response_timeout), the connection is lost, and
+    /// with it what was asked behind. If nothing can be asked behind, as nobody has the connection any more, it is closed at once.
     ///
     /// ```
     /// # use libprocess::http::{Body, Connection, Limits, Request, ok, serve};
@@ -220,7 +230,7 @@ impl Connection {
         };
         let number = match shared.push(encoded, awaited) {
             Ok(number) => number,
-            Err(reason) => return Future::failed(reason),
+            Err(reason) => return Future::failed(unsent(&reason)),
         };
         let of_discard = Arc::downgrade(shared);
         response.on_cancelled(move || {
@@ -262,13 +272,24 @@ impl Connection {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn disconnected(&self) -> Future<()> {
-        let mut state = lock_std(&self.handle.shared.state);
-        if state.gone.is_some() {
-            return Future::ready(());
-        }
+        let shared = &self.handle.shared;
         let (promise, disconnected) = Promise::pair();
-        state.watchers.retain(|watcher| !watcher.is_unwatched());
-        state.watchers.push(promise);
+        let number = {
+            let mut state = lock_std(&shared.state);
+            if state.gone.is_some() {
+                return Future::ready(());
+            }
+            let number = state.next_watcher;
+            state.next_watcher += 1;
+            state.watchers.insert(number, promise);
+            number
+        };
+        let of_discard = Arc::downgrade(shared);
+        disconnected.on_cancelled(move || {
+            if let Some(shared) = of_discard.upgrade() {
+                shared.forget(number);
+            }
+        });
         disconnected
     }
 
@@ -278,6 +299,11 @@ impl Connection {
         let is_free = !state.is_claimed && state.is_usable();
         state.is_claimed |= is_free;
         is_free
+    }
+
+    /// Whoever claimed it asks nothing on it.
+    pub(super) fn give_back(&self) {
+        lock_std(&self.handle.shared.state).is_claimed = false;
     }
 
     /// One of a pool, claimed by who has it made.
@@ -312,6 +338,16 @@ impl fmt::Debug for Connection {
             .field("is_gone", &state.gone.is_some())
             .finish_non_exhaustive()
     }
+}
+
+/// Why a request that was not sent fails.
+fn unsent(reason: &str) -> Arc<str> {
+    format!("{UNSENT}{reason}").into()
+}
+
+/// Whether nothing of a request was sent that failed so.
+pub(super) fn is_unsent(reason: &str) -> bool {
+    reason.starts_with(UNSENT)
 }
 
 fn encode(request: &::http::Request<Body>, host: &str) -> Encoded {
@@ -382,11 +418,23 @@ impl Shared {
                 .waiting
                 .binary_search_by_key(&number, |asking| asking.number);
             let asking = place.ok().and_then(|place| state.waiting.remove(place));
-            state.unanswered -= usize::from(asking.is_some());
+            if let Some(asking) = &asking {
+                state.unanswered -= 1;
+                // It was the last one, as nothing is asked behind such.
+                state.closes &= !asking.awaited.closes;
+            }
             asking
         };
         // If it has been sent, its response is read, for nobody.
         if let Some(promise) = asking.and_then(|asking| asking.awaited.promise) {
+            promise.discard();
+        }
+    }
+
+    /// Nobody waits for the end, by that number, any more.
+    fn forget(&self, number: u64) {
+        let watcher = lock_std(&self.state).watchers.remove(&number);
+        if let Some(promise) = watcher {
             promise.discard();
         }
     }
@@ -471,20 +519,30 @@ impl Shared {
                 std::mem::take(&mut state.watchers),
             )
         };
-        for asking in waiting {
-            asking.awaited.fail(reason);
+        if !waiting.is_empty() {
+            let unsent = unsent(reason);
+            for asking in waiting {
+                asking.awaited.fail(&unsent);
+            }
         }
-        for watcher in watchers {
-            watcher.set(());
+        for watcher in watchers.into_values() {
+            complete(|| watcher.set(()));
         }
         self.tell_owner();
     }
 }
 
+/// Completes what others wait for. A callback of theirs that panics harms nobody else.
+pub(super) fn complete<R>(completes: impl FnOnce() -> R) {
+    guarded("a callback of what an HTTP client was asked", || {
+        completes();
+    });
+}
+
 impl Awaited {
     pub(super) fn fail(self, reason: &Arc<str>) {
         if let Some(promise) = self.promise {
-            promise.fail(Arc::clone(reason));
+            complete(|| promise.fail(Arc::clone(reason)));
         }
     }
 }

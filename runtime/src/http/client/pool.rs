@@ -1,7 +1,7 @@
 //! The connections of a client, by server: each is one request's at a time.
 //!
-//! A connection knows by itself whether it is free; the pool has only the list. Whoever wants one looks through that, has a new one made if there may be more, and else waits to be told that one is
-//! free, or is gone, and looks again.
+//! A connection knows by itself whether it is free; the pool has only the list. Whoever wants one takes a free one, has a new one made if there may be more, and else waits. What becomes free, a connection
+//! or the room for one, is handed to who has waited longest: it is his before anybody else can have it, and whoever goes away with what he was handed gives it back.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use ::http::Method;
 
 use super::ClientOptions;
-use super::connection::Connection;
+use super::connection::{Connection, complete, is_unsent};
 use super::driver::CLOSED;
 use crate::FutureError;
 use crate::exchange::{Body, Response};
@@ -19,6 +19,9 @@ use crate::http::Url;
 
 /// Requests that wait for a connection to one server.
 const MOST_WAITING: usize = 10_000;
+
+/// How often a request is given to a connection that turns out to be gone.
+const MOST_TRIES: u32 = 3;
 
 /// A server, as `Host` names it.
 pub(super) type Key = Arc<str>;
@@ -33,14 +36,54 @@ struct Server {
     connections: Vec<Connection>,
     /// Connections that are being made.
     opening: usize,
-    waiting: VecDeque<Promise<()>>,
+    waiting: VecDeque<Waiter>,
 }
 
-/// What somebody who wants a connection is to do.
-enum Step {
-    Use(Connection),
+/// Who waits for a connection.
+struct Waiter {
+    must_be_new: bool,
+    promise: Promise<Turn>,
+}
+
+/// What somebody has whose turn it is.
+enum Turn {
+    Use(Claimed),
     Open(Opening),
-    Wait(Future<()>),
+}
+
+/// When that is.
+enum When {
+    Now(Turn),
+    Later(Future<Turn>),
+}
+
+/// What there is for somebody.
+enum Found {
+    Free(Connection),
+    Room,
+}
+
+/// A connection that is somebody's, until he asks on it, or is gone.
+struct Claimed {
+    /// Until it is used.
+    connection: Option<Connection>,
+    pool: Arc<Pool>,
+    key: Key,
+}
+
+impl Claimed {
+    fn used(mut self) -> Option<Connection> {
+        self.connection.take()
+    }
+}
+
+impl Drop for Claimed {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.give_back();
+            self.pool.freed(&self.key);
+        }
+    }
 }
 
 /// The right to have one made, which is one of those that there may be until it is there.
@@ -60,6 +103,62 @@ impl Drop for Opening {
     }
 }
 
+impl Server {
+    /// A free connection, which is claimed then, or room for another; `gone` gets what is to be dropped outside of the lock, as to drop a handle is to tell its driver.
+    fn find(
+        &mut self,
+        most: usize,
+        must_be_new: bool,
+        gone: &mut Vec<Connection>,
+    ) -> Option<Found> {
+        gone.extend(
+            self.connections
+                .extract_if(.., |connection| connection.is_gone()),
+        );
+        let has_room = self.connections.len() + self.opening < most;
+        if must_be_new && has_room {
+            self.opening += 1;
+            return Some(Found::Room);
+        }
+        let free = self.connections.iter().position(Connection::claim);
+        match free {
+            // Whoever must have a new one has it made in the place of one that is free.
+            Some(place) if must_be_new => gone.push(self.connections.swap_remove(place)),
+            Some(place) => return Some(Found::Free(self.connections[place].clone())),
+            None if has_room => {}
+            None => return None,
+        }
+        self.opening += 1;
+        Some(Found::Room)
+    }
+
+    /// The first who still waits, and what there is for him, if there is.
+    fn next(&mut self, most: usize, gone: &mut Gone) -> Option<(Promise<Turn>, Found)> {
+        while let Some(waiter) = self.waiting.pop_front() {
+            if waiter.promise.is_unwatched() {
+                gone.waiters.push(waiter);
+                continue;
+            }
+            let found = self.find(most, waiter.must_be_new, &mut gone.connections);
+            match found {
+                Some(found) => return Some((waiter.promise, found)),
+                None => {
+                    self.waiting.push_front(waiter);
+                    return None;
+                }
+            }
+        }
+        None
+    }
+}
+
+/// What is to be dropped outside of the lock.
+#[derive(Default)]
+struct Gone {
+    connections: Vec<Connection>,
+    waiters: Vec<Waiter>,
+}
+
 impl Pool {
     pub(super) fn new(options: ClientOptions) -> Arc<Self> {
         Arc::new(Self {
@@ -72,7 +171,7 @@ impl Pool {
         &self.options
     }
 
-    /// Asks, and asks once more if a connection that was there turns out to be gone and no harm can come of it.
+    /// Asks, and asks again on a new connection if the one that was there turns out to be gone and no harm can come of it.
     pub(super) async fn ask(
         self: Arc<Self>,
         request: ::http::Request<Body>,
@@ -80,14 +179,18 @@ impl Pool {
         streams: bool,
     ) -> Result<Response, FutureError> {
         let may_repeat = is_idempotent(request.method()) && request.body().reader().is_none();
-        let (connection, is_new) = self.connection(url, false).await?;
-        let response = connection.ask(&request, streams).await;
-        match response {
-            Err(FutureError::Failed(reason)) if &*reason == CLOSED && may_repeat && !is_new => {
-                let (connection, _) = self.connection(url, true).await?;
-                connection.ask(&request, streams).await
+        let mut tries = 1;
+        loop {
+            let (connection, is_new) = self.connection(url, tries > 1).await?;
+            match connection.ask(&request, streams).await {
+                Err(FutureError::Failed(reason))
+                    if tries < MOST_TRIES
+                        && (is_unsent(&reason) || may_repeat && !is_new && &*reason == CLOSED) =>
+                {
+                    tries += 1;
+                }
+                response => return response,
             }
-            response => response,
         }
     }
 
@@ -99,94 +202,110 @@ impl Pool {
     ) -> Result<(Connection, bool), FutureError> {
         let key: Key = url.host_header().into();
         loop {
-            match self.next_step(&key, must_be_new)? {
-                Step::Use(connection) => return Ok((connection, false)),
-                Step::Wait(freed) => freed.await?,
-                Step::Open(opening) => {
-                    let stream = self.options.open(url).await?;
-                    let host = url.host_header();
-                    let connection =
-                        Connection::of_pool(stream, host, &self.options, self, Arc::clone(&key));
-                    let mut servers = lock_std(&self.servers);
-                    if let Some(server) = servers.get_mut(&key) {
-                        server.connections.push(connection.clone());
-                    }
-                    drop(servers);
-                    drop(opening);
-                    return Ok((connection, true));
-                }
+            let turn = match self.turn(&key, must_be_new)? {
+                When::Now(turn) => turn,
+                When::Later(turn) => turn.await?,
+            };
+            let opening = match turn {
+                Turn::Open(opening) => opening,
+                Turn::Use(claimed) => match claimed.used() {
+                    Some(connection) => return Ok((connection, false)),
+                    None => continue,
+                },
+            };
+            let stream = self.options.open(url).await?;
+            let host = url.host_header();
+            let connection =
+                Connection::of_pool(stream, host, &self.options, self, Arc::clone(&key));
+            let mut servers = lock_std(&self.servers);
+            if let Some(server) = servers.get_mut(&key) {
+                server.connections.push(connection.clone());
             }
+            drop(servers);
+            drop(opening);
+            return Ok((connection, true));
         }
     }
 
-    fn next_step(self: &Arc<Self>, key: &Key, must_be_new: bool) -> Result<Step, FutureError> {
-        let mut gone = Vec::new();
+    /// When it is the caller's turn: at once, if nobody waits before him and there is what he wants.
+    fn turn(self: &Arc<Self>, key: &Key, must_be_new: bool) -> Result<When, FutureError> {
+        let mut gone = Gone::default();
         let mut servers = lock_std(&self.servers);
         let server = servers.entry(Arc::clone(key)).or_default();
-        let mut place = 0;
-        let mut free = None;
-        while let Some(connection) = server.connections.get(place) {
-            if connection.is_gone() {
-                gone.push(server.connections.swap_remove(place));
-                continue;
-            }
-            if free.is_none() && !must_be_new && connection.claim() {
-                free = Some(connection.clone());
-            }
-            place += 1;
+        let has_left = |waiter: &Waiter| waiter.promise.is_unwatched();
+        while server.waiting.front().is_some_and(has_left) {
+            gone.waiters.extend(server.waiting.pop_front());
         }
-        let step = if let Some(connection) = free {
-            Step::Use(connection)
-        } else if server.connections.len() + server.opening < self.options.connections_per_server {
-            server.opening += 1;
-            Step::Open(Opening {
-                pool: Arc::clone(self),
-                key: Arc::clone(key),
-            })
+        if server.waiting.len() >= MOST_WAITING {
+            let all = std::mem::take(&mut server.waiting).into_iter();
+            let (left, waiting): (VecDeque<_>, VecDeque<_>) = all.partition(has_left);
+            server.waiting = waiting;
+            gone.waiters.extend(left);
+        }
+        let found = if server.waiting.is_empty() {
+            let most = self.options.connections_per_server;
+            server.find(most, must_be_new, &mut gone.connections)
         } else {
-            server.waiting.retain(|promise| !promise.is_unwatched());
-            if server.waiting.len() >= MOST_WAITING {
-                drop(servers);
-                return Err(FutureError::Failed(
-                    "too many requests wait for a connection".into(),
-                ));
+            None
+        };
+        let turn = match found {
+            Some(found) => Ok(When::Now(self.turn_with(key, found))),
+            None if server.waiting.len() >= MOST_WAITING => Err(FutureError::Failed(
+                "too many requests wait for a connection".into(),
+            )),
+            None => {
+                let (promise, turn) = Promise::pair();
+                server.waiting.push_back(Waiter {
+                    must_be_new,
+                    promise,
+                });
+                Ok(When::Later(turn))
             }
-            let (promise, freed) = Promise::pair();
-            server.waiting.push_back(promise);
-            Step::Wait(freed)
         };
         drop(servers);
-        // To drop a handle is to tell its driver.
         drop(gone);
-        Ok(step)
+        turn
     }
 
-    /// A connection with that server is free, or gone.
-    pub(super) fn freed(&self, key: &Key) {
-        let (next, gone) = {
-            let mut servers = lock_std(&self.servers);
-            let Some(server) = servers.get_mut(key) else {
+    fn turn_with(self: &Arc<Self>, key: &Key, found: Found) -> Turn {
+        let (pool, key) = (Arc::clone(self), Arc::clone(key));
+        match found {
+            Found::Free(connection) => Turn::Use(Claimed {
+                connection: Some(connection),
+                pool,
+                key,
+            }),
+            Found::Room => Turn::Open(Opening { pool, key }),
+        }
+    }
+
+    /// A connection with that server is free, or gone, or somebody makes none after all: who waits has it, in order.
+    pub(super) fn freed(self: &Arc<Self>, key: &Key) {
+        loop {
+            let mut gone = Gone::default();
+            let next = {
+                let mut servers = lock_std(&self.servers);
+                let Some(server) = servers.get_mut(key) else {
+                    return;
+                };
+                let next = server.next(self.options.connections_per_server, &mut gone);
+                if next.is_none() {
+                    let lost = server.connections.extract_if(.., |of| of.is_gone());
+                    gone.connections.extend(lost);
+                    let is_unused = server.connections.is_empty() && server.opening == 0;
+                    if is_unused && server.waiting.is_empty() {
+                        servers.remove(key);
+                    }
+                }
+                next
+            };
+            drop(gone);
+            let Some((promise, found)) = next else {
                 return;
             };
-            let (gone, left): (Vec<_>, Vec<_>) = std::mem::take(&mut server.connections)
-                .into_iter()
-                .partition(Connection::is_gone);
-            server.connections = left;
-            let mut next = None;
-            while let Some(promise) = server.waiting.pop_front() {
-                if !promise.is_unwatched() {
-                    next = Some(promise);
-                    break;
-                }
-            }
-            if server.connections.is_empty() && server.opening == 0 && next.is_none() {
-                servers.remove(key);
-            }
-            (next, gone)
-        };
-        drop(gone);
-        if let Some(promise) = next {
-            promise.set(());
+            let turn = self.turn_with(key, found);
+            // If he has gone away meanwhile, it is given back as it is dropped.
+            complete(|| promise.set(turn));
         }
     }
 }
