@@ -193,6 +193,53 @@ fn what_was_not_sent_says_so() {
     });
 }
 
+#[test]
+fn a_server_that_takes_nothing_more_is_asked_nothing_more() {
+    on_each_paused(|runtime| {
+        let (connection, mut stream) = connected_unix(runtime);
+        stream
+            .shutdown(std::net::Shutdown::Read)
+            .expect("shut down");
+        let first = connection.send(asked("/1"));
+        settle(runtime);
+        // Not sent; but it may be that the first one came through, and is answered.
+        let second = connection.send(asked("/2"));
+        settle(runtime);
+        answer(&mut stream, "first");
+        assert_eq!(ready(first).expect("an answer").body(), "first");
+        assert!(why(second).contains("was not sent"));
+        ready(connection.disconnected()).expect("told");
+        assert!(connection.send(asked("/3")).is_failed());
+    });
+}
+
+#[test]
+fn a_callback_that_panics_harms_no_other() {
+    on_each(|runtime| {
+        let server = Played::new();
+        let (connection, mut stream) = server.connected(runtime);
+        let responses = ["/1", "/2", "/3", "/4"].map(|path| connection.send(asked(path)));
+        let [first, second, third, fourth] = responses;
+        let gone = [(); 2].map(|()| connection.disconnected());
+        first.on_ready(|_| panic!("a callback's own"));
+        third.on_failed(|_| panic!("a callback's own"));
+        gone[0].on_ready(|()| panic!("a callback's own"));
+        for _ in 0..4 {
+            head(&mut stream);
+        }
+        answer(&mut stream, "first");
+        answer(&mut stream, "second");
+        assert_eq!(ready(first).expect("an answer").body(), "first");
+        assert_eq!(ready(second).expect("an answer").body(), "second");
+        drop(stream);
+        assert!(why(third).contains("before it answered"));
+        assert!(why(fourth).contains("before it answered"));
+        for gone in gone {
+            ready(gone).expect("told");
+        }
+    });
+}
+
 /// Looks at a connection when it is dropped.
 struct Looks(Connection);
 

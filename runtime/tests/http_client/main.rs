@@ -135,6 +135,21 @@ impl Played {
     }
 }
 
+/// A connection at a unix socket, and the server's end of it.
+fn connected_unix(runtime: &Runtime) -> (Connection, std::os::unix::net::UnixStream) {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, Relaxed);
+    let name = format!("libprocess-played-{}-{number}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let listener = std::os::unix::net::UnixListener::bind(&path).expect("a listener");
+    let at = path.clone();
+    let connection = ready(inside(runtime, move || connect_unix(at))).expect("a connection");
+    let (stream, _) = listener.accept().expect("a connection");
+    stream.set_read_timeout(Some(LONG)).expect("an option");
+    std::fs::remove_file(path).expect("the socket's file");
+    (connection, stream)
+}
+
 /// The head of a request, with its end.
 #[track_caller]
 fn head(stream: &mut impl Read) -> String {

@@ -293,3 +293,34 @@ fn what_was_not_sent_is_asked_again_whatever_it_is() {
         }
     });
 }
+
+#[test]
+fn a_connection_with_leftovers_is_nobodys() {
+    for kind in REACTORS {
+        // Without faults all of it comes at once; with two workers others go on while the one is held up.
+        let runtime = sockets::runtime(*kind, 2, None).expect("it was built in");
+        runtime.clock().pause();
+        let server = Played::new();
+        let client = of_one_connection();
+        let (mut stream, reader) = half_streamed(&runtime, &client, &server);
+        let second = {
+            let (client, url) = (client.clone(), server.url("/2"));
+            inside(&runtime, move || client.post(url, ""))
+        };
+        settle(&runtime);
+        // Were the connection free by now, whoever waits would have it before the driver sees what else has come.
+        let end = reader.read();
+        end.on_ready(move |_| {
+            let later = libprocess::spawn_async(async {});
+            until(|| !later.is_pending());
+        });
+        stream
+            .write_all(b"0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged")
+            .expect("sent");
+        is_closed(stream);
+        let mut stream = server.accept();
+        assert!(head(&mut stream).starts_with("POST /2 "));
+        answer(&mut stream, "second");
+        assert_eq!(ready(second).expect("an answer").body(), "second");
+    }
+}

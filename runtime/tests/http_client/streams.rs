@@ -146,3 +146,55 @@ fn a_request_is_written_while_it_is_sent() {
         is_closed(stream);
     });
 }
+
+#[test]
+fn who_drops_a_streamed_response_gives_its_connection_up() {
+    const BEGUN: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nbegun";
+    on_each(|runtime| {
+        let server = Played::new();
+        // One of the pool's, which another waits for.
+        let url = server.url("/");
+        let (response, second) = inside(runtime, move || {
+            let client = Client::new(ClientOptions::new().connections_per_server(1));
+            let asked = http::Request::get(&url).body(Body::empty());
+            let response = client.request_streamed(asked.expect("a request"));
+            (response, move || client.get(url))
+        });
+        let mut stream = server.accept();
+        head(&mut stream);
+        let second = inside(runtime, second);
+        stream.write_all(BEGUN).expect("sent");
+        drop(ready(response).expect("a head"));
+        is_closed(stream);
+        let mut stream = server.accept();
+        head(&mut stream);
+        answer(&mut stream, "second");
+        assert_eq!(ready(second).expect("an answer").body(), "second");
+
+        // One that nobody has any more.
+        let (connection, mut stream) = server.connected(runtime);
+        let response = connection.send_streamed(asked("/"));
+        head(&mut stream);
+        drop(connection);
+        stream.write_all(BEGUN).expect("sent");
+        drop(ready(response).expect("a head"));
+        is_closed(stream);
+
+        // One with others behind, for whom it stays, whether or not somebody has it still.
+        for is_kept in [true, false] {
+            let (connection, mut stream) = server.connected(runtime);
+            let response = connection.send_streamed(asked("/1"));
+            let second = connection.send(asked("/2"));
+            let connection = is_kept.then_some(connection);
+            head(&mut stream);
+            head(&mut stream);
+            stream.write_all(BEGUN).expect("sent");
+            drop(ready(response).expect("a head"));
+            stream.write_all(b"ended").expect("sent");
+            answer(&mut stream, "second");
+            assert_eq!(ready(second).expect("an answer").body(), "second");
+            drop(connection);
+            is_closed(stream);
+        }
+    });
+}

@@ -67,6 +67,34 @@ fn a_server_that_does_not_answer_is_given_up() {
 }
 
 #[test]
+fn what_nobody_reads_has_its_time() {
+    on_each_paused(|runtime| {
+        let clock = runtime.clock();
+        let server = Played::new();
+        let (connection, mut stream) = server.connected(runtime);
+        let response = connection.send_streamed(asked("/1"));
+        let second = connection.send(asked("/2"));
+        head(&mut stream);
+        head(&mut stream);
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nbegun")
+            .expect("sent");
+        let response = ready(response).expect("a head");
+        clock.advance(Duration::from_secs(600));
+        settle(runtime);
+        assert!(second.is_pending(), "whoever reads has the time he likes");
+        drop(response);
+        settle(runtime);
+        clock.advance(Duration::from_secs(59));
+        settle(runtime);
+        assert!(second.is_pending());
+        clock.advance(Duration::from_secs(1));
+        assert!(why(second).contains("nobody reads"));
+        is_closed(stream);
+    });
+}
+
+#[test]
 fn who_is_behind_a_stream_has_his_time_from_its_end() {
     const LONG_AFTER: Duration = Duration::from_secs(600);
     for kind in REACTORS {

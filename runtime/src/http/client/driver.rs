@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 
 use super::ClientOptions;
-use super::connection::{Asking, Awaited, DISCONNECTED, EndWhen, Shared};
+use super::connection::{Asking, Awaited, DISCONNECTED, EndWhen, Shared, complete};
 use crate::clock::{Clock, Time};
 use crate::exchange::{DecodedResponse, Outgoing, Refusal, ResponseDecoder};
 use crate::future::Future;
@@ -25,6 +25,10 @@ const PIPELINED: usize = 128;
 const TOGETHER: usize = 64;
 /// Pieces that are taken before others have their turn.
 const TURNS: u32 = 16;
+
+const DEAF: &str = "the server takes nothing more";
+const UNASKED: &str = "the server sent what nobody asked for";
+const UNREAD: &str = "nobody reads the response";
 
 /// Nothing has come of a response: who may ask again does.
 pub(super) const CLOSED: &str = "the server closed the connection before it answered";
@@ -50,6 +54,8 @@ pub(super) struct Driver<T: Transport> {
     is_deaf: bool,
     /// When a streamed body last ended, either way: until then those behind it were kept waiting by this side, not by the server.
     streamed_until: Time,
+    /// When the rest of a body must have come that nobody reads.
+    unread_until: Option<Time>,
     /// Since when nothing is asked.
     idle_since: Time,
     timer: Option<(Time, Future<()>)>,
@@ -72,6 +78,7 @@ impl<T: Transport> Driver<T> {
             options,
             idle_since: now,
             streamed_until: now,
+            unread_until: None,
             sent_at: now,
             clock,
             awaited: VecDeque::new(),
@@ -141,7 +148,7 @@ impl<T: Transport> Driver<T> {
                 }
                 self.answered();
                 if let Some(end) = end {
-                    end.tell();
+                    complete(|| end.tell());
                 }
                 continue;
             }
@@ -152,7 +159,7 @@ impl<T: Transport> Driver<T> {
                 if self.has_ended {
                     self.lose(CLOSED);
                 } else if !self.decoder.is_between() {
-                    return Err(Refusal::bad("the server sent what nobody asked for"));
+                    return Err(Refusal::bad(UNASKED));
                 }
                 return Ok(());
             };
@@ -178,23 +185,32 @@ impl<T: Transport> Driver<T> {
                 self.answered();
             }
             if let Some(promise) = promise {
-                promise.set(response);
+                complete(|| promise.set(response));
             }
         }
     }
 
     /// The oldest request has all of its response.
     fn answered(&mut self) {
-        let first = self.awaited.pop_front();
+        let Some(first) = self.awaited.pop_front() else {
+            return;
+        };
         self.idle_since = self.clock.now();
-        if first.as_ref().is_some_and(|first| first.asked.streams) {
+        self.unread_until = None;
+        if first.asked.streams {
             self.streamed_until = self.idle_since;
         }
-        let closes = first.is_some_and(|first| first.closes);
-        if closes || !self.keeps_alive {
+        if first.closes || !self.keeps_alive {
             self.lose("the connection ended behind an earlier response");
-        } else if self.awaited.is_empty() && self.body.is_some() {
+        } else if !self.awaited.is_empty() {
+            // What is behind may have been answered, too.
+        } else if self.body.is_some() {
             self.lose("the server answered before it had all of an earlier request");
+        } else if self.is_deaf {
+            self.lose(DEAF);
+        } else if !self.decoder.is_between() {
+            // Before somebody else asks on it.
+            self.lose(UNASKED);
         }
         if self.lost.is_none() {
             self.shared.answered();
@@ -202,7 +218,7 @@ impl<T: Transport> Driver<T> {
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
+        for _ in 0..TURNS {
             if self.body.is_some() {
                 ready!(self.write_body(cx));
                 continue;
@@ -231,6 +247,9 @@ impl<T: Transport> Driver<T> {
             }
             self.send(pieces);
         }
+        // As long as the kernel takes all at once there is more to do: others have their turn first.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn send(&mut self, pieces: Vec<Bytes>) {
@@ -246,6 +265,9 @@ impl<T: Transport> Driver<T> {
             if let Err(error) = sent {
                 tracing::debug!(%error, "a server takes nothing more");
                 self.is_deaf = true;
+                if self.awaited.is_empty() {
+                    self.lose(DEAF);
+                }
             }
         }
         Poll::Ready(())
@@ -254,8 +276,9 @@ impl<T: Transport> Driver<T> {
     fn write_body(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.poll_sent(cx));
         if self.is_deaf {
-            // Whoever writes it is told.
+            // Whoever writes it is told; what was sent of it may be answered.
             self.body = None;
+            self.streamed_until = self.clock.now();
             return Poll::Ready(());
         }
         let Some(body) = &mut self.body else {
@@ -280,15 +303,18 @@ impl<T: Transport> Driver<T> {
         Poll::Ready(())
     }
 
-    /// Ends if the last response is one that nobody reads any more: it may go on for ever.
+    /// Ends if the last response is one that nobody reads any more: it may go on for ever. Where the connection stays for others the rest of it is thrown away, for which there is a time.
     fn leave(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let is_sent = self.body.is_none() && !self.sending.as_ref().is_some_and(Future::is_pending);
-        if self.awaited.len() == 1 && is_sent && self.decoder.is_streaming() {
-            ready!(self.decoder.poll_reader_gone(cx.waker()));
-            if self.shared.is_last() {
-                self.lose("nobody reads the response");
-            }
+        if !self.decoder.is_streaming() {
+            return Poll::Ready(());
         }
+        ready!(self.decoder.poll_reader_gone(cx.waker()));
+        let is_sent = self.body.is_none() && !self.sending.as_ref().is_some_and(Future::is_pending);
+        if self.awaited.len() == 1 && is_sent && self.shared.is_last() {
+            self.lose(UNREAD);
+        }
+        let until = self.clock.now() + self.options.response_timeout;
+        self.unread_until.get_or_insert(until);
         Poll::Ready(())
     }
 
@@ -304,7 +330,9 @@ impl<T: Transport> Driver<T> {
                 is_sending.then_some((until, "the server does not take the request"))
             }
             // Whoever reads a body as it comes waits as long as he likes.
-            Some(first) if first.promise.is_none() => None,
+            Some(first) if first.promise.is_none() => {
+                self.unread_until.map(|until| (until, UNREAD))
+            }
             Some(first) => Some((first.deadline.max(at_least), LATE)),
             None => match self.shared.deadline() {
                 Some(deadline) => Some((deadline.max(at_least), LATE)),
