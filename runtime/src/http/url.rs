@@ -521,6 +521,22 @@ impl TryFrom<String> for Url {
     }
 }
 
+/// As [`parse`](str::parse).
+impl TryFrom<&String> for Url {
+    type Error = UrlError;
+
+    fn try_from(url: &String) -> Result<Self, UrlError> {
+        url.parse()
+    }
+}
+
+/// So that a URL may be asked for and kept: it is cloned.
+impl From<&Self> for Url {
+    fn from(url: &Self) -> Self {
+        url.clone()
+    }
+}
+
 /// The URL without its fragment, which a `Uri` has not.
 ///
 /// ```

@@ -13,7 +13,7 @@ fn all_comes_back() {
         let url = server.url("/");
         let asked = inside(&runtime, move || {
             let client = Client::new(ClientOptions::new().connections_per_server(4));
-            let responses: Vec<Future<Response>> = (0..100).map(|_| client.get(&*url)).collect();
+            let responses: Vec<Future<Response>> = (0..100).map(|_| client.get(&url)).collect();
             responses
         });
         let serving = thread::spawn(move || {
@@ -56,7 +56,7 @@ fn what_is_asked_ends_with_the_runtime() {
         let runtime = sockets::runtime(*kind, 2, None).expect("it was built in");
         let server = Played::new();
         let url = server.url("/");
-        let (response, connection) = inside(&runtime, move || (get(&*url), connect(&*url)));
+        let (response, connection) = inside(&runtime, move || (get(&url), connect(&url)));
         let streams = [server.accept(), server.accept()];
         let connection = ready(connection).expect("a connection");
         let second = connection.send(asked("/"));

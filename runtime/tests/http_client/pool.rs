@@ -46,6 +46,36 @@ fn what_is_asked_is_answered() {
 }
 
 #[test]
+fn a_url_may_be_a_text_or_a_url() {
+    on_each_paused(|runtime| {
+        let server = Played::new();
+        let text = server.url("/a");
+        let responses = inside(runtime, move || {
+            let url: libprocess::http::Url = text.parse().expect("a URL");
+            let client = Client::default();
+            [
+                client.get(&*text),
+                client.get(&text),
+                client.get(&url),
+                client.get(text),
+                client.get(url),
+            ]
+        });
+        // Each has a connection, as none is answered yet; whose is which is not said.
+        let mut streams = responses.each_ref().map(|_| server.accept());
+        for stream in &mut streams {
+            assert!(head(stream).starts_with("GET /a "));
+        }
+        for stream in &mut streams {
+            answer(stream, "hello");
+        }
+        for response in responses {
+            assert_eq!(ready(response).expect("an answer").body(), "hello");
+        }
+    });
+}
+
+#[test]
 fn a_request_is_as_the_rfc_has_it() {
     on_each(|runtime| {
         let server = Played::new();

@@ -11,7 +11,7 @@
 //!
 //! # What can go wrong
 //!
-//! - *The server closes an idle connection just when it is asked something.* Nothing has come of an answer then. What may be asked twice (RFC 9110, section 9.2.2) is, once, on a new connection, if the pool chose the old one.
+//! - *The server closes an idle connection just when it is asked something.* What was not sent is asked again, on a new connection. So is, once, what may be asked twice (RFC 9110, section 9.2.2), if nothing has come of an answer and the pool chose the old connection.
 //! - *A response that is not one* leaves nobody knowing what the next bytes are. The connection is given up, and all that were asked on it fail.
 //! - *A server that does not answer* is given up after a time, and with it what was asked behind.
 //! - *Whoever asked goes away.* What has not been sent is not. What has is answered for nobody, on a connection with others; one of the pool's, which is his alone, is closed. So is one that streams to nobody a response that may have no end.
@@ -51,7 +51,7 @@ use pool::Pool;
 /// let server = Server::new(listener, |request: &Request| ok(request.uri().path().to_owned()));
 /// let url = format!("http://{}/hello", server.local_address()?);
 /// server.run().detach();
-/// assert_eq!(get(&*url).get()?.body(), "/hello");
+/// assert_eq!(get(&url).get()?.body(), "/hello");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn get<U>(url: U) -> Future<Response>
@@ -72,7 +72,7 @@ where
 /// let server = Server::new(listener, |request: &Request| ok(request.body().bytes().clone()));
 /// let url = format!("http://{}/", server.local_address()?);
 /// server.run().detach();
-/// assert_eq!(post(&*url, Body::text("hello")).get()?.body(), "hello");
+/// assert_eq!(post(&url, Body::text("hello")).get()?.body(), "hello");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn post<U>(url: U, body: impl Into<Body>) -> Future<Response>
@@ -93,7 +93,7 @@ where
 /// let server = Server::new(listener, |request: &Request| ok(request.method().to_string()));
 /// let url = format!("http://{}/", server.local_address()?);
 /// server.run().detach();
-/// assert_eq!(request_delete(&*url).get()?.body(), "DELETE");
+/// assert_eq!(request_delete(&url).get()?.body(), "DELETE");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn request_delete<U>(url: U) -> Future<Response>
@@ -135,7 +135,7 @@ pub fn request<B: Into<Body>>(request: ::http::Request<B>) -> Future<Response> {
 /// let server = Server::new(listener, |request: &Request| ok(request.uri().path().to_owned()));
 /// let url = format!("http://{}/", server.local_address()?);
 /// server.run().detach();
-/// let connection = connect(&*url).get()?;
+/// let connection = connect(&url).get()?;
 /// let first = connection.send(http::Request::get("/first").body(Body::empty())?);
 /// let second = connection.send(http::Request::get("/second").body(Body::empty())?);
 /// assert_eq!(first.get()?.body(), "/first");
@@ -196,7 +196,8 @@ impl ClientOptions {
         }
     }
 
-    /// What is taken of a server: of [`Limits`] the bytes of a head, its fields, and the bytes of a body that is not streamed.
+    /// What is taken of a server: of [`Limits`] the bytes of a head, its fields, and the bytes of a body that is not streamed. Of its times there is the [`write_timeout`](Limits::write_timeout), within which a
+    /// server must take what it is sent of a body that is streamed; the others are those of servers.
     ///
     /// ```
     /// # use libprocess::http::{ClientOptions, Limits};
@@ -285,7 +286,7 @@ impl Default for ClientOptions {
 /// let url = format!("http://{}/", server.local_address()?);
 /// server.run().detach();
 /// let client = Client::new(ClientOptions::new().connections_per_server(1));
-/// let (first, second) = (client.get(&*url), client.get(&*url));
+/// let (first, second) = (client.get(&url), client.get(&url));
 /// assert_eq!(first.get()?.body(), "hello");
 /// assert_eq!(second.get()?.body(), "hello");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -394,8 +395,8 @@ impl Client {
         self.send_to_url(request.map(Into::into), false)
     }
 
-    /// As [`request`](Self::request), but the response is there when its head is, and its body is [read](Body::reader) as it comes. To drop the body before its end is to close
-    /// the connection.
+    /// As [`request`](Self::request), but the response is there when its head is, and its body is [read](Body::reader) as it comes: as the server sends it, not unpacked if it is packed, and
+    /// for as long as it takes, as there is no time-out for a body that stalls. To drop the body before its end is to close the connection.
     ///
     /// ```
     /// use libprocess::http::{Body, Client, ClientOptions, Request, Server, ok};
@@ -464,6 +465,13 @@ impl Client {
         let connected = in_time(UnixStream::connect(path), options.connect_timeout);
         // In a process of the runtime of who asks, whose the connection's is to be.
         spawn_async(async move { Ok(Connection::new(connected.await?, &options)) }).flatten()
+    }
+}
+
+impl Default for Client {
+    /// With the default options.
+    fn default() -> Self {
+        Self::new(ClientOptions::new())
     }
 }
 
