@@ -71,3 +71,32 @@ fn what_is_asked_ends_with_the_runtime() {
         }
     }
 }
+
+/// What the server does just then is no reason to ask a clock again and again that has ended, as one that is paused does first of all.
+#[test]
+fn a_runtime_ends_while_the_server_does_something() {
+    for round in 0..60 {
+        let kind = REACTORS[round % REACTORS.len()];
+        let runtime = sockets::runtime(kind, 1, None).expect("it was built in");
+        runtime.clock().pause();
+        let server = Played::new();
+        let connections = [(); 8].map(|()| {
+            let (connection, mut stream) = server.connected(&runtime);
+            connection.send(asked("/1")).detach();
+            connection.send(asked("/2")).detach();
+            head(&mut stream);
+            (connection, stream)
+        });
+        let answers = thread::spawn(move || {
+            connections.map(|(connection, mut stream)| {
+                // Or it is closed already.
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+                connection
+            })
+        });
+        drop(runtime);
+        for connection in answers.join().expect("no panic") {
+            ready(connection.disconnected()).expect("told");
+        }
+    }
+}

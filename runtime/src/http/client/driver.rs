@@ -367,10 +367,12 @@ impl<T: Transport> Driver<T> {
                 return Poll::Ready(());
             }
             let mut fires = self.clock.sleep(deadline - now);
-            if fires.poll_result(cx.waker()).is_ready() {
-                continue;
+            match fires.poll_result(cx.waker()) {
+                Poll::Ready(Ok(())) => continue,
+                // The clock has ended, and with it the runtime: nothing will be late any more.
+                Poll::Ready(Err(_)) => {}
+                Poll::Pending => self.timer = Some((deadline, fires)),
             }
-            self.timer = Some((deadline, fires));
             return Poll::Pending;
         }
     }

@@ -1,6 +1,6 @@
 //! What a connection waits for, and for how long.
 
-use std::task::Context;
+use std::task::{Context, Poll};
 
 use ::http::StatusCode;
 
@@ -71,10 +71,12 @@ impl<T: Transport, S: Service> Connection<T, S> {
         }
         let mut fires = self.clock.sleep(deadline - now);
         // Once is enough: it wakes whoever asked last.
-        if fires.poll_result(cx.waker()).is_ready() {
-            return Turn::Again;
+        match fires.poll_result(cx.waker()) {
+            Poll::Ready(Ok(())) => return Turn::Again,
+            // The clock has ended, and with it the runtime: nothing will be late any more.
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.timer = Some((deadline, fires)),
         }
-        self.timer = Some((deadline, fires));
         Turn::Rest
     }
 }
