@@ -24,8 +24,7 @@
 //!   so it finds its own socket full.
 //! - *A handler that reads a streamed body slowly, or not at all.* While its pipe is full nothing is received. What nobody reads any more is thrown away, up to a bound, and then the connection ends.
 //! - *A streamed answer that fails.* Its client must not take what it has for the whole: the connection is closed without the last chunk, or reset where nothing else would tell.
-//! - *A client that says little, or nothing* has a deadline in each state. One timer serves all of them: it is set for the first deadline and, when it fires, for the one that
-//!   holds then. So a request does not cost a timer.
+//! - *A client that says little, or nothing* has a deadline in each state. One [alarm](super::alarm) serves all of them, so a request does not cost a timer.
 
 mod deadlines;
 
@@ -36,6 +35,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::Transport;
+use super::alarm::Alarm;
 use super::answers::{Backlog, Handed, OrderedAnswers, Output, REFUSED, Stream};
 use crate::clock::{Clock, Time};
 use crate::exchange::{
@@ -68,7 +68,6 @@ pub(super) struct Connection<T: Transport, S: Service> {
     service: Arc<S>,
     memory: S::Memory,
     limits: Arc<Limits>,
-    clock: Clock,
     answers: Arc<OrderedAnswers>,
     decoder: RequestDecoder,
     phase: Phase,
@@ -96,7 +95,7 @@ pub(super) struct Connection<T: Transport, S: Service> {
     ignored: usize,
     /// When the head that is incomplete began.
     head_began: Option<Time>,
-    timer: Option<(Time, Future<()>)>,
+    alarm: Alarm,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -142,9 +141,8 @@ impl<T: Transport, S: Service> Connection<T, S> {
             has_ended: false,
             ignored: 0,
             head_began: None,
-            timer: None,
             limits,
-            clock,
+            alarm: Alarm::new(clock),
         }
     }
 
@@ -239,7 +237,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
                     self.end_of_stream();
                 }
                 Poll::Ready(Ok(bytes)) => {
-                    self.active = self.clock.now();
+                    self.active = self.alarm.now();
                     self.decoder.feed(bytes);
                     turns -= 1;
                 }
@@ -252,7 +250,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
     /// The client will send nothing more.
     fn end_of_stream(&mut self) {
         self.has_ended = true;
-        self.active = self.clock.now();
+        self.active = self.alarm.now();
         self.phase = Phase::Ending { unread: false };
     }
 
@@ -296,7 +294,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
         if !self.decoder.is_in_head() {
             self.head_began = None;
         } else if taken > 0 || self.head_began.is_none() {
-            self.head_began = Some(self.clock.now());
+            self.head_began = Some(self.alarm.now());
         }
         self.tell_to_go_on();
         let is_full = taken >= most || self.bodies > self.limits.body_bytes;
@@ -363,20 +361,20 @@ impl<T: Transport, S: Service> Connection<T, S> {
             }
             let handed = Handed {
                 next: self.next,
-                // What is sent elsewhere is watched by the timer alone. Bodies may be what it is stalled for.
-                goes_on: self.phase == Phase::Open && !self.stalled && self.timer.is_some(),
+                // What is sent elsewhere is watched by the alarm alone. Bodies may be what it is stalled for.
+                goes_on: self.phase == Phase::Open && !self.stalled && self.alarm.is_set(),
                 most: u64::from(self.limits.pipelined),
             };
             match self.answers.take(UNSENT, busy, &handed, cx.waker()) {
                 Output::Pieces(pieces) => {
-                    self.active = self.clock.now();
+                    self.active = self.alarm.now();
                     self.sent_at = self.active;
                     self.sending = Some(self.stream.send(pieces));
                 }
                 Output::Stream(stream) => self.streaming = Some(stream),
                 Output::Sending(sending) => {
                     // When it began is not known, and may be just now.
-                    self.sent_at = self.clock.now();
+                    self.sent_at = self.alarm.now();
                     self.sending = Some(sending);
                 }
                 Output::SentElsewhere => return Turn::Rest,
@@ -420,7 +418,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 if ends && let Some(stream) = self.streaming.take() {
                     self.answers.end_stream(&stream);
                 }
-                self.active = self.clock.now();
+                self.active = self.alarm.now();
                 self.sent_at = self.active;
                 if !pieces.is_empty() {
                     self.sending = Some(self.stream.send(pieces));
@@ -460,7 +458,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
             Poll::Pending => Turn::Rest,
             Poll::Ready(true) if self.phase != (Phase::Ending { unread: false }) => {
                 self.stream.shutdown().detach();
-                self.active = self.clock.now();
+                self.active = self.alarm.now();
                 self.go_to(Phase::Lingering { bytes: 0 })
             }
             Poll::Ready(_) => self.go_to(Phase::Gone),

@@ -22,6 +22,8 @@ pub mod query;
 pub mod url;
 
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+mod alarm;
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod answers;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod client;

@@ -16,6 +16,7 @@ use crate::clock::{Clock, Time};
 use crate::exchange::{DecodedResponse, Outgoing, Refusal, ResponseDecoder};
 use crate::future::Future;
 use crate::http::Transport;
+use crate::http::alarm::Alarm;
 
 /// How much of a streamed body is given to the kernel at a time.
 const UNSENT: usize = 64 << 10;
@@ -37,7 +38,7 @@ pub(super) struct Driver<T: Transport> {
     stream: Arc<T>,
     shared: Arc<Shared>,
     decoder: ResponseDecoder,
-    clock: Clock,
+    alarm: Alarm,
     options: ClientOptions,
     /// What was sent, in order.
     awaited: VecDeque<Awaited>,
@@ -58,7 +59,6 @@ pub(super) struct Driver<T: Transport> {
     unread_until: Option<Time>,
     /// Since when nothing is asked.
     idle_since: Time,
-    timer: Option<(Time, Future<()>)>,
     /// Why there is no connection any more.
     lost: Option<Arc<str>>,
 }
@@ -80,14 +80,13 @@ impl<T: Transport> Driver<T> {
             streamed_until: now,
             unread_until: None,
             sent_at: now,
-            clock,
+            alarm: Alarm::new(clock),
             awaited: VecDeque::new(),
             sending: None,
             body: None,
             keeps_alive: true,
             has_ended: false,
             is_deaf: false,
-            timer: None,
             lost: None,
         }
     }
@@ -195,7 +194,7 @@ impl<T: Transport> Driver<T> {
         let Some(first) = self.awaited.pop_front() else {
             return;
         };
-        self.idle_since = self.clock.now();
+        self.idle_since = self.alarm.now();
         self.unread_until = None;
         if first.asked.streams {
             self.streamed_until = self.idle_since;
@@ -253,7 +252,7 @@ impl<T: Transport> Driver<T> {
     }
 
     fn send(&mut self, pieces: Vec<Bytes>) {
-        self.sent_at = self.clock.now();
+        self.sent_at = self.alarm.now();
         self.sending = Some(self.stream.send(pieces));
     }
 
@@ -278,7 +277,7 @@ impl<T: Transport> Driver<T> {
         if self.is_deaf {
             // Whoever writes it is told; what was sent of it may be answered.
             self.body = None;
-            self.streamed_until = self.clock.now();
+            self.streamed_until = self.alarm.now();
             return Poll::Ready(());
         }
         let Some(body) = &mut self.body else {
@@ -288,7 +287,7 @@ impl<T: Transport> Driver<T> {
             Ok((pieces, ends)) => {
                 if ends {
                     self.body = None;
-                    self.streamed_until = self.clock.now();
+                    self.streamed_until = self.alarm.now();
                 }
                 if !pieces.is_empty() {
                     self.send(pieces);
@@ -313,7 +312,7 @@ impl<T: Transport> Driver<T> {
         if self.awaited.len() == 1 && is_sent && self.shared.is_last() {
             self.lose(UNREAD);
         }
-        let until = self.clock.now() + self.options.response_timeout;
+        let until = self.alarm.now() + self.options.response_timeout;
         self.unread_until.get_or_insert(until);
         Poll::Ready(())
     }
@@ -345,36 +344,14 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Has the timer fire when something is too late.
+    /// Has the alarm go off when something is too late.
     fn watch(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            if let Some((_, fired)) = &self.timer
-                && !fired.is_pending()
-            {
-                self.timer = None;
-            }
-            let Some((deadline, reason)) = self.deadline() else {
-                return Poll::Pending;
-            };
-            if let Some((until, _)) = &self.timer
-                && *until <= deadline
-            {
-                return Poll::Pending;
-            }
-            let now = self.clock.now();
-            if deadline <= now {
-                self.lose(reason);
-                return Poll::Ready(());
-            }
-            let mut fires = self.clock.sleep(deadline - now);
-            match fires.poll_result(cx.waker()) {
-                Poll::Ready(Ok(())) => continue,
-                // The clock has ended, and with it the runtime: nothing will be late any more.
-                Poll::Ready(Err(_)) => {}
-                Poll::Pending => self.timer = Some((deadline, fires)),
-            }
+        let Some((deadline, reason)) = self.deadline() else {
             return Poll::Pending;
-        }
+        };
+        ready!(self.alarm.poll(deadline, cx.waker()));
+        self.lose(reason);
+        Poll::Ready(())
     }
 }
 

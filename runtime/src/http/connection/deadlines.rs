@@ -1,6 +1,6 @@
 //! What a connection waits for, and for how long.
 
-use std::task::{Context, Poll};
+use std::task::Context;
 
 use ::http::StatusCode;
 
@@ -42,41 +42,22 @@ impl<T: Transport, S: Service> Connection<T, S> {
             .min_by_key(|(deadline, _)| *deadline)
     }
 
-    /// Has the timer fire when something is too late. `Again` if something is.
+    /// Has the alarm go off when something is too late. `Again` if something is.
     pub(super) fn watch(&mut self, cx: &mut Context<'_>) -> Turn {
-        if let Some((_, fired)) = &self.timer
-            && !fired.is_pending()
-        {
-            self.timer = None;
-            if self.answers.has_sent() {
-                // When is not known, only that it was since the last time.
-                self.active = self.clock.now();
-            }
+        if self.alarm.has_fired() && self.answers.has_sent() {
+            // When is not known, only that it was since the last time.
+            self.active = self.alarm.now();
         }
         let Some((deadline, refusal)) = self.deadline() else {
             return Turn::Rest;
         };
-        if let Some((until, _)) = &self.timer
-            && *until <= deadline
-        {
+        if self.alarm.poll(deadline, cx.waker()).is_pending() {
             return Turn::Rest;
         }
-        let now = self.clock.now();
-        if deadline <= now {
-            match refusal {
-                Some(refusal) => self.give_up(refusal),
-                None => self.phase = Phase::Gone,
-            }
-            return Turn::Again;
+        match refusal {
+            Some(refusal) => self.give_up(refusal),
+            None => self.phase = Phase::Gone,
         }
-        let mut fires = self.clock.sleep(deadline - now);
-        // Once is enough: it wakes whoever asked last.
-        match fires.poll_result(cx.waker()) {
-            Poll::Ready(Ok(())) => return Turn::Again,
-            // The clock has ended, and with it the runtime: nothing will be late any more.
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending => self.timer = Some((deadline, fires)),
-        }
-        Turn::Rest
+        Turn::Again
     }
 }

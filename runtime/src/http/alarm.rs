@@ -1,0 +1,119 @@
+//! One timer for all that a connection waits for, so that none of it costs a timer: it is set for the first deadline and, when it fires, for the one that holds then.
+
+use std::task::{Poll, Waker};
+
+use crate::clock::{Clock, Time};
+use crate::future::Future;
+
+pub(super) struct Alarm {
+    clock: Clock,
+    timer: Option<(Time, Future<()>)>,
+}
+
+impl Alarm {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { clock, timer: None }
+    }
+
+    pub(super) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// Whether somebody will be woken.
+    pub(super) fn is_set(&self) -> bool {
+        self.timer.is_some()
+    }
+
+    /// Whether it has gone off since it was last asked or set.
+    pub(super) fn has_fired(&mut self) -> bool {
+        self.timer
+            .take_if(|(_, fires)| !fires.is_pending())
+            .is_some()
+    }
+
+    /// Ready if it is as late as that. Else who asked last is woken then, or before.
+    pub(super) fn poll(&mut self, deadline: Time, waker: &Waker) -> Poll<()> {
+        loop {
+            self.has_fired();
+            if let Some((until, _)) = &self.timer
+                && *until <= deadline
+            {
+                return Poll::Pending;
+            }
+            let now = self.now();
+            if deadline <= now {
+                return Poll::Ready(());
+            }
+            let mut fires = self.clock.sleep(deadline - now);
+            // Once is enough: it wakes whoever asked last.
+            match fires.poll_result(waker) {
+                Poll::Ready(Ok(())) => {}
+                // The clock has ended, and with it the runtime: nothing will be late any more.
+                Poll::Ready(Err(_)) => return Poll::Pending,
+                Poll::Pending => self.timer = Some((deadline, fires)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::task::Wake;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn alarm(name: &str) -> (Alarm, Clock) {
+        let clock = Clock::new(name.to_owned());
+        clock.pause();
+        (Alarm::new(clock.clone()), clock)
+    }
+
+    #[test]
+    fn it_goes_off_at_the_first_deadline_and_is_set_for_the_next() {
+        let (mut alarm, clock) = alarm("alarm");
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let begin = clock.now();
+        let after = |seconds| begin + Duration::from_secs(seconds);
+        assert!(!alarm.is_set());
+        assert!(alarm.poll(after(5), &waker).is_pending());
+        assert!(alarm.is_set());
+        // A later one needs no other timer; an earlier one does.
+        assert!(alarm.poll(after(9), &waker).is_pending());
+        assert!(alarm.poll(after(3), &waker).is_pending());
+        clock.advance(Duration::from_secs(4));
+        clock.settle().expect("outside of a process, and paused");
+        assert_eq!(woken.0.load(Relaxed), 1);
+        assert!(alarm.poll(after(4), &waker).is_ready());
+        assert!(alarm.poll(after(9), &waker).is_pending());
+        clock.advance(Duration::from_secs(5));
+        clock.settle().expect("outside of a process, and paused");
+        assert_eq!(woken.0.load(Relaxed), 2);
+        assert!(alarm.has_fired() && !alarm.has_fired());
+        assert!(alarm.poll(after(9), &waker).is_ready());
+        clock.stop();
+    }
+
+    /// It was asked again and again, without end.
+    #[test]
+    fn a_clock_that_has_ended_is_asked_once() {
+        let (mut alarm, clock) = alarm("ended");
+        let later = clock.now() + Duration::from_secs(1);
+        clock.close();
+        assert!(alarm.poll(later, Waker::noop()).is_pending());
+        assert!(!alarm.is_set());
+        clock.stop();
+    }
+}
