@@ -18,6 +18,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::answers::head;
 use common::scale;
 use common::serving::until;
 use common::sockets::{self, FAULTS, LONG, REACTORS, any};
@@ -148,18 +149,6 @@ fn connected_unix(runtime: &Runtime) -> (Connection, std::os::unix::net::UnixStr
     stream.set_read_timeout(Some(LONG)).expect("an option");
     std::fs::remove_file(path).expect("the socket's file");
     (connection, stream)
-}
-
-/// The head of a request, with its end.
-#[track_caller]
-fn head(stream: &mut impl Read) -> String {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).expect("a head");
-        head.push(byte[0]);
-    }
-    String::from_utf8(head).expect("a text")
 }
 
 #[track_caller]

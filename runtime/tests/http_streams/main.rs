@@ -10,6 +10,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 
+use common::answers::head;
 use common::serving::until;
 use common::sockets::{self, LONG, REACTORS, any};
 use common::{lock, scale};
@@ -184,16 +185,6 @@ fn on_each(test: impl Fn(&Service)) {
 const DOWN: &str = "GET /streams/down HTTP/1.1\r\nHost: a\r\n\r\n";
 const HELLO: &str = "GET /streams/hello HTTP/1.1\r\nHost: a\r\n\r\n";
 const UP: &str = "POST /streams/up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-
-fn head(stream: &mut impl Read) -> String {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).expect("a head");
-        head.push(byte[0]);
-    }
-    String::from_utf8(head).expect("a text")
-}
 
 /// A chunk, which is empty at the end.
 fn chunk(stream: &mut impl Read) -> Vec<u8> {
