@@ -11,6 +11,7 @@ use crate::benchmarks::http::Http;
 use crate::benchmarks::links::{LargeNumberOfLinks, LinkExits};
 use crate::benchmarks::net::Net;
 use crate::benchmarks::ping_pong::PingPong;
+use crate::benchmarks::remote::Remote;
 use crate::benchmarks::savina::thread_ring::ThreadRing;
 use crate::benchmarks::skynet::Skynet;
 use crate::benchmarks::spawn::{SpawnIdle, SpawnTerminate};
@@ -27,10 +28,10 @@ use crate::benchmarks::savina::counting::Counting;
 use crate::benchmarks::savina::fork_join::{ForkJoinCreation, ForkJoinThroughput};
 use crate::benchmarks::savina::philosophers::Philosophers;
 use crate::filter::Filter;
-use crate::server::{EchoServer, HttpServer};
+use crate::server::{EchoServer, HttpServer, RemoteServer};
 
 /// All of them, in the order in which they run.
-pub(crate) static BENCHMARKS: [&dyn Benchmark; 47] = [
+pub(crate) static BENCHMARKS: [&dyn Benchmark; 51] = [
     &ThroughputPerformance,
     &DispatchDefer::Movable,
     &DispatchDefer::Copyable,
@@ -68,6 +69,8 @@ pub(crate) static BENCHMARKS: [&dyn Benchmark; 47] = [
     &Http::Connect(HttpServer::Epoll),
     &Http::Connect(HttpServer::Hyper),
     &Http::Connect(HttpServer::CannedEpoll),
+    &Remote::Throughput(RemoteServer::Epoll),
+    &Remote::PingPong(RemoteServer::Epoll),
     // Last, as some need a kernel that allows io_uring: where it does not, all else has run.
     &Net::Echo(EchoServer::IoUring),
     &Net::Echo(EchoServer::Epoll),
@@ -79,6 +82,8 @@ pub(crate) static BENCHMARKS: [&dyn Benchmark; 47] = [
     &Net::Connect(EchoServer::CannedEpoll),
     &Http::Plaintext(HttpServer::IoUring),
     &Http::Connect(HttpServer::IoUring),
+    &Remote::Throughput(RemoteServer::IoUring),
+    &Remote::PingPong(RemoteServer::IoUring),
 ];
 
 /// The one that runs without a filter.

@@ -10,11 +10,14 @@ use crate::future::{Future, ValueOrFuture};
 use crate::process::{
     self, Context, Message, Method, Permit, Pid, Process, Recipient, TrySendError, Upid,
 };
+use crate::runtime::start_for;
 
 /// A future of room for one event in the mailbox of a process: back-pressure.
 ///
 /// Ready at once if there is room, or no bound. Otherwise those who wait get room in the order in which they came, before anybody who does not wait. If the process has
 /// ended, or ends first, the future is abandoned. Discarding or dropping it gives the place up.
+///
+/// To a process at another address it is room among what waits to be sent there ([`RemoteOptions::outbound_bytes`](crate::RemoteOptions::outbound_bytes)): all who wait are told when there is some again.
 ///
 /// Do not `get` it in a handler of that very process, which then makes no room: `.await` it in an async block, or use `then`.
 ///
@@ -42,7 +45,8 @@ use crate::process::{
 /// # Ok::<(), libprocess::SpawnError<Sum>>(())
 /// ```
 pub fn reserve<R: Recipient + Send + 'static>(to: R) -> Future<Permit<R>> {
-    process::reserve(to)
+    start_for(&to);
+    process::reserve(None, to)
 }
 
 /// Room for one event in the mailbox of a process, if there is some now. It costs no allocation.
@@ -64,7 +68,8 @@ pub fn reserve<R: Recipient + Send + 'static>(to: R) -> Future<Permit<R>> {
 /// assert!(matches!(try_reserve(idle.pid()), Err(TrySendError::Ended(_))));
 /// ```
 pub fn try_reserve<R: Recipient>(to: R) -> Result<Permit<R>, TrySendError<R>> {
-    process::try_reserve(to)
+    start_for(&to);
+    process::try_reserve(None, to)
 }
 
 /// As [`post`](crate::post), if the mailbox has room.
@@ -95,7 +100,8 @@ pub fn try_post(
     name: impl Into<Cow<'static, str>>,
     body: impl Into<Bytes>,
 ) -> Result<(), TrySendError<Message>> {
-    process::try_send(to, name.into(), Upid::nobody(), body.into())
+    start_for(&to);
+    process::try_send(None, to, name.into(), Upid::nobody(), body.into())
 }
 
 /// As [`dispatch`](crate::dispatch()), if the mailbox has room.
@@ -154,9 +160,9 @@ where
 
 /// # Mailboxes that may be full
 impl Runtime {
-    /// See [`reserve`](crate::reserve). An address is this runtime's, or nobody's.
+    /// See [`reserve`](crate::reserve).
     pub fn reserve(&self, to: impl Recipient) -> Future<Permit<Upid>> {
-        process::reserve(self.resolve(&to).unwrap_or_default())
+        process::reserve(Some(self.manager()), self.local_or_elsewhere(&to))
     }
 
     /// See [`try_reserve`](crate::try_reserve).
@@ -165,7 +171,7 @@ impl Runtime {
     ///
     /// If there is no room now, or the process has ended.
     pub fn try_reserve(&self, to: impl Recipient) -> Result<Permit<Upid>, TrySendError<Upid>> {
-        process::try_reserve(self.resolve(&to).unwrap_or_default())
+        process::try_reserve(Some(self.manager()), self.local_or_elsewhere(&to))
     }
 
     /// See [`try_post`](crate::try_post).
@@ -179,7 +185,9 @@ impl Runtime {
         name: impl Into<Cow<'static, str>>,
         body: impl Into<Bytes>,
     ) -> Result<(), TrySendError<Message>> {
-        crate::try_post(self.resolve(&to).unwrap_or_default(), name, body)
+        let (name, body) = (name.into(), body.into());
+        let to = self.local_or_elsewhere(&to);
+        process::try_send(Some(self.manager()), to, name, Upid::nobody(), body)
     }
 
     /// See [`try_dispatch`](crate::try_dispatch).

@@ -189,6 +189,7 @@ where
 /// post(idle.pid(), "run", "");
 /// ```
 pub fn post(to: impl Recipient, name: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) {
+    crate::runtime::start_for(&to);
     send::send(to, name, Upid::nobody(), body);
 }
 

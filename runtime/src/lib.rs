@@ -65,6 +65,8 @@ pub mod net;
 mod process;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod reactor;
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+mod remote;
 mod runtime;
 mod scheduler;
 pub mod sync;
@@ -87,12 +89,14 @@ pub use process::telemetry;
 pub use process::{
     Context, DeadLetter, DeadLetterReason, DispatchEvent, DispatchIdentity, Event, EventCounts,
     EventKind, ExitReason, ExitedEvent, HttpEvent, HttpExchange, JoinError, Message, MessageEvent,
-    Method, ParseUpidError, Permit, Pid, Process, ProcessHandle, Recipient, SpawnError,
-    SpawnOptions, Statistics, TerminateEvent, TrySendError, Upid, WaitStatus, WithContext, defer,
-    defer_with, delay, delay_with, repeat_in,
+    Method, ParseUpidError, Permit, Pid, Process, ProcessHandle, Recipient, RemoteConnection,
+    SpawnError, SpawnOptions, Statistics, TerminateEvent, TrySendError, Upid, WaitStatus,
+    WithContext, defer, defer_with, delay, delay_with, repeat_in,
 };
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub use reactor::{ReactorKind, ReactorUnavailable};
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub use remote::RemoteOptions;
 pub use runtime::{BuildError, Runtime, RuntimeBuilder};
 
 #[doc(hidden)]

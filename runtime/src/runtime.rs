@@ -6,6 +6,8 @@ mod environment;
 mod host;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod listen;
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+mod remote;
 
 use std::borrow::Cow;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
@@ -22,9 +24,8 @@ use crate::process::manager::ProcessManager;
 use crate::process::spawn::{spawn, spawn_or_nobody};
 use crate::process::telemetry::Telemetry;
 use crate::process::{
-    DeadLetterReason, MessageEvent, Method, Pid, Process, ProcessHandle, Recipient, SpawnError,
-    SpawnOptions, Statistics, Upid, WaitStatus, asynchronous, current_manager, directory, send,
-    set_default_manager,
+    Method, Pid, Process, ProcessHandle, Recipient, SpawnError, SpawnOptions, Statistics, Upid,
+    WaitStatus, asynchronous, current_manager, directory, send, set_default_manager,
 };
 
 pub use builder::{BuildError, RuntimeBuilder};
@@ -240,6 +241,11 @@ impl Runtime {
         send::resolve_in(&self.manager, &to.to_upid()).map(Upid::local)
     }
 
+    /// The local process that is meant; else whoever is.
+    pub(crate) fn local_or_elsewhere(&self, to: &impl Recipient) -> Upid {
+        self.resolve(to).unwrap_or_else(|| to.to_upid())
+    }
+
     /// See [`dispatch`](crate::dispatch).
     pub fn dispatch<P, A, M, K>(&self, pid: Pid<P>, method: M, arguments: A) -> Future<M::Output>
     where
@@ -271,14 +277,9 @@ impl Runtime {
         name: impl Into<Cow<'static, str>>,
         body: impl Into<Bytes>,
     ) {
-        match self.resolve(&to) {
-            Some(to) => crate::post(to, name, body),
-            None => {
-                let event = MessageEvent::allocate(name, Upid::nobody(), body);
-                self.manager
-                    .dead_letters()
-                    .record(to.to_upid(), &event, DeadLetterReason::Nobody);
-            }
+        match to.local_pid() {
+            Some(_) => crate::post(to, name, body),
+            None => send::post_from(&self.manager, &to.to_upid(), name, body),
         }
     }
 
@@ -428,6 +429,14 @@ pub(crate) fn owned_with<P: Process>(
     let owner = crate::process::new_owner();
     let pid = spawn(manager, process, options, Some(Arc::clone(&owner)))?;
     Ok(ProcessHandle::new(pid, owner))
+}
+
+/// To send to an address takes a runtime: starts the default one, where there is none.
+#[inline]
+pub(crate) fn start_for(to: &impl Recipient) {
+    if to.local_pid().is_none() && to.to_upid().address().is_some() {
+        with_current(|_| ());
+    }
 }
 
 /// Calls `f` with the current runtime: the worker's own, else the default one.

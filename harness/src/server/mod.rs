@@ -21,6 +21,7 @@ mod io_uring;
 mod parent;
 #[cfg(feature = "io-uring")]
 mod provided_buffers;
+mod remote;
 mod runtime;
 
 use std::convert::Infallible;
@@ -40,6 +41,7 @@ use crate::{measure, usage};
 pub(crate) use echo::EchoServer;
 pub(crate) use http::{BODY, CONTENT_TYPE, HttpServer, PATH};
 pub(crate) use parent::Server;
+pub(crate) use remote::{PONGER, RemoteServer};
 
 /// Where a server listens: the operating system chooses the port.
 const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -56,6 +58,8 @@ pub(crate) enum Service {
     Echo(EchoServer),
     /// A text.
     Http(HttpServer),
+    /// Each message by a message.
+    Remote(RemoteServer),
 }
 
 impl Service {
@@ -70,6 +74,8 @@ impl Service {
             Self::Http(HttpServer::Epoll) => "http-epoll",
             Self::Http(HttpServer::Hyper) => "http-hyper",
             Self::Http(HttpServer::CannedEpoll) => "http-canned-epoll",
+            Self::Remote(RemoteServer::IoUring) => "remote-io-uring",
+            Self::Remote(RemoteServer::Epoll) => "remote-epoll",
         }
     }
 
@@ -77,11 +83,13 @@ impl Service {
     fn hint(self) -> &'static str {
         match self {
             Self::Echo(EchoServer::IoUring | EchoServer::CannedIoUring)
-            | Self::Http(HttpServer::IoUring) => {
+            | Self::Http(HttpServer::IoUring)
+            | Self::Remote(RemoteServer::IoUring) => {
                 "; without io_uring, leave out what needs it: harness run '*-*IoUring'"
             }
             Self::Echo(EchoServer::Epoll | EchoServer::CannedEpoll)
-            | Self::Http(HttpServer::Epoll | HttpServer::Hyper | HttpServer::CannedEpoll) => "",
+            | Self::Http(HttpServer::Epoll | HttpServer::Hyper | HttpServer::CannedEpoll)
+            | Self::Remote(RemoteServer::Epoll) => "",
         }
     }
 }
@@ -97,6 +105,8 @@ impl ValueEnum for Service {
             Self::Http(HttpServer::Epoll),
             Self::Http(HttpServer::Hyper),
             Self::Http(HttpServer::CannedEpoll),
+            Self::Remote(RemoteServer::IoUring),
+            Self::Remote(RemoteServer::Epoll),
         ]
     }
 
@@ -122,6 +132,7 @@ pub(crate) fn serve(
     let Started { address, runtime } = match arguments.service {
         Service::Echo(server) => echo::start(server, arguments)?,
         Service::Http(server) => http::start(server, arguments)?,
+        Service::Remote(server) => remote::start(server, arguments)?,
     };
     writeln!(output, "{address}")?;
     output.flush()?;

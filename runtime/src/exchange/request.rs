@@ -8,6 +8,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::OnceLock;
 
+use bytes::Bytes;
+
 use super::Body;
 use super::codec::{Head, PathKind};
 
@@ -116,6 +118,20 @@ impl Request {
                 is_encoded: self.path_of_head().contains('%'),
                 is_relative: self.path_of_head().contains("/.."),
             },
+        }
+    }
+
+    /// The process that says that it sends this, as a message to another.
+    #[inline]
+    pub(crate) fn sender(&self) -> Option<&[u8]> {
+        self.raw.as_ref()?.head.sender()
+    }
+
+    /// The bytes of the body, without making the whole request for it.
+    pub(crate) fn into_body_bytes(self) -> Bytes {
+        match self.raw {
+            Some(raw) => raw.body.map(|body| body.into_bytes()).unwrap_or_default(),
+            None => self.whole().body().bytes().clone(),
         }
     }
 

@@ -5,34 +5,34 @@ use std::task::{Poll, Waker};
 use crate::clock::{Clock, Time};
 use crate::future::Future;
 
-pub(super) struct Alarm {
+pub(crate) struct Alarm {
     clock: Clock,
     timer: Option<(Time, Future<()>)>,
 }
 
 impl Alarm {
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(crate) fn new(clock: Clock) -> Self {
         Self { clock, timer: None }
     }
 
-    pub(super) fn now(&self) -> Time {
+    pub(crate) fn now(&self) -> Time {
         self.clock.now()
     }
 
     /// Whether somebody will be woken.
-    pub(super) fn is_set(&self) -> bool {
+    pub(crate) fn is_set(&self) -> bool {
         self.timer.is_some()
     }
 
     /// Whether it has gone off since it was last asked or set.
-    pub(super) fn has_fired(&mut self) -> bool {
+    pub(crate) fn has_fired(&mut self) -> bool {
         self.timer
             .take_if(|(_, fires)| !fires.is_pending())
             .is_some()
     }
 
     /// Ready if it is as late as that. Else who asked last is woken then, or before.
-    pub(super) fn poll(&mut self, deadline: Time, waker: &Waker) -> Poll<()> {
+    pub(crate) fn poll(&mut self, deadline: Time, waker: &Waker) -> Poll<()> {
         loop {
             self.has_fired();
             if let Some((until, _)) = &self.timer

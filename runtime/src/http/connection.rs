@@ -55,6 +55,16 @@ pub(crate) trait Service: Send + Sync + 'static {
     /// What it remembers for a connection.
     type Memory: Default + Send;
 
+    /// The memory for a connection that has come.
+    fn remember(&self, _stream: &dyn Transport) -> Self::Memory {
+        Self::Memory::default()
+    }
+
+    /// Whether the connection may be without a request for as long as it is there.
+    fn is_patient(&self, _memory: &Self::Memory) -> bool {
+        false
+    }
+
     fn call(&self, request: Request, responder: Responder, memory: &mut Self::Memory);
 
     /// Whether it wants the body of that request as it comes.
@@ -123,9 +133,9 @@ impl<T: Transport, S: Service> Connection<T, S> {
         let (stream, now) = (Arc::new(stream), clock.now());
         Self {
             answers: Arc::new(OrderedAnswers::new(Arc::clone(&stream) as _)),
+            memory: service.remember(&*stream),
             stream,
             service,
-            memory: S::Memory::default(),
             decoder: RequestDecoder::new(Arc::clone(&limits)),
             phase: Phase::Open,
             sending: None,

@@ -56,6 +56,7 @@ pub use crate::exchange::{
 };
 
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-use transport::Transport;
+pub(crate) use alarm::Alarm;
+pub(crate) use transport::Transport;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub(crate) use {help::Help, router::Router};

@@ -1,5 +1,6 @@
 //! What connections need of a stream.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
@@ -9,7 +10,7 @@ use crate::future::Future;
 use crate::net::{TcpStream, UnixStream};
 
 /// What a connection needs of a stream.
-pub(super) trait Transport: Send + Sync + 'static {
+pub(crate) trait Transport: Send + Sync + 'static {
     fn poll_receive(&self, waker: &Waker) -> Poll<Result<Bytes, Arc<str>>>;
     fn send(&self, pieces: Vec<Bytes>) -> Future<()>;
     /// As `send`; `None` if the kernel has all of it already.
@@ -20,10 +21,12 @@ pub(super) trait Transport: Send + Sync + 'static {
     fn abort(&self);
     /// Has the peer told by a reset, when this is dropped, that it is not the end.
     fn reset(&self);
+    /// Where the peer is, if it is at an IP address.
+    fn peer_ip(&self) -> Option<IpAddr>;
 }
 
 macro_rules! transport {
-    ($stream:ty) => {
+    ($stream:ty, $peer_ip:expr) => {
         impl Transport for $stream {
             fn poll_receive(&self, waker: &Waker) -> Poll<Result<Bytes, Arc<str>>> {
                 self.poll_receive(waker)
@@ -54,9 +57,15 @@ macro_rules! transport {
             fn reset(&self) {
                 self.reset();
             }
+
+            fn peer_ip(&self) -> Option<IpAddr> {
+                ($peer_ip)(self)
+            }
         }
     };
 }
 
-transport!(TcpStream);
-transport!(UnixStream);
+transport!(TcpStream, |stream: &TcpStream| {
+    stream.peer_address().ok().map(|address| address.ip())
+});
+transport!(UnixStream, |_: &UnixStream| None);

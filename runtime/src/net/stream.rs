@@ -287,6 +287,36 @@ impl TcpStream {
         }
         Ok(sockopt::set_socket_keepalive(descriptor, after.is_some())?)
     }
+
+    /// Has the kernel break the connection when the peer's has acknowledged nothing for this time: neither what was sent, nor the questions whether it is there, which it is asked several times in
+    /// it while it is silent. Whole seconds; less than a second counts as one.
+    ///
+    /// (`TCP_USER_TIMEOUT`, RFC 5482, and keep-alive probes.)
+    ///
+    /// # Errors
+    ///
+    /// The operating system refuses.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use libprocess::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0".parse()?)?;
+    /// # let client = TcpStream::connect(listener.local_address()?).get()?;
+    /// client.set_peer_timeout(Duration::from_secs(30))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_peer_timeout(&self, time: Duration) -> io::Result<()> {
+        const PROBES: u32 = 3;
+        let descriptor = self.shared.socket.descriptor();
+        let seconds = time.as_secs().clamp(1, 1 << 15);
+        let between = Duration::from_secs(seconds.div_ceil(u64::from(PROBES) + 1));
+        sockopt::set_tcp_keepidle(descriptor, between)?;
+        sockopt::set_tcp_keepintvl(descriptor, between)?;
+        sockopt::set_tcp_keepcnt(descriptor, PROBES)?;
+        // At most 2^15 s, so it is a number of milliseconds that fits.
+        sockopt::set_tcp_user_timeout(descriptor, seconds as u32 * 1_000)?;
+        Ok(sockopt::set_socket_keepalive(descriptor, true)?)
+    }
 }
 
 impl Accepted for TcpStream {

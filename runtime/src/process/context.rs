@@ -6,10 +6,13 @@ use bytes::Bytes;
 
 use super::arena::arena;
 use super::event::{EventBox, EventKind, ExitedEvent, HttpEvent, Message, MessageEvent};
+use super::exits::Linked;
 use super::handlers::Action;
 use super::resume::Extra;
 use super::slot::Slot;
-use super::{Pid, Process, RawPid, Recipient, TrySendError, Upid, exits, send, statistics};
+use super::{
+    Pid, Process, RawPid, Recipient, RemoteConnection, TrySendError, Upid, exits, send, statistics,
+};
 use crate::exchange::{Request, Response, RouteOptions, not_found, text};
 use crate::future::ValueOrFuture;
 use crate::scheduler::Worker;
@@ -99,7 +102,7 @@ impl<P: Process> Context<P> {
         name: impl Into<Cow<'static, str>>,
         body: impl Into<Bytes>,
     ) -> Result<(), TrySendError<Message>> {
-        super::try_send(to, name.into(), Upid::local(self.pid), body.into())
+        super::try_send(None, to, name.into(), Upid::local(self.pid), body.into())
     }
 
     /// Has messages of this name served by `handler`; a handler or delegate that was there is replaced.
@@ -374,7 +377,7 @@ impl<P: Process> Context<P> {
                 send::deliver(pid, event.into_box());
             }
             None => {
-                send::send_elsewhere(to, event.into_box());
+                send::send_elsewhere(to, event);
             }
         }
     }
@@ -383,9 +386,37 @@ impl<P: Process> Context<P> {
     /// that it was sent by it. If it has ended already, or cannot be reached, that comes at once, as an event.
     ///
     /// Linking twice to a process that is alive is linking once; each link to one that has ended tells so. A link to oneself does nothing.
+    ///
+    /// To a process at another address a link is a connection to its runtime, which stays for as long: if it breaks, or cannot be had, that counts as the process's end
+    /// ([`ExitReason::Disconnected`](crate::ExitReason::Disconnected)).
     pub fn link(&mut self, to: impl Recipient) {
-        if let Some(linkee) = exits::link(self.pid, &to.to_upid()) {
-            self.extra().links.get_or_insert_default().insert(linkee);
+        self.link_with(to, RemoteConnection::Reuse);
+    }
+
+    /// As [`link`](Self::link), and says by which connection, to a process at another address.
+    ///
+    /// ```
+    /// use libprocess::{Context, Process, RemoteConnection, Upid};
+    ///
+    /// struct Agent { master: Upid }
+    /// impl Process for Agent {
+    ///     fn exited(&mut self, pid: &Upid, cx: &mut Context<Self>) {
+    ///         // By a connection that is surely not the one that broke.
+    ///         cx.link_with(pid, RemoteConnection::Reconnect);
+    ///         cx.send(&self.master, "register", "");
+    ///     }
+    /// }
+    /// ```
+    pub fn link_with(&mut self, to: impl Recipient, connection: RemoteConnection) {
+        match exits::link(self.pid, &to.to_upid(), connection) {
+            Linked::Here(linkee) => {
+                self.extra().links.get_or_insert_default().insert(linkee);
+            }
+            Linked::Elsewhere(address) => {
+                let remote_links = &mut self.extra().remote_links;
+                remote_links.get_or_insert_default().insert(address);
+            }
+            Linked::Nowhere => {}
         }
     }
 

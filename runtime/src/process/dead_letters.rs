@@ -35,7 +35,7 @@ pub struct DeadLetter {
 pub enum DeadLetterReason {
     /// The process had ended, or ended before it was served the event.
     Ended,
-    /// The mailbox of the process was full.
+    /// The mailbox of the process was full; or, of a process elsewhere, [what waits](crate::RemoteOptions::outbound_bytes) to be sent there is too much.
     Full,
     /// Nobody is called so here, or the address cannot be reached.
     Nobody,
@@ -108,6 +108,13 @@ impl DeadLetters {
         last.push_back(letter);
         drop(last);
         drop(forgotten);
+    }
+
+    /// Messages that went to an address elsewhere, and were lost on the way: what they were is not known any more.
+    #[cfg_attr(any(libprocess_loom, libprocess_shuttle), allow(dead_code))]
+    pub(crate) fn count_lost(&self, messages: u64) {
+        // Relaxed: a statistic.
+        self.count.fetch_add(messages, Ordering::Relaxed);
     }
 
     pub(super) fn count(&self) -> u64 {

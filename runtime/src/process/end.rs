@@ -65,6 +65,12 @@ pub(super) unsafe fn end<P: Process>(
         }
     }
 
+    for address in extra.remote_links.iter().flat_map(|links| links.iter()) {
+        if let Some(transport) = manager.transport() {
+            transport.unlink(pid, *address);
+        }
+    }
+
     let reason = match panicked {
         Some(message) => ExitReason::Panicked(message),
         None => ExitReason::Terminated,

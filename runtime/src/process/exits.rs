@@ -1,11 +1,12 @@
 //! Asking a process to end, waiting for its end, and linking to it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::arena::arena;
 use super::event::{ExitReason, ExitedEvent, TerminateEvent};
-use super::{RawPid, Upid, current, send};
+use super::{RawPid, RemoteConnection, Upid, current, send};
 use crate::future::blocking::Awaited;
 use crate::future::{Error, Future, Promise};
 
@@ -106,18 +107,33 @@ pub(crate) fn wait(pid: &Upid, timeout: Option<Duration>) -> WaitStatus {
     }
 }
 
-/// Makes `linker` hear of the end of `to`. True if `to` is alive and did not have the link; otherwise, if it has ended, `linker` gets `exited` at once.
-pub(super) fn link(linker: RawPid, to: &Upid) -> Option<RawPid> {
+/// Whom a process is linked to.
+pub(super) enum Linked {
+    Here(RawPid),
+    Elsewhere(SocketAddr),
+    /// It is its own, or was told that it has ended.
+    Nowhere,
+}
+
+/// Makes `linker` hear of the end of `to`; if that has ended, at once.
+pub(super) fn link(linker: RawPid, to: &Upid, connection: RemoteConnection) -> Linked {
+    let elsewhere = send::elsewhere(None, to, |manager, transport, to| {
+        transport.link(manager, linker, to, connection);
+        to.1
+    });
+    if let Some(address) = elsewhere {
+        return Linked::Elsewhere(address);
+    }
     let pid = send::resolve(to);
     if pid == Some(linker) {
         // A process would hear of its own end after it.
-        return None;
+        return Linked::Nowhere;
     }
     if let Some(pid) = pid
         && let Some(mut ties) = arena().find(pid).and_then(|slot| slot.lock_ties(pid))
     {
         ties.ties().linkers.insert(linker);
-        return Some(pid);
+        return Linked::Here(pid);
     }
     let id: Arc<str> = match to.as_local() {
         Some(_) => Arc::from(""),
@@ -129,5 +145,5 @@ pub(super) fn link(linker: RawPid, to: &Upid) -> Option<RawPid> {
         reason: ExitReason::Unknown,
     };
     send::deliver(linker, exited.allocate());
-    None
+    Linked::Nowhere
 }

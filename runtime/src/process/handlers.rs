@@ -123,6 +123,7 @@ impl<P: Process, E: 'static> Shape<P, E> {
         if root.count.fetch_add(1, Ordering::Relaxed) >= SHAPES {
             return None;
         }
+        super::names::note(entry.name);
         // The newest goes last, so that `follows` need look at one entry only.
         let mut entries: Vec<_> = self
             .entries

@@ -22,6 +22,7 @@ use super::filter::{Filter, Filters};
 use super::optional::OptionalWork;
 use super::statistics::{ENDED, FIRST_EVENT, PANICKED, SPAWNED, UNHANDLED};
 use super::telemetry::Recorder;
+use super::transport::Transport;
 use super::{EventCounts, RawPid, Statistics, Upid};
 use crate::clock::{Activity, Clock};
 use crate::facade::lock_std;
@@ -46,6 +47,8 @@ pub(crate) struct ProcessManager {
     /// The HTTP client, which is above processes.
     client: OnceLock<Box<dyn Any + Send + Sync>>,
     addresses: Mutex<Addresses>,
+    /// What carries messages to processes elsewhere, which is above processes.
+    transport: OnceLock<Arc<dyn Transport>>,
 }
 
 /// Where a runtime is: nowhere, until it listens.
@@ -118,6 +121,7 @@ impl ProcessManager {
             dead_letters: DeadLetters::default(),
             client: OnceLock::new(),
             addresses: Mutex::new(Addresses::NONE),
+            transport: OnceLock::new(),
         });
         let mut runtimes = lock_std(&RUNTIMES);
         runtimes.retain(|(_, manager)| manager.strong_count() > 0);
@@ -150,6 +154,22 @@ impl ProcessManager {
 
     pub(crate) fn addresses(&self) -> Addresses {
         *lock_std(&self.addresses)
+    }
+
+    /// As `addresses`, of one that is to be found by others from here on.
+    #[cfg_attr(any(libprocess_loom, libprocess_shuttle), allow(dead_code))]
+    pub(crate) fn listening_addresses(&self) -> Addresses {
+        self.addresses()
+    }
+
+    pub(crate) fn transport(&self) -> Option<&dyn Transport> {
+        self.transport.get().map(|transport| &**transport)
+    }
+
+    /// To be called once.
+    #[cfg_attr(any(libprocess_loom, libprocess_shuttle), allow(dead_code))]
+    pub(crate) fn set_transport(&self, transport: Arc<dyn Transport>) {
+        let _first_stays = self.transport.set(transport);
     }
 
     /// Whether a process that is said to be at that address is one of this runtime.
@@ -310,10 +330,13 @@ static RUNTIMES: Mutex<Vec<(u64, Weak<ProcessManager>)>> = Mutex::new(Vec::new()
 
 /// Calls `f` with the runtime that last had a process in the pid's slot, if it has not ended.
 pub(super) fn with_runtime_of(pid: RawPid, f: impl FnOnce(&ProcessManager)) {
-    let Some(slot) = arena().find(pid) else {
-        return;
-    };
-    let id = slot.last_runtime();
+    if let Some(slot) = arena().find(pid) {
+        with_runtime(slot.last_runtime(), f);
+    }
+}
+
+/// Calls `f` with the runtime of that number, if it has not ended.
+pub(super) fn with_runtime(id: u64, f: impl FnOnce(&ProcessManager)) {
     let manager = {
         let runtimes = lock_std(&RUNTIMES);
         runtimes

@@ -19,6 +19,8 @@ mod method;
 mod models;
 #[cfg(all(test, libprocess_loom))]
 mod models_bounded;
+#[cfg_attr(any(libprocess_loom, libprocess_shuttle), allow(dead_code))]
+mod names;
 mod observe;
 mod optional;
 mod permit;
@@ -37,6 +39,8 @@ mod statistics;
 pub mod telemetry;
 mod tenancy;
 mod times;
+#[cfg_attr(any(libprocess_loom, libprocess_shuttle), allow(dead_code))]
+pub(crate) mod transport;
 mod upid;
 mod vtable;
 mod wait_cycle;
@@ -60,6 +64,7 @@ pub use repeat::repeat_in;
 pub(crate) use resume::guarded;
 pub use spawn::{SpawnError, SpawnOptions};
 pub use statistics::{EventCounts, Statistics};
+pub use transport::RemoteConnection;
 pub use upid::{ParseUpidError, Recipient, Upid};
 
 pub(crate) use event::dispatch::{
@@ -67,6 +72,8 @@ pub(crate) use event::dispatch::{
 };
 pub(crate) use exits::{terminate, wait};
 pub(crate) use handle::{new_owner, sender};
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(crate) use names::static_name;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub(crate) use send::deliver;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]

@@ -6,7 +6,8 @@ use std::panic::Location;
 
 use bytes::Bytes;
 
-use super::event::{Message, MessageEvent};
+use super::event::{EventBox, Message, MessageEvent};
+use super::manager::{self, ProcessManager};
 use super::room::{self, RawPermit};
 use super::tenancy::Take;
 use super::{
@@ -71,21 +72,42 @@ impl<T> std::error::Error for TrySendError<T> {}
 /// permit gives the room to whoever waits for it. One that is kept makes the mailbox smaller for as long.
 #[must_use = "dropping the permit gives the room up"]
 pub struct Permit<R> {
-    raw: RawPermit,
-    pid: RawPid,
+    place: Place,
     to: R,
+}
+
+// Nothing in it is ever pinned.
+impl<R> Unpin for Permit<R> {}
+
+/// Where the room is.
+enum Place {
+    Here(RawPid, RawPermit),
+    /// In what waits to be sent to another runtime, by that of this number.
+    Elsewhere(u64),
 }
 
 impl<R> Permit<R> {
     fn new(pid: RawPid, to: R, raw: RawPermit) -> Self {
-        Self { raw, pid, to }
+        Self {
+            place: Place::Here(pid, raw),
+            to,
+        }
+    }
+
+    fn elsewhere(by: u64, to: R) -> Self {
+        Self {
+            place: Place::Elsewhere(by),
+            to,
+        }
     }
 
     /// Whom it is for.
     pub fn recipient(&self) -> &R {
         &self.to
     }
+}
 
+impl<R: Recipient> Permit<R> {
     /// As [`post`](crate::post).
     pub fn post(self, name: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) {
         self.message(name.into(), Upid::nobody(), body.into());
@@ -102,8 +124,15 @@ impl<R> Permit<R> {
     }
 
     fn message(self, name: Cow<'static, str>, from: Upid, body: Bytes) {
-        let event = MessageEvent::allocate(name, from, body);
-        send::deliver_reserved(self.raw, self.pid, event);
+        match self.place {
+            Place::Here(pid, raw) => {
+                send::deliver_reserved(raw, pid, MessageEvent::allocate(name, from, body));
+            }
+            Place::Elsewhere(by) => {
+                let (to, message) = (self.to.to_upid(), Message { name, from, body });
+                manager::with_runtime(by, |manager| send::send_reserved(manager, &to, message));
+            }
+        }
     }
 }
 
@@ -115,8 +144,9 @@ impl<P: Process> Permit<Pid<P>> {
         M: Method<P, A, K>,
         K: 'static,
     {
-        let (event, future) = dispatch_of_method::<P, A, M, K>(self.pid, method, arguments);
-        send::deliver_reserved(self.raw, self.pid, event);
+        let pid = self.to.raw();
+        let (event, future) = dispatch_of_method::<P, A, M, K>(pid, method, arguments);
+        self.deliver(pid, event);
         future
     }
 
@@ -139,9 +169,18 @@ impl<P: Process> Permit<Pid<P>> {
         K: 'static,
         F: FnOnce(&mut P, &mut Context<P>) -> R + Send + 'static,
     {
-        let (event, future) = dispatch_of_closure::<P, F, U, R, K>(self.pid, closure, location);
-        send::deliver_reserved(self.raw, self.pid, event);
+        let pid = self.to.raw();
+        let (event, future) = dispatch_of_closure::<P, F, U, R, K>(pid, closure, location);
+        self.deliver(pid, event);
         future
+    }
+
+    fn deliver(self, pid: RawPid, event: EventBox) {
+        match self.place {
+            Place::Here(_, raw) => send::deliver_reserved(raw, pid, event),
+            // A `Pid` is of a local process.
+            Place::Elsewhere(_) => send::deliver(pid, event),
+        };
     }
 }
 
@@ -151,19 +190,44 @@ impl<R: Recipient> fmt::Debug for Permit<R> {
     }
 }
 
-/// A future of room for one event.
-pub(crate) fn reserve<R: Recipient + Send + 'static>(to: R) -> Future<Permit<R>> {
-    match send::resolve(&to.to_upid()) {
+/// A future of room for one event; if that is elsewhere, of what this runtime sends there.
+pub(crate) fn reserve<R: Recipient + Send + 'static>(
+    by: Option<&ProcessManager>,
+    to: R,
+) -> Future<Permit<R>> {
+    let upid = to.to_upid();
+    let elsewhere = send::elsewhere(by, &upid, |by, transport, (_, address)| {
+        (by.id(), transport.room(address))
+    });
+    match elsewhere {
+        Some((by, Some(room))) => return room.then(move |()| Permit::elsewhere(by, to)),
+        Some((by, None)) => return Future::ready(Permit::elsewhere(by, to)),
+        None => {}
+    }
+    match send::resolve(&upid) {
         Some(pid) => room::reserve(pid, move |raw| Permit::new(pid, to, raw)),
         None => room::abandoned(),
     }
 }
 
-/// Room for one event, if there is some now.
-pub(crate) fn try_reserve<R: Recipient>(to: R) -> Result<Permit<R>, TrySendError<R>> {
+/// Room for one event, if there is some now; as in `reserve`.
+pub(crate) fn try_reserve<R: Recipient>(
+    by: Option<&ProcessManager>,
+    to: R,
+) -> Result<Permit<R>, TrySendError<R>> {
     let pid = match to.local_pid() {
         Some(pid) => Some(pid.0),
-        None => send::resolve(&to.to_upid()),
+        None => {
+            let upid = to.to_upid();
+            let has_room = send::elsewhere(by, &upid, |by, transport, (_, address)| {
+                (by.id(), transport.has_room(address))
+            });
+            match has_room {
+                Some((by, true)) => return Ok(Permit::elsewhere(by, to)),
+                Some((_, false)) => return Err(TrySendError::Full(to)),
+                None => send::resolve(&upid),
+            }
+        }
     };
     let Some(pid) = pid else {
         return Err(TrySendError::Ended(to));
@@ -175,14 +239,15 @@ pub(crate) fn try_reserve<R: Recipient>(to: R) -> Result<Permit<R>, TrySendError
     }
 }
 
-/// Sends a message, if there is room.
+/// Sends a message, if there is room; as in `reserve`.
 pub(crate) fn try_send(
+    by: Option<&ProcessManager>,
     to: impl Recipient,
     name: Cow<'static, str>,
     from: Upid,
     body: Bytes,
 ) -> Result<(), TrySendError<Message>> {
-    match try_reserve(to) {
+    match try_reserve(by, to) {
         Ok(permit) => {
             permit.message(name, from, body);
             Ok(())
@@ -203,7 +268,7 @@ where
     M: Method<P, A, K>,
     K: 'static,
 {
-    match try_reserve(pid) {
+    match try_reserve(None, pid) {
         Ok(permit) => Ok(permit.dispatch(method, arguments)),
         Err(refused) => Err(refused.with((method, arguments))),
     }
@@ -222,7 +287,7 @@ where
     K: 'static,
     F: FnOnce(&mut P, &mut Context<P>) -> R + Send + 'static,
 {
-    match try_reserve(pid) {
+    match try_reserve(None, pid) {
         Ok(permit) => Ok(permit.dispatch_at(closure, location)),
         Err(refused) => Err(refused.with(closure)),
     }

@@ -32,6 +32,9 @@ pub(super) struct Extra<P: 'static> {
         reason = "one word in the many processes that have none"
     )]
     pub(super) links: Option<Box<BTreeSet<super::RawPid>>>,
+    /// At which addresses elsewhere it has linked to a process.
+    #[allow(clippy::box_collection, reason = "as above")]
+    pub(super) remote_links: Option<Box<BTreeSet<std::net::SocketAddr>>>,
     /// Who gets the value in the end.
     pub(super) owner: Option<Arc<Owner<P>>>,
     pub(super) initialized: bool,

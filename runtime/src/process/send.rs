@@ -1,15 +1,17 @@
 //! Delivering an event to a process.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 
 use super::arena::arena;
 use super::dead_letters::{DeadLetterReason, bury, refuse};
-use super::event::{EventBox, MessageEvent, SentAt};
+use super::event::{EventBox, Message, MessageEvent, SentAt};
 use super::manager::ProcessManager;
 use super::room::RawPermit;
 use super::slot::{Delivery, Slot};
+use super::transport::Transport;
 use super::upid::Route;
 use super::{RawPid, Recipient, Upid, directory};
 use crate::clock;
@@ -134,26 +136,110 @@ pub(crate) fn send(
     let event = MessageEvent::allocate(name, from, body);
     match to.local_pid() {
         Some(pid) => deliver(pid.0, event),
-        None => send_elsewhere(&to.to_upid(), event),
+        // SAFETY: just made as a message.
+        None => send_elsewhere(&to.to_upid(), unsafe { MessageEvent::from_box(event) }),
     };
 }
 
-/// Sends a message to a text address: of this runtime, or one that cannot be reached, which makes it a dead letter.
+/// Sends a message to a text address: of this runtime, or of another. False if it is a dead letter.
 #[cold]
 #[inline(never)]
-pub(super) fn send_elsewhere(to: &Upid, event: EventBox) -> bool {
-    match resolve(to) {
+pub(super) fn send_elsewhere(to: &Upid, event: MessageEvent) -> bool {
+    if let Some(pid) = to.as_local() {
+        return deliver(pid, event.into_box());
+    }
+    super::current::with_runtime(|manager| match manager {
+        Some(manager) => send_from(manager, to, event),
+        None => false,
+    })
+}
+
+/// Posts a message from that runtime to a text address.
+pub(crate) fn post_from(
+    manager: &ProcessManager,
+    to: &Upid,
+    name: impl Into<Cow<'static, str>>,
+    body: impl Into<Bytes>,
+) {
+    let event = MessageEvent::allocate(name, Upid::nobody(), body);
+    match to.as_local() {
         Some(pid) => deliver(pid, event),
-        None => {
-            super::current::with_runtime(|manager| {
-                if let Some(manager) = manager {
-                    manager
-                        .dead_letters()
-                        .record(to.clone(), &event, DeadLetterReason::Nobody);
-                }
-            });
-            false
+        // SAFETY: just made as a message.
+        None => send_from(manager, to, unsafe { MessageEvent::from_box(event) }),
+    };
+}
+
+fn send_from(manager: &ProcessManager, to: &Upid, event: MessageEvent) -> bool {
+    let Route::Addressed { id, address } = to.route() else {
+        return refuse_elsewhere(manager, to, &event.into_box(), DeadLetterReason::Nobody);
+    };
+    if manager.is_at(address) {
+        return match directory::find(manager, id) {
+            Some(pid) => deliver(pid, event.into_box()),
+            None => refuse_elsewhere(manager, to, &event.into_box(), DeadLetterReason::Nobody),
+        };
+    }
+    let Some(transport) = manager.transport() else {
+        return refuse_elsewhere(manager, to, &event.into_box(), DeadLetterReason::Nobody);
+    };
+    match transport.send(manager, (id, address), event.into_message(), false) {
+        Ok(()) => true,
+        Err((Message { name, from, body }, reason)) => {
+            let event = MessageEvent::allocate(name, from, body);
+            refuse_elsewhere(manager, to, &event, reason)
         }
+    }
+}
+
+fn refuse_elsewhere(
+    manager: &ProcessManager,
+    to: &Upid,
+    event: &EventBox,
+    reason: DeadLetterReason,
+) -> bool {
+    manager.dead_letters().record(to.clone(), event, reason);
+    false
+}
+
+/// Sends a message from that runtime to another, with room that was reserved.
+pub(super) fn send_reserved(manager: &ProcessManager, to: &Upid, message: Message) {
+    let refused = match elsewhere_of(manager, to) {
+        Some((transport, to)) => transport.send(manager, to, message, true).err(),
+        // The address is this runtime's by now.
+        None => Some((message, DeadLetterReason::Nobody)),
+    };
+    if let Some((Message { name, from, body }, _)) = refused {
+        let event = MessageEvent::allocate(name, from, body);
+        // SAFETY: just made as a message.
+        send_from(manager, to, unsafe { MessageEvent::from_box(event) });
+    }
+}
+
+fn elsewhere_of<'a>(
+    manager: &'a ProcessManager,
+    to: &'a Upid,
+) -> Option<(&'a dyn Transport, (&'a str, SocketAddr))> {
+    match to.route() {
+        Route::Addressed { id, address } if !manager.is_at(address) => {
+            Some((manager.transport()?, (id, address)))
+        }
+        _ => None,
+    }
+}
+
+/// Who is at an address of another runtime, as that runtime sees it, or else the current one.
+pub(super) fn elsewhere<R>(
+    by: Option<&ProcessManager>,
+    to: &Upid,
+    f: impl FnOnce(&ProcessManager, &dyn Transport, (&str, SocketAddr)) -> R,
+) -> Option<R> {
+    let f = |manager: &ProcessManager| {
+        let (transport, to) = elsewhere_of(manager, to)?;
+        Some(f(manager, transport, to))
+    };
+    match by {
+        Some(manager) => f(manager),
+        None => super::current::with_runtime(|manager| f(manager?)),
     }
 }
 

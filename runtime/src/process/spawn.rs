@@ -178,6 +178,7 @@ pub(crate) fn spawn<P: Process>(
         handlers: Handlers::new(),
         routes: Handlers::new(),
         links: None,
+        remote_links: None,
         owner,
         has_streamed: false,
         initialized: false,

@@ -100,6 +100,20 @@ impl Upid {
         }
     }
 
+    /// The address at which a process elsewhere is. `None` for nobody, and for a local process, whose runtime knows where it is found: [`Runtime::address`](crate::Runtime::address).
+    ///
+    /// ```
+    /// let upid: libprocess::Upid = "scheduler(1)@127.0.0.1:5050".parse()?;
+    /// assert_eq!(upid.address(), Some("127.0.0.1:5050".parse().expect("an address")));
+    /// # Ok::<(), libprocess::ParseUpidError>(())
+    /// ```
+    pub fn address(&self) -> Option<SocketAddr> {
+        match &self.0 {
+            Kind::Nobody | Kind::Local(_) => None,
+            Kind::Addressed(addressed) => Some(addressed.address),
+        }
+    }
+
     /// The typed name, if this is a local process of type `P` that has not ended.
     ///
     /// ```

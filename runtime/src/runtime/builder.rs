@@ -47,6 +47,8 @@ pub struct RuntimeBuilder {
     pub(super) listen: Listen,
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     io_uring_lacks: crate::reactor::Lacking,
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub(super) remote: crate::remote::RemoteOptions,
     on_worker_start: Option<OnWorkerStart>,
     telemetry: Option<bool>,
     telemetry_entries: usize,
@@ -145,6 +147,8 @@ impl RuntimeBuilder {
             listen: Listen::default(),
             #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
             io_uring_lacks: crate::reactor::Lacking::default(),
+            #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+            remote: crate::remote::RemoteOptions::new(),
             on_worker_start: None,
             telemetry: None,
             telemetry_entries: TELEMETRY_ENTRIES,
@@ -479,7 +483,12 @@ impl RuntimeBuilder {
             runtime.set_telemetry(true);
         }
         #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-        self.listen.start(&mut runtime)?;
+        {
+            let mut listen = self.listen;
+            listen.requires_address_match = super::remote::requires_address_match(&self.remote);
+            super::remote::set_up(&runtime.manager, self.remote);
+            listen.start(&mut runtime)?;
+        }
         Ok(runtime)
     }
 }

@@ -20,6 +20,10 @@ pub(super) const STUCK_AFTER: &str = "LIBPROCESS_STUCK_AFTER";
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub(super) const REACTOR: &str = "LIBPROCESS_REACTOR";
 
+/// The variable that says whether who sends a message must be where it comes from.
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(super) const REQUIRE_PEER_ADDRESS_IP_MATCH: &str = "LIBPROCESS_REQUIRE_PEER_ADDRESS_IP_MATCH";
+
 /// The variables that say where to listen.
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub(super) const IP: &str = "LIBPROCESS_IP";

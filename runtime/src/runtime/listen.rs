@@ -19,6 +19,7 @@ pub(super) struct Listen {
     advertised6: Option<Ipv6Addr>,
     limits: Limits,
     delegate: Option<String>,
+    pub(super) requires_address_match: bool,
 }
 
 impl RuntimeBuilder {
@@ -179,7 +180,7 @@ impl Listen {
         // Before anybody is served, and could ask.
         runtime.manager.set_addresses(self.addresses(bound));
         let started = runtime.spawn_async(async move {
-            let router = Router::new(self.delegate);
+            let router = Router::new(self.delegate, self.requires_address_match);
             let server = Server::of_service(listener.into(), self.limits, router);
             // Unless the program has one of its own already.
             drop(crate::spawn_with(SpawnOptions::new().name("help"), Help));

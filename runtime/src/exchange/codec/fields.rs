@@ -130,9 +130,9 @@ impl Fields {
         }
     }
 
-    /// Whether a message with these has no body, nor is told to have one of no length.
-    pub(super) fn says_nothing_of_a_body(&self) -> bool {
-        self.length.is_none() && !self.chunked && !self.expects_continue
+    /// Whether they tell nothing else of a body than that it comes in chunks, if that.
+    pub(super) fn is_plain(&self) -> bool {
+        self.length.is_none() && self.encodings == 0 && !self.expects_continue
     }
 
     /// Whether the body is packed by gzip, and by nothing else: other codings are for who handles them.

@@ -18,6 +18,8 @@ pub(crate) struct Head {
     pub(super) path: Range<u32>,
     pub(super) kind: PathKind,
     pub(super) minor: u8,
+    /// In the bytes, too: the process that says that it sends this, as a message. Empty if none does.
+    pub(super) sender: Range<u32>,
     /// The body is no more as the fields say.
     pub(super) is_unpacked: bool,
 }
@@ -46,6 +48,12 @@ impl Head {
 
     pub(crate) fn path_kind(&self) -> PathKind {
         self.kind
+    }
+
+    /// The process that says that it sends this, as a message to another: see [`super::sender`].
+    #[inline]
+    pub(crate) fn sender(&self) -> Option<&[u8]> {
+        (self.sender.start != 0).then(|| &self.bytes[place(&self.sender)])
     }
 
     /// The `http` crate's value. What it would not take, the decoder did not.

@@ -32,11 +32,15 @@ mod framed;
 mod gzip;
 mod head;
 mod input;
+#[cfg_attr(any(libprocess_loom, libprocess_shuttle), allow(dead_code))]
+mod message;
+mod one_chunk;
 mod repeated;
 mod request;
 mod request_encoder;
 mod response;
 mod response_decoder;
+mod sender;
 mod streamed;
 mod target;
 #[cfg(test)]
@@ -45,6 +49,7 @@ mod tests;
 pub(crate) use chunks::{Chunks, Outgoing};
 pub(crate) use gzip::{WORTH, pack};
 pub(crate) use head::Head;
+pub(crate) use message::{MESSAGE_END, NOBODY, message_fields, put_message, sender_text};
 pub(crate) use request::{About, Decoded, RequestDecoder};
 pub(crate) use request_encoder::encode_request;
 pub(crate) use response::encode_response;

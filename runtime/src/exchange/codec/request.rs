@@ -10,9 +10,9 @@ use super::body::WholeBody;
 use super::fields::{Fields, Framing};
 use super::head::{Head, field_space};
 use super::input::{Input, LINE_END, TOO_LARGE, check_fields, ends_line, offset};
-use super::repeated::Repeated;
+use super::repeated::{Again, Repeated};
 use super::streamed::Streamed;
-use super::{Refusal, gzip, input};
+use super::{Refusal, gzip, input, one_chunk, sender};
 use crate::exchange::{Limits, Request};
 
 const TOO_LONG: Refusal = Refusal::with(
@@ -171,7 +171,17 @@ impl RequestDecoder {
             match pending {
                 Begun::Whole(decoded) => return Ok(Some(decoded)),
                 Begun::Pending(begun) => {
-                    if is_streamed(&begun.head) {
+                    let is_message = begun.head.sender().is_some();
+                    if is_message && begun.framing == Framing::Chunked && !begun.is_gzip {
+                        let most = self.limits.body_bytes;
+                        if let Some(body) = one_chunk::take(&mut self.input.bytes, most) {
+                            return Ok(Some(Decoded {
+                                request: Request::decoded(begun.head, Some(Box::new(body.into()))),
+                                about: begun.about,
+                            }));
+                        }
+                    }
+                    if !is_message && is_streamed(&begun.head) {
                         return self.begin_stream(begun).map(Some);
                     }
                     self.body = Incoming::Whole(Pending {
@@ -225,11 +235,13 @@ impl RequestDecoder {
         if !self.input.gather(|text| too_long(text, limits))? {
             return Ok(None);
         }
-        if let Some((head, about)) = self.repeated.head(&mut self.input.bytes, limits) {
-            return Ok(Some(Begun::Whole(Decoded {
-                request: Request::decoded(head, None),
-                about,
-            })));
+        if let Some(Again {
+            head,
+            about,
+            framing,
+        }) = self.repeated.head(&mut self.input.bytes, limits)
+        {
+            return Ok(Some(begun(head, about, framing)));
         }
         self.next_head_of_any_kind()
     }
@@ -256,25 +268,22 @@ impl RequestDecoder {
             }
             Err(error) => return Err(refusal_of(error, &self.input.bytes)),
         };
-        let (begun, framing, fields) = self.check(&parsed, length)?;
+        let (checked, framing, fields) = self.check(&parsed, length)?;
         let is_head = parsed.method == Some("HEAD");
         let parsed_fields = parsed.headers.len();
         let bytes = self.input.bytes.split_to(length);
-        let head = Head { bytes, ..begun };
+        let head = Head { bytes, ..checked };
         let about = About {
             is_head,
             minor: head.minor,
             keeps_alive: fields.keeps_alive(head.minor),
             accepts_gzip: fields.accepts_gzip,
         };
+        if fields.is_plain() {
+            self.repeated.keep(&head, parsed_fields, about, framing);
+        }
         if framing == Framing::Length(0) {
-            if fields.says_nothing_of_a_body() {
-                self.repeated.keep(&head, parsed_fields, about);
-            }
-            return Ok(Some(Begun::Whole(Decoded {
-                request: Request::decoded(head, None),
-                about,
-            })));
+            return Ok(Some(begun(head, about, framing)));
         }
         Ok(Some(Begun::Pending(BegunBody {
             framing,
@@ -335,6 +344,11 @@ impl RequestDecoder {
             kind: parts.kind,
             is_unpacked: false,
             minor,
+            sender: if method == "POST" {
+                sender::of(input, parsed.headers)?
+            } else {
+                0..0
+            },
         };
         Ok((head, framing, fields))
     }
@@ -343,6 +357,23 @@ impl RequestDecoder {
 enum Begun {
     Whole(Decoded),
     Pending(BegunBody),
+}
+
+/// A request whose fields say nothing else of a body than that.
+fn begun(head: Head, about: About, framing: Framing) -> Begun {
+    if framing == Framing::Length(0) {
+        return Begun::Whole(Decoded {
+            request: Request::decoded(head, None),
+            about,
+        });
+    }
+    Begun::Pending(BegunBody {
+        framing,
+        expects_continue: false,
+        is_gzip: false,
+        about,
+        head,
+    })
 }
 
 /// A request whose head has come.

@@ -167,16 +167,52 @@ pub(super) fn put_query(out: &mut Vec<u8>, query: &[u8]) {
 }
 
 fn put(out: &mut Vec<u8>, text: &[u8], allowed: u8) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for (place, byte) in text.iter().enumerate() {
         let is_allowed = ALLOWED[usize::from(*byte)] & allowed != 0;
         if is_allowed && (*byte != b'%' || is_escape(&text[place..])) {
             out.push(*byte);
         } else {
-            let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
-            out.extend_from_slice(&[b'%', DIGITS[high], DIGITS[low]]);
+            put_escape(out, *byte);
         }
     }
+}
+
+/// Appends any text as one segment of a path: what it says is what is read, percent signs and slashes too.
+#[inline]
+pub(super) fn put_segment(out: &mut Vec<u8>, text: &[u8]) {
+    let is_slash = text.contains(&b'/');
+    put_text(out, text, !is_slash);
+}
+
+/// As `put_segment`, as segments: a slash is one.
+#[inline]
+pub(super) fn put_segments(out: &mut Vec<u8>, text: &[u8]) {
+    put_text(out, text, true);
+}
+
+#[inline]
+fn put_text(out: &mut Vec<u8>, text: &[u8], slashes: bool) {
+    if slashes
+        && text
+            .iter()
+            .all(|byte| ALLOWED[usize::from(*byte)] & PLAIN != 0)
+    {
+        return out.extend_from_slice(text);
+    }
+    for byte in text {
+        let is_plain = ALLOWED[usize::from(*byte)] & PLAIN != 0 || *byte == b'.';
+        if is_plain && (slashes || *byte != b'/') {
+            out.push(*byte);
+        } else {
+            put_escape(out, *byte);
+        }
+    }
+}
+
+fn put_escape(out: &mut Vec<u8>, byte: u8) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
+    out.extend_from_slice(&[b'%', DIGITS[high], DIGITS[low]]);
 }
 
 /// Whether it begins with a percent sign and two digits.

@@ -33,6 +33,8 @@ impl<T: Transport, S: Service> Connection<T, S> {
         } else if self.answers.first() < self.next {
             // The handlers' time is theirs.
             None
+        } else if self.service.is_patient(&self.memory) {
+            None
         } else {
             Some((self.active + limits.idle_timeout, None))
         };

@@ -14,6 +14,8 @@ pub enum ExitReason {
     Terminated,
     /// A handler, `initialize` or `finalize` panicked, with this message.
     Panicked(Arc<str>),
+    /// It is elsewhere, and the connection to there has broken, or could not be had: whether it has ended cannot be told.
+    Disconnected,
     /// It had ended before anybody could be told why, or never was.
     Unknown,
 }
@@ -23,6 +25,7 @@ impl fmt::Display for ExitReason {
         match self {
             Self::Terminated => f.write_str("terminated"),
             Self::Panicked(message) => write!(f, "panicked: {message}"),
+            Self::Disconnected => f.write_str("cannot be reached any more"),
             Self::Unknown => f.write_str("had ended before, for a reason unknown"),
         }
     }

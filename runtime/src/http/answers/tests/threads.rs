@@ -98,6 +98,10 @@ impl Transport for Fake {
     fn reset(&self) {}
 
     fn abort(&self) {}
+
+    fn peer_ip(&self) -> Option<std::net::IpAddr> {
+        None
+    }
 }
 
 /// Deals the requests out to those who answer.

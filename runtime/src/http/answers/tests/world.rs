@@ -178,6 +178,10 @@ impl Transport for Fake {
     fn abort(&self) {
         self.0.model().broken = true;
     }
+
+    fn peer_ip(&self) -> Option<std::net::IpAddr> {
+        None
+    }
 }
 
 impl Service for Handler {

@@ -1,0 +1,58 @@
+//! A process that answers each message that comes from another runtime.
+
+use libprocess::{Context, MessageEvent, Process, ReactorKind, SpawnOptions};
+
+use super::runtime::builder;
+use super::{ADDRESS, Started};
+use crate::cli::ServeArguments;
+use crate::failure::Failure;
+
+/// The id of the process.
+pub(crate) const PONGER: &str = "ponger";
+
+/// Over which reactor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RemoteServer {
+    /// io_uring.
+    IoUring,
+    /// epoll.
+    Epoll,
+}
+
+impl RemoteServer {
+    pub(crate) const fn reactor(self) -> ReactorKind {
+        match self {
+            Self::IoUring => ReactorKind::IoUring,
+            Self::Epoll => ReactorKind::Epoll,
+        }
+    }
+}
+
+/// Answers a `ping` with a `pong`, and links back to who links to it.
+struct Ponger;
+
+impl Process for Ponger {
+    fn initialize(&mut self, cx: &mut Context<Self>) {
+        cx.install("ping", |_, event: MessageEvent, cx| {
+            cx.send(&event.from, "pong", event.body.clone());
+        });
+        cx.install("link", |_, event: MessageEvent, cx| cx.link(&event.from));
+    }
+}
+
+/// The runtime's own listener, and the process.
+pub(super) fn start(server: RemoteServer, arguments: &ServeArguments) -> Result<Started, Failure> {
+    let runtime = builder(server.reactor(), arguments)
+        .listen(ADDRESS)
+        .build()?;
+    runtime
+        .spawn_with(SpawnOptions::new().name(PONGER), Ponger)
+        .map_err(|error| Failure::CannotServe(error.to_string()))?;
+    let address = runtime
+        .address()
+        .ok_or_else(|| Failure::CannotServe("the runtime does not listen".to_owned()))?;
+    Ok(Started {
+        address,
+        runtime: Some(runtime),
+    })
+}

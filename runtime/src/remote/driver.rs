@@ -1,0 +1,210 @@
+//! What drives the connection to a peer: an `async` block, and so a process of its own.
+//!
+//! Each turn it reads the answers that have come, which nobody needs, gives the kernel what has gathered, and looks at the time. It ends with the connection, or when that is idle; then the peer is retired.
+
+use std::future::Future as StdFuture;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
+
+use super::Remote;
+use super::peer::{Next, Peer};
+use crate::clock::{Clock, Time};
+use crate::functions::spawn_async;
+use crate::future::Future;
+use crate::http::{Alarm, Transport};
+use crate::net::TcpStream;
+use crate::process::in_current;
+
+/// Pieces of answers that are read before others have their turn.
+const TURNS: u32 = 16;
+
+pub(super) struct Driver {
+    peer: Arc<Peer>,
+    remote: Weak<Remote>,
+    connecting: Option<Future<TcpStream>>,
+    stream: Option<TcpStream>,
+    sending: Option<Future<()>>,
+    /// When something was last sent.
+    active: Time,
+    alarm: Alarm,
+    /// Why there is no connection any more.
+    lost: Option<Arc<str>>,
+}
+
+impl Driver {
+    pub(super) fn new(peer: Arc<Peer>, remote: Weak<Remote>, clock: Clock) -> Self {
+        Self {
+            active: clock.now(),
+            alarm: Alarm::new(clock),
+            peer,
+            remote,
+            connecting: None,
+            stream: None,
+            sending: None,
+            lost: None,
+        }
+    }
+
+    /// Ready when there is a connection.
+    fn connect(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Arc<str>>> {
+        if self.stream.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        let (address, options) = (self.peer.address(), self.peer.options());
+        let connecting = self
+            .connecting
+            .get_or_insert_with(|| TcpStream::connect_timeout(address, options.connect_timeout));
+        let connected = ready!(connecting.poll_result(cx.waker()));
+        self.connecting = None;
+        let stream = connected.map_err(|error| Arc::from(error.to_string()))?;
+        if stream.local_address().ok() == Some(address) {
+            // Nobody listens there, and the kernel has chosen that very port for this end.
+            return Poll::Ready(Err("nobody listens there".into()));
+        }
+        let watched = options
+            .peer_timeout
+            .map_or(Ok(()), |timeout| stream.set_peer_timeout(timeout));
+        if let Err(error) = stream.set_nodelay(true).and(watched) {
+            tracing::warn!(%address, %error, "a connection is as the operating system has it");
+        }
+        self.active = self.alarm.now();
+        self.stream = Some(stream);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Throws away the answers that have come.
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Arc<str>>> {
+        let Some(stream) = &self.stream else {
+            return Poll::Pending;
+        };
+        for _ in 0..TURNS {
+            if ready!(stream.poll_receive(cx.waker()))?.is_empty() {
+                return Poll::Ready(Err("it was closed by the peer".into()));
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Sends what there is.
+    fn write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Arc<str>>> {
+        loop {
+            let mut is_sent = false;
+            if let Some(sending) = &mut self.sending {
+                match sending.poll_result(cx.waker()) {
+                    Poll::Ready(Ok(())) => {
+                        self.sending = None;
+                        is_sent = true;
+                    }
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error.to_string().into())),
+                    Poll::Pending => {}
+                }
+            }
+            let may_send = self.sending.is_none() && self.stream.is_some();
+            match self.peer.next(is_sent, may_send, cx.waker()) {
+                Next::Send(pieces) => {
+                    self.active = self.alarm.now();
+                    let Some(stream) = &self.stream else {
+                        return Poll::Pending;
+                    };
+                    // What the kernel has at once is told of at the next look.
+                    self.sending = Some(
+                        Transport::send_at_once(stream, pieces)
+                            .unwrap_or_else(|| Future::ready(())),
+                    );
+                }
+                Next::Relink => self.leave(),
+                Next::Nothing => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Leaves the connection for another. What it was given goes out, as far as it does.
+    fn leave(&mut self) {
+        self.connecting = None;
+        let Some(stream) = self.stream.take() else {
+            return;
+        };
+        let sending = self.sending.take();
+        spawn_async(async move {
+            if let Some(sending) = sending {
+                let _ended = sending.await;
+            }
+            let _ended = stream.shutdown().await;
+        })
+        .detach();
+    }
+
+    /// Ready if the connection is not needed any more.
+    fn watch(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.stream.is_none() || self.sending.is_some() || self.peer.is_linked() {
+            return Poll::Pending;
+        }
+        let deadline = self.active + self.peer.options().idle_timeout;
+        ready!(self.alarm.poll(deadline, cx.waker()));
+        if self.peer.retire() {
+            return Poll::Ready(());
+        }
+        // Somebody was faster, and has woken this.
+        Poll::Pending
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Arc<str>>> {
+        loop {
+            let connected = self.connect(cx);
+            if let Poll::Ready(Err(_)) = connected {
+                return connected;
+            }
+            for step in [Self::read, Self::write] {
+                if let Poll::Ready(ended) = step(self, cx) {
+                    return Poll::Ready(ended);
+                }
+            }
+            if self.stream.is_none() && self.connecting.is_none() {
+                // It has just left one.
+                continue;
+            }
+            return self.watch(cx).map(Ok);
+        }
+    }
+}
+
+impl Unpin for Driver {}
+
+impl StdFuture for Driver {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let ended = ready!(this.turn(cx));
+        this.lost = ended.err();
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(stream) = &self.stream
+            && self.sending.as_ref().is_some_and(Future::is_pending)
+        {
+            // Else it would go on for as long as the peer takes.
+            stream.abort();
+        }
+        let lost = self.peer.end();
+        if let Some(remote) = self.remote.upgrade() {
+            remote.remove(&self.peer);
+        }
+        if let Some(reason) = &self.lost {
+            let peer = self.peer.address();
+            tracing::debug!(%peer, %reason, lost, "a connection to another runtime has ended");
+        }
+        if lost > 0 {
+            in_current(|manager| {
+                if let Some(manager) = manager {
+                    manager.dead_letters().count_lost(lost);
+                }
+            });
+        }
+    }
+}

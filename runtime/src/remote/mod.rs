@@ -1,0 +1,184 @@
+//! Messages and links between runtimes: over HTTP, as C++ libprocess writes and reads them.
+//!
+//! # What
+//!
+//! A message to a process at another address is a request, `POST /<id>/<name>`, that says who sends it; `exchange::codec::message` has it byte for byte. It is delivered like any message by the runtime that listens there, be it
+//! one of these or one of C++ libprocess: the router of [`http`](crate::http) takes those that come here. The answer (202, 404, ...) is of no use to a sender, who is elsewhere by then: it is read and thrown away, and nothing waits for it,
+//! so a peer that answers late, out of turn or not at all disturbs nothing.
+//!
+//! # Peers
+//!
+//! There is one [`Peer`](peer) for each address that is sent to, and one connection for it: messages of all processes go over it in the order in which they were sent. Who sends encodes the message into the peer's memory, under
+//! its lock; a [driver](driver), an `async` block, takes all that has gathered and gives it to the kernel at once. It is woken by the first message after it went to sleep, and runs when whoever sent has had its turn: so
+//! the messages of a turn go out together.
+//!
+//! ```text
+//!            first message, or link                 connected
+//!  (no peer) ──────────────────────► connecting ───────────────────► open ──┐ reads answers, sends
+//!      ▲                                 │  ▲                         │ ▲◄──┘
+//!      │                         refused │  └──── relink ─────────────┘ │
+//!      └─────────────────────────────────┴───◄── broken, or idle ───────┘
+//! ```
+//!
+//! Where nobody is linked to a process there, the connection is temporary: it ends when nothing was sent for a while ([`RemoteOptions::idle_timeout`]). With a link it is persistent.
+//!
+//! # Links
+//!
+//! To link to a process elsewhere is to have a connection to its runtime: when that breaks, or cannot be had, every process that linked over it gets `exited`. That is all that a C++ peer can tell. A link is in the peer's table, under its
+//! lock, and is taken out of it by whoever tells of its end: so it is told once.
+//!
+//! # What can go wrong
+//!
+//! - *A peer that takes nothing.* What waits for it is bounded ([`RemoteOptions::outbound_bytes`]); beyond, messages are refused: dead letters, counted as such. Who wants to wait for room instead [reserves](crate::reserve) it.
+//! - *A peer that is gone without a word*: its machine has lost power, or the network is cut. The kernel asks silent peers whether they are there, and gives up on those that acknowledge nothing ([`RemoteOptions::peer_timeout`]). That tells nothing of
+//!   a peer whose kernel is well and whose program stands still.
+//! - *A connection that breaks* takes with it what the kernel had and the peer did not: delivery is at most once, as in libprocess. What the kernel did not have is counted among the dead letters. The next message connects anew.
+//! - *A peer that asks for answers to addresses that are none of its own* has us connect there. Their number is bounded ([`RemoteOptions::peers`]).
+//! - *Order over two connections.* One ends before the next begins, except in a relink, which says so.
+
+mod driver;
+mod options;
+mod outbound;
+mod peer;
+
+pub use options::RemoteOptions;
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::SocketAddr;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, Weak};
+
+use crate::facade::lock_std;
+use crate::future::Future;
+use crate::process::manager::ProcessManager;
+use crate::process::transport::{Refused, Transport};
+use crate::process::{DeadLetterReason, Message, RawPid, RemoteConnection, asynchronous};
+use driver::Driver;
+use peer::{Asked, Peer, Taken};
+
+/// The runtimes that this one sends to.
+pub(crate) struct Remote {
+    options: Arc<RemoteOptions>,
+    peers: Mutex<HashMap<SocketAddr, Arc<Peer>>>,
+    /// For the drivers, each of which takes its peer out at its end.
+    this: Weak<Self>,
+}
+
+impl Remote {
+    pub(crate) fn new(options: RemoteOptions) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            options: Arc::new(options),
+            peers: Mutex::default(),
+            this: Weak::clone(this),
+        })
+    }
+
+    fn peer(&self, address: SocketAddr) -> Option<Arc<Peer>> {
+        let mut peers = lock_std(&self.peers);
+        let known = peers.len();
+        match peers.entry(address) {
+            Entry::Occupied(peer) => Some(Arc::clone(peer.get())),
+            Entry::Vacant(_) if known >= self.options.peers => None,
+            Entry::Vacant(vacant) => {
+                let peer = Arc::new(Peer::new(address, Arc::clone(&self.options)));
+                Some(Arc::clone(vacant.insert(peer)))
+            }
+        }
+    }
+
+    /// Takes out a peer that is done with.
+    fn remove(&self, peer: &Arc<Peer>) {
+        let removed = {
+            let mut peers = lock_std(&self.peers);
+            match peers.entry(peer.address()) {
+                Entry::Occupied(known) if Arc::ptr_eq(known.get(), peer) => Some(known.remove()),
+                _ => None,
+            }
+        };
+        drop(removed);
+    }
+
+    /// Does what is asked of who has just used a peer.
+    fn follow(&self, manager: &ProcessManager, peer: &Arc<Peer>, asked: Asked) {
+        match asked {
+            Asked::Nothing => {}
+            Asked::Wake(waker) => waker.wake(),
+            Asked::Drive => {
+                let driver = Driver::new(
+                    Arc::clone(peer),
+                    Weak::clone(&self.this),
+                    manager.clock().clone(),
+                );
+                // Discarded by nobody: it ends by itself.
+                asynchronous::spawn_async(manager, driver, Location::caller()).detach();
+            }
+        }
+    }
+}
+
+impl Transport for Remote {
+    fn send(
+        &self,
+        manager: &ProcessManager,
+        (id, address): (&str, SocketAddr),
+        message: Message,
+        must_take: bool,
+    ) -> Result<(), Refused> {
+        loop {
+            let Some(peer) = self.peer(address) else {
+                return Err((message, DeadLetterReason::Full));
+            };
+            match peer.send(manager, id, &message, must_take) {
+                Taken::Yes(asked) => {
+                    self.follow(manager, &peer, asked);
+                    return Ok(());
+                }
+                Taken::Full => return Err((message, DeadLetterReason::Full)),
+                // Its driver is about to take it out, and may as well find that done.
+                Taken::Retired => self.remove(&peer),
+            }
+        }
+    }
+
+    fn has_room(&self, address: SocketAddr) -> bool {
+        let peers = lock_std(&self.peers);
+        match peers.get(&address) {
+            Some(peer) => peer.has_room(),
+            None => peers.len() < self.options.peers,
+        }
+    }
+
+    fn room(&self, address: SocketAddr) -> Option<Future<()>> {
+        let peer = lock_std(&self.peers).get(&address).cloned();
+        match peer {
+            Some(peer) => peer.room(),
+            None => None,
+        }
+    }
+
+    fn link(
+        &self,
+        manager: &ProcessManager,
+        linker: RawPid,
+        (id, address): (&str, SocketAddr),
+        connection: RemoteConnection,
+    ) {
+        loop {
+            let Some(peer) = self.peer(address) else {
+                return peer::tell_one(linker, id, address);
+            };
+            match peer.link(linker, id, connection) {
+                Some(asked) => return self.follow(manager, &peer, asked),
+                None => self.remove(&peer),
+            }
+        }
+    }
+
+    fn unlink(&self, linker: RawPid, address: SocketAddr) {
+        let peer = lock_std(&self.peers).get(&address).cloned();
+        if let Some(waker) = peer.and_then(|peer| peer.unlink(linker)) {
+            waker.wake();
+        }
+    }
+}
