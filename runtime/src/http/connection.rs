@@ -67,6 +67,11 @@ pub(crate) trait Service: Send + Sync + 'static {
 
     fn call(&self, request: Request, responder: Responder, memory: &mut Self::Memory);
 
+    /// Whether those that were called may have more urgent things to send than the answers, since this was last asked.
+    fn lets_others_go_first(&self, _memory: &mut Self::Memory) -> bool {
+        false
+    }
+
     /// Whether it wants the body of that request as it comes.
     fn streams(&self, _head: &Head) -> bool {
         false
@@ -91,6 +96,8 @@ pub(super) struct Connection<T: Transport, S: Service> {
     requests: u64,
     /// The number of the next place for an answer.
     next: u64,
+    /// Others have been let go first.
+    has_waited: bool,
     /// Reading has stopped for what is not answered or not sent.
     stalled: bool,
     /// When something last came, or was answered.
@@ -144,6 +151,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
             awaits_room: false,
             requests: 0,
             next: 0,
+            has_waited: false,
             stalled: false,
             active: now,
             sent_at: now,
@@ -526,6 +534,12 @@ impl<T: Transport, S: Service> StdFuture for Connection<T, S> {
         let mut turns = TURNS;
         loop {
             turns = this.read(cx, turns);
+            let waits = this.service.lets_others_go_first(&mut this.memory);
+            if waits && !std::mem::replace(&mut this.has_waited, true) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            this.has_waited = false;
             let turn = this.write(cx);
             this.ignore(cx);
             this.linger(cx);

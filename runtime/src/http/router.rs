@@ -48,6 +48,8 @@ pub(crate) struct Last {
     address: Option<IpAddr>,
     /// Something else than messages was asked for.
     is_client: bool,
+    /// A message was delivered.
+    has_delivered: bool,
 }
 
 impl Router {
@@ -100,6 +102,7 @@ impl Router {
         }
         let event = MessageEvent::allocate(name, last.from.clone(), body);
         if deliver(pid, event) {
+            last.has_delivered = true;
             Ok(())
         } else if is_alive(pid) {
             Err(Refusal::with(
@@ -189,6 +192,11 @@ impl Service for Router {
     /// A process that links to one of ours opens a connection, over which it may never say anything.
     fn is_patient(&self, last: &Last) -> bool {
         !last.is_client
+    }
+
+    /// What a process says when it is sent a message is awaited by somebody, as the answer to the message is not.
+    fn lets_others_go_first(&self, last: &mut Last) -> bool {
+        std::mem::take(&mut last.has_delivered)
     }
 
     fn call(&self, request: Request, responder: Responder, last: &mut Last) {

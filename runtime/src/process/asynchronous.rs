@@ -96,6 +96,12 @@ where
             Ok(polled) => polled,
             Err(payload) => self.fail(payload),
         };
+        if polled.is_pending() {
+            // Who wakes himself wants others to go first. Relaxed: whoever else has woken it meanwhile is as well served then.
+            if shared.woken.load(Ordering::Relaxed) {
+                cx.yield_behind_this();
+            }
+        }
         if let Poll::Ready(output) = polled {
             // Late wakes find that one is on its way, and send nothing. Relaxed: nothing is published with it.
             shared.woken.store(true, Ordering::Relaxed);

@@ -32,6 +32,8 @@ pub struct Context<P: 'static> {
     pid: RawPid,
     worker: NonNull<Worker>,
     extra: *mut Extra<P>,
+    /// Events that may still be served before others have their turn.
+    pub(super) budget: u32,
 }
 
 impl<P: Process> Context<P> {
@@ -51,6 +53,7 @@ impl<P: Process> Context<P> {
             pid,
             worker: NonNull::from(worker),
             extra,
+            budget: 1,
         }
     }
 
@@ -63,6 +66,11 @@ impl<P: Process> Context<P> {
     #[inline]
     pub(super) fn raw_pid(&self) -> RawPid {
         self.pid
+    }
+
+    /// Lets others have their turn behind this event, also if there are more.
+    pub(super) fn yield_behind_this(&mut self) {
+        self.budget = 1;
     }
 
     #[inline]

@@ -107,7 +107,7 @@ unsafe fn serve_events<P: Process>(
     worker: &Worker,
     manager: &ProcessManager,
 ) -> Outcome {
-    let mut budget = manager.event_budget();
+    cx.budget = manager.event_budget();
     // SAFETY: by the contract; the reference ends before the handler may use the context's part.
     let process = unsafe { &mut (*cell).process };
     // SAFETY: as above.
@@ -149,8 +149,8 @@ unsafe fn serve_events<P: Process>(
         if kind == EventKind::Terminate {
             return Outcome::Terminated;
         }
-        budget -= 1;
-        if budget == 0 {
+        cx.budget -= 1;
+        if cx.budget == 0 {
             return Outcome::Yielded;
         }
     }

@@ -28,6 +28,9 @@ const TELEMETRY_ENTRIES: usize = 1_024;
 /// The shortest time after which a handler counts as stuck: who looks wakes once in it.
 const SHORTEST_STUCK: Duration = Duration::from_millis(1);
 
+/// The longest time for which a worker with nothing to do is kept from sleeping.
+const LONGEST_BUSY_POLL: Duration = Duration::from_millis(10);
+
 /// Sets up a [`Runtime`].
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build`"]
@@ -39,6 +42,7 @@ pub struct RuntimeBuilder {
     max_blocked_threads: usize,
     max_async_threads: usize,
     pin: bool,
+    busy_poll: Option<Duration>,
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     reactor: Option<crate::reactor::ReactorKind>,
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
@@ -139,6 +143,7 @@ impl RuntimeBuilder {
             max_blocked_threads: 256,
             max_async_threads: 256,
             pin: false,
+            busy_poll: None,
             #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
             reactor: None,
             #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
@@ -155,6 +160,23 @@ impl RuntimeBuilder {
             report_stuck_after: None,
             on_stuck: None,
         }
+    }
+
+    /// For how long a worker that has nothing to do asks the kernel for I/O before it sleeps: not at all by default, unless `LIBPROCESS_BUSY_POLL` says so; at most 10 ms.
+    ///
+    /// To sleep, and to be woken, costs a message that comes from elsewhere more than all else. A worker that is awake when it comes takes it at once, and a core is busy for as long. Some 50 µs are good for who exchanges
+    /// messages one at a time, and has a core for each worker; where there are other programs for the core it is better left to them.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use libprocess::Runtime;
+    ///
+    /// let runtime = Runtime::builder().busy_poll(Duration::from_micros(50)).build()?;
+    /// # Ok::<(), libprocess::BuildError>(())
+    /// ```
+    pub fn busy_poll(mut self, time: Duration) -> Self {
+        self.busy_poll = Some(time);
+        self
     }
 
     /// How many threads run processes at a time: 1 to 1,024. By default what `LIBPROCESS_NUM_WORKER_THREADS` says, else the number of
@@ -439,7 +461,13 @@ impl RuntimeBuilder {
             .filter(|time| !time.is_zero())
             .map(|time| Watch::new(time.max(SHORTEST_STUCK), on_stuck));
         let watch_name = format!("{}-watch", self.name);
+        let busy_poll = self
+            .busy_poll
+            .or_else(|| environment::duration(environment::BUSY_POLL))
+            .unwrap_or_default()
+            .min(LONGEST_BUSY_POLL);
         let scheduler = Arc::new(Scheduler::new(Configuration {
+            busy_poll,
             name: self.name,
             workers,
             semaphore_slots: slots,

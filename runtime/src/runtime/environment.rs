@@ -16,6 +16,9 @@ pub(super) const TELEMETRY: &str = "LIBPROCESS_TELEMETRY";
 /// The variable that says for how long a handler may run before it is reported.
 pub(super) const STUCK_AFTER: &str = "LIBPROCESS_STUCK_AFTER";
 
+/// The variable that says for how long a worker asks for I/O before it sleeps.
+pub(super) const BUSY_POLL: &str = "LIBPROCESS_BUSY_POLL";
+
 /// The variable that says which reactor does the I/O.
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub(super) const REACTOR: &str = "LIBPROCESS_REACTOR";

@@ -20,6 +20,11 @@ pub(crate) trait SeatIo {
         false
     }
 
+    /// Asks the kernel whether there is something, without sleeping. True: there is something to deliver.
+    fn ask(&self) -> bool {
+        false
+    }
+
     /// Looks after the I/O of workers that have not looked themselves since the last time. True: there is something to deliver.
     fn tend(&self) -> bool {
         false
@@ -150,6 +155,12 @@ mod over_ports {
 
         fn is_ready(&self) -> bool {
             self.parker().is_ready()
+        }
+
+        fn ask(&self) -> bool {
+            let mut completions = self.0.completions.borrow_mut();
+            self.parker().own_turn(true, BATCH, &mut completions);
+            !completions.is_empty()
         }
 
         fn tend(&self) -> bool {

@@ -86,6 +86,8 @@ pub(crate) struct Configuration {
     pub(crate) workers: usize,
     pub(crate) semaphore_slots: usize,
     pub(crate) max_blocked_threads: usize,
+    /// How long a worker with nothing to do asks for I/O before it sleeps.
+    pub(crate) busy_poll: std::time::Duration,
     /// The cores that seats are pinned to, in turn; empty: none.
     pub(crate) cores: Vec<core_affinity::CoreId>,
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
@@ -134,6 +136,7 @@ impl Scheduler {
             runnables: Runnables::new(
                 configuration.workers,
                 Semaphore::with_capacity(configuration.semaphore_slots),
+                configuration.busy_poll,
             ),
             aside: aside::Aside::new(configuration.workers),
             visits_begun: AtomicU64::new(0),

@@ -123,6 +123,7 @@ impl Script {
     /// Runs it once. Returns the sums of the threads' counters.
     pub(super) fn play(&self) -> [u64; COUNT] {
         let scheduler = Arc::new(Scheduler::new(Configuration {
+            busy_poll: std::time::Duration::ZERO,
             name: "model".into(),
             workers: self.workers,
             semaphore_slots: self.workers,

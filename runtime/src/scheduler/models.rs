@@ -62,7 +62,7 @@ impl<S: Semaphore> World<S> {
 
     fn of(workers: usize) -> Arc<Self> {
         Arc::new(Self {
-            runnables: Runnables::new(workers, S::with_capacity(workers)),
+            runnables: Runnables::new(workers, S::with_capacity(workers), Duration::ZERO),
             run: Mutex::new(0),
             more: Condvar::new(),
         })

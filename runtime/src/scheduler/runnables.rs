@@ -51,6 +51,8 @@ pub(crate) struct Runnables<T, Q, S> {
     watched: bool,
     /// How long the last one awake looks on.
     look_on: Duration,
+    /// How long one that searches asks the kernel for I/O before it sleeps.
+    busy_poll: Duration,
     items: PhantomData<fn(T) -> T>,
 }
 
@@ -72,6 +74,14 @@ enum Slept<T> {
     Decommissioned,
 }
 
+/// What was seen before a sleep.
+enum Polled {
+    Io,
+    /// There is something in the queue.
+    Shared,
+    Nothing,
+}
+
 /// The clock is read once in so many looks.
 const LOOKS_A_GLANCE: u32 = 16;
 
@@ -87,7 +97,7 @@ fn look_on() -> Duration {
 }
 
 impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
-    pub(crate) fn new(workers: usize, semaphore: S) -> Self {
+    pub(crate) fn new(workers: usize, semaphore: S, busy_poll: Duration) -> Self {
         Self {
             queue: Q::new(workers),
             semaphore,
@@ -97,6 +107,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             // To loom, in which no time passes, the watcher's looks would be without end.
             watched: workers > 1 && !cfg!(libprocess_loom),
             look_on: look_on(),
+            busy_poll,
             items: PhantomData,
         }
     }
@@ -232,18 +243,23 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
         loop {
             if searching && let Some(item) = self.look_around(local) {
                 counters.add(STEALS, 1);
-                if self.idle.end_search()
-                    && !weakened("last-searcher-wakes")
-                    && (self.queue.has_shared() || self.lacks_watcher())
-                    && self.idle.claim_other()
-                {
-                    self.wake(counters);
-                }
-                self.call_for_io(io, counters);
+                self.end_search(io, counters);
                 return Taken::Item(item);
             }
             if searching && self.look_on(io) {
                 continue;
+            }
+            match if searching {
+                self.poll(io)
+            } else {
+                Polled::Nothing
+            } {
+                Polled::Io => {
+                    self.end_search(io, counters);
+                    return Taken::Io;
+                }
+                Polled::Shared => continue,
+                Polled::Nothing => {}
             }
             self.idle.fall_asleep(searching);
             // It may be this very worker that wakes.
@@ -275,6 +291,18 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
                 Slept::Decommissioned => return Taken::Decommissioned,
             }
         }
+    }
+
+    /// One that searched has found something.
+    fn end_search(&self, io: &impl SeatIo, counters: &Counters) {
+        if self.idle.end_search()
+            && !weakened("last-searcher-wakes")
+            && (self.queue.has_shared() || self.lacks_watcher())
+            && self.idle.claim_other()
+        {
+            self.wake(counters);
+        }
+        self.call_for_io(io, counters);
     }
 
     /// A worker may be in for a long handler, and then others shall look after its I/O.
@@ -319,6 +347,26 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             if now() - began >= self.look_on || !self.idle.is_alone() {
                 return false;
             }
+        }
+    }
+
+    /// Asks for I/O for a while, if that is wanted.
+    fn poll(&self, io: &impl SeatIo) -> Polled {
+        if self.busy_poll.is_zero() || !io.is_active() {
+            return Polled::Nothing;
+        }
+        let began = now();
+        loop {
+            if io.ask() {
+                return Polled::Io;
+            }
+            if self.queue.has_shared() {
+                return Polled::Shared;
+            }
+            if now() - began >= self.busy_poll {
+                return Polled::Nothing;
+            }
+            std::hint::spin_loop();
         }
     }
 
