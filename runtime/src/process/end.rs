@@ -67,7 +67,7 @@ pub(super) unsafe fn end<P: Process>(
 
     for address in extra.remote_links.iter().flat_map(|links| links.iter()) {
         if let Some(transport) = manager.transport() {
-            transport.unlink(pid, *address);
+            transport.unlink(manager, pid, *address);
         }
     }
 

@@ -58,5 +58,8 @@ pub(crate) trait Transport: Send + Sync {
     );
 
     /// That process is told nothing of those at that address any more.
-    fn unlink(&self, linker: RawPid, address: SocketAddr);
+    fn unlink(&self, manager: &ProcessManager, linker: RawPid, address: SocketAddr);
+
+    /// The runtime listens: others may ask.
+    fn listens(&self);
 }

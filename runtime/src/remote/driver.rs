@@ -8,11 +8,12 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use super::Remote;
+use super::links::{LINKS, RENEWAL, VERSION};
 use super::peer::{Next, Peer};
 use crate::clock::{Clock, Time};
 use crate::functions::spawn_async;
 use crate::future::Future;
-use crate::http::{Alarm, Transport};
+use crate::http::{self, Alarm, Body, Response, Transport};
 use crate::net::TcpStream;
 use crate::process::in_current;
 
@@ -28,14 +29,35 @@ pub(super) struct Driver {
     /// When something was last sent.
     active: Time,
     alarm: Alarm,
+    /// Whether the runtime there is one of these: asked once for a connection, where somebody is linked by it.
+    asking: Asking,
+    /// When the links were last renewed.
+    renewed: Time,
+    /// When something last came from the peer, and when it was last asked for something.
+    heard: Time,
+    asked: Time,
     /// Why there is no connection any more.
     lost: Option<Arc<str>>,
 }
 
+enum Asking {
+    Not,
+    Asked(Future<Response>),
+    /// By that token.
+    Agreed(u64),
+    /// It is not one of these, or said nothing.
+    Alone,
+}
+
 impl Driver {
     pub(super) fn new(peer: Arc<Peer>, remote: Weak<Remote>, clock: Clock) -> Self {
+        let now = clock.now();
         Self {
-            active: clock.now(),
+            active: now,
+            renewed: now,
+            heard: now,
+            asked: now,
+            asking: Asking::Not,
             alarm: Alarm::new(clock),
             peer,
             remote,
@@ -69,6 +91,7 @@ impl Driver {
             tracing::warn!(%address, %error, "a connection is as the operating system has it");
         }
         self.active = self.alarm.now();
+        self.heard = self.active;
         self.stream = Some(stream);
         Poll::Ready(Ok(()))
     }
@@ -79,12 +102,62 @@ impl Driver {
             return Poll::Pending;
         };
         for _ in 0..TURNS {
-            if ready!(stream.poll_receive(cx.waker()))?.is_empty() {
+            let received = ready!(stream.poll_receive(cx.waker()))?;
+            if received.is_empty() {
                 return Poll::Ready(Err("it was closed by the peer".into()));
             }
+            self.heard = self.alarm.now();
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Asks whether the runtime there is one of these, where that is of use, and agrees with it if so.
+    fn agree(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Arc<str>>> {
+        if self.stream.is_none() || !self.peer.options().negotiates || !self.peer.is_linked() {
+            return Poll::Pending;
+        }
+        let address = self.peer.address();
+        loop {
+            match &mut self.asking {
+                Asking::Not => {
+                    let url = format!("http://{address}/{LINKS}");
+                    let asked = ::http::Request::get(url)
+                        .header(::http::header::CONNECTION, "close")
+                        .body(Body::empty());
+                    self.asking = match asked {
+                        Ok(asked) => Asking::Asked(http::request(asked)),
+                        Err(_) => Asking::Alone,
+                    };
+                }
+                Asking::Asked(answer) => {
+                    let answer = ready!(answer.poll_result(cx.waker()));
+                    let is_one = answer.is_ok_and(|answer| answer.body() == VERSION);
+                    let agreed = in_current(|manager| {
+                        manager.and_then(|manager| is_one.then(|| self.peer.agree(manager))?)
+                    });
+                    self.renewed = self.alarm.now();
+                    self.asking = match (agreed, self.remote.upgrade()) {
+                        (Some(token), Some(remote)) => {
+                            remote.agreed(&self.peer, token);
+                            Asking::Agreed(token)
+                        }
+                        _ => Asking::Alone,
+                    };
+                }
+                Asking::Agreed(_) | Asking::Alone => return Poll::Pending,
+            }
+        }
+    }
+
+    /// What was agreed on was for the connection that there was.
+    fn disagree(&mut self) {
+        if let Asking::Agreed(token) = std::mem::replace(&mut self.asking, Asking::Not)
+            && let Some(remote) = self.remote.upgrade()
+        {
+            remote.forget(token);
+        }
+        self.peer.disagree();
     }
 
     /// Sends what there is.
@@ -123,6 +196,7 @@ impl Driver {
     /// Leaves the connection for another. What it was given goes out, as far as it does.
     fn leave(&mut self) {
         self.connecting = None;
+        self.disagree();
         let Some(stream) = self.stream.take() else {
             return;
         };
@@ -136,18 +210,53 @@ impl Driver {
         .detach();
     }
 
-    /// Ready if the connection is not needed any more.
-    fn watch(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.stream.is_none() || self.sending.is_some() || self.peer.is_linked() {
+    /// Ready if the connection is not needed any more, or the peer is gone. Says what is due.
+    fn watch(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Arc<str>>> {
+        if self.stream.is_none() {
             return Poll::Pending;
         }
-        let deadline = self.active + self.peer.options().idle_timeout;
-        ready!(self.alarm.poll(deadline, cx.waker()));
-        if self.peer.retire() {
-            return Poll::Ready(());
+        if !self.peer.is_linked() {
+            if self.sending.is_some() {
+                return Poll::Pending;
+            }
+            let deadline = self.active + self.peer.options().idle_timeout;
+            ready!(self.alarm.poll(deadline, cx.waker()));
+            // Unless somebody was faster, who has woken this.
+            return if self.peer.retire() {
+                Poll::Ready(Ok(()))
+            } else {
+                Poll::Pending
+            };
         }
-        // Somebody was faster, and has woken this.
-        Poll::Pending
+        loop {
+            let renewal = self.renewed + RENEWAL;
+            let agreed = matches!(self.asking, Asking::Agreed(_)).then_some(renewal);
+            let beats = self.peer.options().heartbeat;
+            let beat = beats.map(|time| self.asked.max(self.heard) + time / 3);
+            let Some(deadline) = agreed.into_iter().chain(beat).min() else {
+                return Poll::Pending;
+            };
+            ready!(self.alarm.poll(deadline, cx.waker()));
+            let now = self.alarm.now();
+            if let Some(time) = beats
+                && self.asked > self.heard
+                && now >= self.heard + time
+            {
+                return Poll::Ready(Err("it does not answer".into()));
+            }
+            let is_due = agreed.is_some_and(|renewal| now >= renewal);
+            if is_due {
+                self.renewed = now;
+            }
+            self.asked = now;
+            let goes_on = in_current(|manager| {
+                manager.is_none_or(|manager| self.peer.say_something(manager, is_due))
+            });
+            if !goes_on {
+                return Poll::Ready(Err("it does not answer for its processes".into()));
+            }
+            cx.waker().wake_by_ref();
+        }
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Arc<str>>> {
@@ -156,7 +265,7 @@ impl Driver {
             if let Poll::Ready(Err(_)) = connected {
                 return connected;
             }
-            for step in [Self::read, Self::write] {
+            for step in [Self::read, Self::agree, Self::write] {
                 if let Poll::Ready(ended) = step(self, cx) {
                     return Poll::Ready(ended);
                 }
@@ -165,7 +274,7 @@ impl Driver {
                 // It has just left one.
                 continue;
             }
-            return self.watch(cx).map(Ok);
+            return self.watch(cx);
         }
     }
 }
@@ -191,6 +300,7 @@ impl Drop for Driver {
             // Else it would go on for as long as the peer takes.
             stream.abort();
         }
+        self.disagree();
         let lost = self.peer.end();
         if let Some(remote) = self.remote.upgrade() {
             remote.remove(&self.peer);

@@ -37,6 +37,7 @@
 //! - *Order over two connections.* One ends before the next begins, except in a relink, which says so.
 
 mod driver;
+mod links;
 mod options;
 mod outbound;
 mod peer;
@@ -53,14 +54,19 @@ use crate::facade::lock_std;
 use crate::future::Future;
 use crate::process::manager::ProcessManager;
 use crate::process::transport::{Refused, Transport};
-use crate::process::{DeadLetterReason, Message, RawPid, RemoteConnection, asynchronous};
+use crate::process::{
+    DeadLetterReason, Message, RawPid, RemoteConnection, SpawnOptions, asynchronous,
+};
 use driver::Driver;
+use links::{LINKS, Links};
 use peer::{Asked, Peer, Taken};
 
 /// The runtimes that this one sends to.
 pub(crate) struct Remote {
     options: Arc<RemoteOptions>,
     peers: Mutex<HashMap<SocketAddr, Arc<Peer>>>,
+    /// The peers by what was agreed on with them.
+    tokens: Mutex<HashMap<u64, Weak<Peer>>>,
     /// For the drivers, each of which takes its peer out at its end.
     this: Weak<Self>,
 }
@@ -70,6 +76,7 @@ impl Remote {
         Arc::new_cyclic(|this| Self {
             options: Arc::new(options),
             peers: Mutex::default(),
+            tokens: Mutex::default(),
             this: Weak::clone(this),
         })
     }
@@ -97,6 +104,28 @@ impl Remote {
             }
         };
         drop(removed);
+    }
+
+    /// The runtime there tells of its processes from here on, by that token.
+    fn agreed(&self, peer: &Arc<Peer>, token: u64) {
+        lock_std(&self.tokens).insert(token, Arc::downgrade(peer));
+    }
+
+    fn forget(&self, token: u64) {
+        lock_std(&self.tokens).remove(&token);
+    }
+
+    fn of_token(&self, token: u64) -> Option<Arc<Peer>> {
+        lock_std(&self.tokens).get(&token)?.upgrade()
+    }
+
+    /// Uses a peer in one of the runtime's own threads, and does what that asks.
+    fn in_current(&self, peer: &Arc<Peer>, f: impl FnOnce(&ProcessManager) -> Asked) {
+        crate::process::in_current(|manager| {
+            if let Some(manager) = manager {
+                self.follow(manager, peer, f(manager));
+            }
+        });
     }
 
     /// Does what is asked of who has just used a peer.
@@ -168,17 +197,30 @@ impl Transport for Remote {
             let Some(peer) = self.peer(address) else {
                 return peer::tell_one(linker, id, address);
             };
-            match peer.link(linker, id, connection) {
+            match peer.link(manager, linker, id, connection) {
                 Some(asked) => return self.follow(manager, &peer, asked),
                 None => self.remove(&peer),
             }
         }
     }
 
-    fn unlink(&self, linker: RawPid, address: SocketAddr) {
+    fn unlink(&self, manager: &ProcessManager, linker: RawPid, address: SocketAddr) {
         let peer = lock_std(&self.peers).get(&address).cloned();
-        if let Some(waker) = peer.and_then(|peer| peer.unlink(linker)) {
-            waker.wake();
+        if let Some(peer) = peer {
+            self.follow(manager, &peer, peer.unlink(manager, linker));
         }
     }
+
+    fn listens(&self) {
+        let links = Links::new(Weak::clone(&self.this));
+        // Unless the program has one of that name already.
+        drop(crate::spawn_with(SpawnOptions::new().name(LINKS), links));
+    }
+}
+
+/// A number that nobody guesses.
+fn random() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    // As std's tables have their keys: from the operating system, for each thread.
+    RandomState::new().hash_one(std::time::Instant::now())
 }

@@ -22,6 +22,8 @@ pub struct RemoteOptions {
     pub(super) connect_timeout: Duration,
     pub(super) idle_timeout: Duration,
     pub(super) peer_timeout: Option<Duration>,
+    pub(super) heartbeat: Option<Duration>,
+    pub(super) negotiates: bool,
     pub(crate) requires_address_match: Option<bool>,
 }
 
@@ -45,6 +47,8 @@ impl RemoteOptions {
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             peer_timeout: Some(Duration::from_secs(30)),
+            heartbeat: None,
+            negotiates: true,
             requires_address_match: None,
         }
     }
@@ -111,6 +115,32 @@ impl RemoteOptions {
     /// ```
     pub const fn peer_timeout(mut self, time: Option<Duration>) -> Self {
         self.peer_timeout = time;
+        self
+    }
+
+    /// For how long a peer to which somebody is linked may say nothing at all: without bound by default. A silent one is sent a message that it must answer, three times in that time; when nothing comes then, its connection is broken. So a program that
+    /// stands still is noticed as gone, also a C++ libprocess, of which [`peer_timeout`](Self::peer_timeout) says nothing while its machine is well. (Two of these runtimes, if they [negotiate](Self::negotiate_links), notice it after a minute, also without this.)
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use libprocess::RemoteOptions;
+    /// let options = RemoteOptions::new().heartbeat(Some(Duration::from_secs(6)));
+    /// # let _ = options;
+    /// ```
+    pub const fn heartbeat(mut self, time: Option<Duration>) -> Self {
+        self.heartbeat = time;
+        self
+    }
+
+    /// Whether a runtime that is linked to is asked to tell of the ends of its processes, and not only by the end of its connection: yes. That is asked by a web request of its own, which a C++ libprocess answers with 404 Not Found.
+    ///
+    /// ```
+    /// # use libprocess::RemoteOptions;
+    /// let options = RemoteOptions::new().negotiate_links(false);
+    /// # let _ = options;
+    /// ```
+    pub const fn negotiate_links(mut self, negotiates: bool) -> Self {
+        self.negotiates = negotiates;
         self
     }
 

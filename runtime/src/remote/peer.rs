@@ -12,8 +12,9 @@ use std::task::Waker;
 
 use bytes::Bytes;
 
-use super::RemoteOptions;
+use super::links::{LINKS, UNANSWERED, link_message, renew_message, unlink_message};
 use super::outbound::Outbound;
+use super::{RemoteOptions, random};
 use crate::facade::lock_std;
 use crate::future::{Future, Promise};
 use crate::process::manager::ProcessManager;
@@ -39,9 +40,31 @@ struct State {
     /// Whether another connection is wanted than the one that there is, or that is about to be.
     relinks: bool,
     /// Who is linked, by the id of the process there.
-    links: HashMap<Arc<str>, BTreeSet<RawPid>>,
+    links: HashMap<Arc<str>, Link>,
+    /// What the runtime there and this one agreed on, if it is one of these.
+    agreement: Option<Agreement>,
     /// Who waits for room.
     waiting: Vec<Promise<()>>,
+}
+
+#[derive(Default)]
+struct Link {
+    linkers: BTreeSet<RawPid>,
+    /// In the agreement.
+    number: u64,
+}
+
+/// See [`links`](super::links).
+struct Agreement {
+    token: u64,
+    /// As whom this runtime says what it says.
+    from: Upid,
+    /// The number that the last link has, and which link is of which number.
+    last: u64,
+    numbers: HashMap<u64, Arc<str>>,
+    /// Whether anything was answered; and how many renewals were not since.
+    is_mutual: bool,
+    unanswered: u32,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -138,6 +161,7 @@ impl Peer {
     /// Links a process to the one of that id. `None` if the peer is retired.
     pub(super) fn link(
         &self,
+        manager: &ProcessManager,
         linker: RawPid,
         id: &str,
         connection: RemoteConnection,
@@ -146,32 +170,148 @@ impl Peer {
         if state.phase == Phase::Retired {
             return None;
         }
-        match state.links.get_mut(id) {
-            Some(linkers) => linkers.insert(linker),
-            None => state.links.entry(id.into()).or_default().insert(linker),
+        let is_new = match state.links.get_mut(id) {
+            Some(link) => {
+                link.linkers.insert(linker);
+                false
+            }
+            None => {
+                let link = state.links.entry(id.into()).or_default();
+                link.linkers.insert(linker);
+                true
+            }
         };
         if connection == RemoteConnection::Reconnect && state.phase == Phase::Driven {
             state.relinks = true;
             return Some(state.waker.take().map_or(Asked::Nothing, Asked::Wake));
         }
+        if is_new && state.agreement.is_some() {
+            return Some(state.say_link(manager, self.address, id));
+        }
         Some(match state.phase {
             Phase::New => state.ask(),
+            // It may be the first one, of which the driver is to see to an agreement.
+            _ if is_new => state.waker.take().map_or(Asked::Nothing, Asked::Wake),
             _ => Asked::Nothing,
         })
     }
 
-    /// That process is not linked to any there any more. Gives who is to be told that none is.
-    pub(super) fn unlink(&self, linker: RawPid) -> Option<Waker> {
+    /// That process is not linked to any there any more.
+    pub(super) fn unlink(&self, manager: &ProcessManager, linker: RawPid) -> Asked {
         let mut state = lock_std(&self.state);
-        state.links.retain(|_, linkers| {
-            linkers.remove(&linker);
-            !linkers.is_empty()
+        let mut left = Vec::new();
+        state.links.retain(|_, link| {
+            link.linkers.remove(&linker);
+            if link.linkers.is_empty() {
+                left.push(link.number);
+            }
+            !link.linkers.is_empty()
         });
-        if state.links.is_empty() {
-            state.waker.take()
-        } else {
-            None
+        if left.is_empty() {
+            return Asked::Nothing;
         }
+        let asked = state.say_unlinked(manager, self.address, left);
+        match asked {
+            // That there is no link, so that it may end.
+            Asked::Nothing => state.waker.take().map_or(Asked::Nothing, Asked::Wake),
+            asked => asked,
+        }
+    }
+
+    /// The runtime there is one of these: agrees with it on a token, and says which links there are.
+    pub(super) fn agree(&self, manager: &ProcessManager) -> Option<u64> {
+        let address = manager.listening_addresses().advertised;
+        let mut state = lock_std(&self.state);
+        if address.port() == 0 || state.phase != Phase::Driven {
+            // It could not answer.
+            return None;
+        }
+        let token = random();
+        state.agreement = Some(Agreement {
+            token,
+            from: Upid::new(LINKS, address),
+            last: 0,
+            numbers: HashMap::new(),
+            is_mutual: false,
+            unanswered: 0,
+        });
+        // The driver, which calls this, looks again.
+        let _asked = state.say_links(manager, self.address);
+        Some(token)
+    }
+
+    /// What is told is of another connection from here on. Gives the token that is past.
+    pub(super) fn disagree(&self) -> Option<u64> {
+        let agreement = lock_std(&self.state).agreement.take();
+        agreement.map(|agreement| agreement.token)
+    }
+
+    /// The runtime there has forgotten what it was told.
+    pub(super) fn say_links(&self, manager: &ProcessManager, token: u64) -> Asked {
+        let mut state = lock_std(&self.state);
+        if state.agreement_of(token).is_none() {
+            return Asked::Nothing;
+        }
+        state.say_links(manager, self.address)
+    }
+
+    /// The runtime there has answered for its links.
+    pub(super) fn renewed(&self, token: u64) {
+        let mut state = lock_std(&self.state);
+        if let Some(agreement) = state.agreement_of(token) {
+            agreement.is_mutual = true;
+            agreement.unanswered = 0;
+        }
+    }
+
+    /// Renews the links, or else has the peer answer something: any runtime answers a message, also one to nobody. False: renewals were not answered for too long.
+    pub(super) fn say_something(&self, manager: &ProcessManager, renews: bool) -> bool {
+        let mut state = lock_std(&self.state);
+        let message = match &mut state.agreement {
+            Some(agreement) => {
+                if renews && agreement.is_mutual {
+                    agreement.unanswered += 1;
+                }
+                if agreement.unanswered > UNANSWERED {
+                    return false;
+                }
+                renew_message(&agreement.from, agreement.token)
+            }
+            None => Message {
+                name: "heartbeat".into(),
+                from: Upid::nobody(),
+                body: Bytes::new(),
+            },
+        };
+        // The driver, which calls this, looks again.
+        let _asked = state.say(manager, self.address, &message);
+        true
+    }
+
+    /// The runtime there says that a process has ended.
+    pub(super) fn told(
+        &self,
+        manager: &ProcessManager,
+        token: u64,
+        number: u64,
+        reason: &ExitReason,
+    ) -> Asked {
+        let (ended, asked) = {
+            let mut state = lock_std(&self.state);
+            let Some(agreement) = state.agreement_of(token) else {
+                return Asked::Nothing;
+            };
+            let id = agreement.numbers.get(&number).cloned();
+            let ended = id.and_then(|id| state.links.remove_entry(&id));
+            // Also if it was known: it is said until this is.
+            (ended, state.say_unlinked(manager, self.address, [number]))
+        };
+        if let Some((id, link)) = ended {
+            for linker in link.linkers {
+                tell(linker, &id, self.address, reason);
+            }
+        }
+        asked
     }
 
     /// What the driver is to do next, which may send unless something is under way. `sent`: nothing is, any more.
@@ -236,9 +376,9 @@ impl Peer {
             };
             std::mem::replace(&mut *state, ended)
         };
-        for (id, linkers) in links {
-            for linker in linkers {
-                tell(linker, &id, self.address);
+        for (id, link) in links {
+            for linker in link.linkers {
+                tell(linker, &id, self.address, &ExitReason::Disconnected);
             }
         }
         for promise in waiting {
@@ -256,6 +396,61 @@ impl State {
         self.outbound.bytes() + self.under_way >= options.outbound_bytes.max(1)
     }
 
+    fn agreement_of(&mut self, token: u64) -> Option<&mut Agreement> {
+        self.agreement
+            .as_mut()
+            .filter(|agreement| agreement.token == token)
+    }
+
+    /// Sends a message to the process that keeps links there.
+    fn say(&mut self, manager: &ProcessManager, to: SocketAddr, message: &Message) -> Asked {
+        self.outbound.put(manager, to, LINKS, message);
+        self.ask()
+    }
+
+    /// Gives each link a number, and says which there are.
+    fn say_links(&mut self, manager: &ProcessManager, to: SocketAddr) -> Asked {
+        let Some(agreement) = &mut self.agreement else {
+            return Asked::Nothing;
+        };
+        agreement.numbers.clear();
+        for (id, link) in &mut self.links {
+            agreement.number(id, link);
+        }
+        let links = agreement.numbers.iter();
+        let links = links.map(|(number, id)| (*number, &**id));
+        let message = link_message(&agreement.from, agreement.token, links);
+        self.say(manager, to, &message)
+    }
+
+    /// As `say_links`, of one that is new.
+    fn say_link(&mut self, manager: &ProcessManager, to: SocketAddr, id: &str) -> Asked {
+        let (Some(agreement), Some(link)) = (&mut self.agreement, self.links.get_mut(id)) else {
+            return Asked::Nothing;
+        };
+        let number = agreement.number(&id.into(), link);
+        let message = link_message(&agreement.from, agreement.token, [(number, id)]);
+        self.say(manager, to, &message)
+    }
+
+    /// Says that nobody is linked there by links of these numbers.
+    fn say_unlinked(
+        &mut self,
+        manager: &ProcessManager,
+        to: SocketAddr,
+        numbers: impl IntoIterator<Item = u64>,
+    ) -> Asked {
+        let Some(agreement) = &mut self.agreement else {
+            return Asked::Nothing;
+        };
+        let numbers = numbers.into_iter().inspect(|number| {
+            agreement.numbers.remove(number);
+        });
+        let (from, token) = (agreement.from.clone(), agreement.token);
+        let message = unlink_message(&from, token, numbers);
+        self.say(manager, to, &message)
+    }
+
     /// There is something for the driver.
     fn ask(&mut self) -> Asked {
         if self.phase == Phase::New {
@@ -271,17 +466,26 @@ impl State {
     }
 }
 
+impl Agreement {
+    fn number(&mut self, id: &Arc<str>, link: &mut Link) -> u64 {
+        self.last += 1;
+        link.number = self.last;
+        self.numbers.insert(self.last, Arc::clone(id));
+        self.last
+    }
+}
+
 /// Tells a process that one that it linked to has ended, as far as can be known.
-fn tell(linker: RawPid, id: &Arc<str>, address: SocketAddr) {
+fn tell(linker: RawPid, id: &Arc<str>, address: SocketAddr, reason: &ExitReason) {
     let exited = ExitedEvent {
         pid: Upid::new(&**id, address),
         id: Arc::clone(id),
-        reason: ExitReason::Disconnected,
+        reason: reason.clone(),
     };
     deliver(linker, exited.allocate());
 }
 
 /// As `tell`, where there never was a connection.
 pub(super) fn tell_one(linker: RawPid, id: &str, address: SocketAddr) {
-    tell(linker, &id.into(), address);
+    tell(linker, &id.into(), address, &ExitReason::Disconnected);
 }

@@ -9,7 +9,9 @@ use crate::SpawnOptions;
 use crate::future::Error;
 use crate::http::{Help, Limits, Router, Server};
 use crate::net::ListenOptions;
+use crate::process::in_current;
 use crate::process::manager::Addresses;
+use crate::process::transport::Transport;
 
 /// What the builder was told.
 #[derive(Clone, Debug, Default)]
@@ -184,6 +186,7 @@ impl Listen {
             let server = Server::of_service(listener.into(), self.limits, router);
             // Unless the program has one of its own already.
             drop(crate::spawn_with(SpawnOptions::new().name("help"), Help));
+            in_current(|manager| manager?.transport().map(Transport::listens));
             server.run().detach();
             Ok(server)
         });

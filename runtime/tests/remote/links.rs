@@ -42,7 +42,7 @@ pub(super) fn first_line(stream: &mut TcpStream) -> String {
 fn a_link_is_told_when_the_connection_breaks() {
     on_each(|kind| {
         let peer = Peer::new();
-        let runtime = kind.runtime();
+        let runtime = kind.plain();
         let linkers = [station(&runtime, "one"), station(&runtime, "other")];
         let (first, second) = (peer.process("first"), peer.process("second"));
         for linker in &linkers {
@@ -77,7 +77,7 @@ fn a_link_is_told_when_the_connection_breaks() {
 #[test]
 fn a_link_to_where_nobody_listens_is_told_at_once() {
     on_each(|kind| {
-        let runtime = kind.runtime();
+        let runtime = kind.plain();
         let linker = station(&runtime, "linker");
         let closed = {
             let peer = Peer::new();
@@ -101,7 +101,7 @@ fn a_link_to_where_nobody_listens_is_told_at_once() {
 #[test]
 fn who_was_told_may_link_again() {
     on_each(|kind| {
-        let runtime = kind.runtime();
+        let runtime = kind.plain();
         let linker = station(&runtime, "linker");
         let peer = Peer::new();
         let process = peer.process("process");
@@ -117,7 +117,7 @@ fn who_was_told_may_link_again() {
 #[test]
 fn a_relink_keeps_the_links_and_takes_another_connection() {
     on_each(|kind| {
-        let runtime = kind.runtime();
+        let runtime = kind.plain();
         let (linker, relinker) = (station(&runtime, "linker"), station(&runtime, "relinker"));
         let peer = Peer::new();
         let process = peer.process("process");
@@ -147,7 +147,7 @@ fn a_relink_keeps_the_links_and_takes_another_connection() {
 #[test]
 fn to_use_a_stale_link_tells_of_it() {
     on_each(|kind| {
-        let runtime = kind.runtime();
+        let runtime = kind.plain();
         let linker = station(&runtime, "linker");
         let peer = Peer::new();
         let process = peer.process("process");
@@ -163,7 +163,7 @@ fn to_use_a_stale_link_tells_of_it() {
 #[test]
 fn to_relink_before_a_stale_link_is_used_delivers_the_message() {
     on_each(|kind| {
-        let runtime = kind.runtime();
+        let runtime = kind.plain();
         let linker = station(&runtime, "linker");
         let peer = Peer::new();
         let process = peer.process("process");
@@ -183,7 +183,7 @@ fn to_relink_before_a_stale_link_is_used_delivers_the_message() {
 #[test]
 fn who_has_ended_is_told_nothing() {
     on_each(|kind| {
-        let runtime = kind.runtime();
+        let runtime = kind.plain();
         let (stays, ends) = (station(&runtime, "stays"), station(&runtime, "ends"));
         let peer = Peer::new();
         let process = peer.process("process");
@@ -202,7 +202,7 @@ fn who_has_ended_is_told_nothing() {
 #[test]
 fn what_a_peer_answers_is_of_no_consequence() {
     on_each(|kind: Kind| {
-        let runtime = kind.runtime();
+        let runtime = kind.plain();
         let linker = station(&runtime, "linker");
         let peer = Peer::new();
         let process = peer.process("process");
@@ -234,7 +234,7 @@ fn an_idle_connection_ends_unless_somebody_is_linked() {
         if kind.faults.is_some() {
             return;
         }
-        let runtime = kind.runtime();
+        let runtime = kind.plain();
         let clock = runtime.clock();
         clock.pause();
         let settle = || clock.settle().expect("outside of a process, and paused");
@@ -279,7 +279,7 @@ fn a_connection_that_says_nothing_is_not_closed() {
         if kind.faults.is_some() {
             return;
         }
-        let runtime = kind.runtime();
+        let runtime = kind.plain();
         let clock = runtime.clock();
         clock.pause();
         let settle = || clock.settle().expect("outside of a process, and paused");

@@ -5,6 +5,7 @@ mod common;
 
 mod links;
 mod messages;
+mod mutual;
 mod peers;
 mod wire;
 
@@ -39,6 +40,12 @@ impl Kind {
             builder = builder.io_faults(seed);
         }
         set_up(builder).build().expect("a runtime")
+    }
+
+    /// As `runtime`, of which a peer that a test plays hears what a C++ libprocess would say, and nothing else.
+    fn plain(self) -> Runtime {
+        let options = RemoteOptions::new().negotiate_links(false);
+        self.build(|builder| builder.remote(options))
     }
 
     fn runtime(self) -> Runtime {

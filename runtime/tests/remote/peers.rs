@@ -79,7 +79,7 @@ fn a_peer_that_takes_nothing_is_sent_a_bounded_amount() {
 #[test]
 fn who_is_not_there_is_sent_to_when_he_is() {
     on_each(|kind| {
-        let runtime = kind.runtime();
+        let runtime = kind.plain();
         let sender = station(&runtime, "sender");
         let listener = TcpListener::bind(any()).expect("a listener");
         let address = listener.local_addr().expect("an address");
@@ -110,7 +110,7 @@ fn who_is_not_there_is_sent_to_when_he_is() {
 #[test]
 fn the_number_of_peers_is_bounded() {
     on_each(|kind| {
-        let options = RemoteOptions::new().peers(2);
+        let options = RemoteOptions::new().peers(2).negotiate_links(false);
         let runtime = kind.build(|builder| builder.remote(options));
         let sender = station(&runtime, "sender");
         let listeners: Vec<_> = (0..3)

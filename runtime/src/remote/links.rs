@@ -1,0 +1,339 @@
+//! The process `__links__`: what two of these runtimes tell each other of links, beside what the connection tells.
+//!
+//! # Who speaks it
+//!
+//! A C++ libprocess knows nothing of this, and sees nothing of it on the connections of messages and links. So a runtime that links to a process elsewhere asks first, over a connection of its own, as any web client would:
+//! `GET /__links__`. Whoever answers with [`VERSION`] has this process; all others answer something else, and are asked nothing more for as long as that link's connection stays.
+//!
+//! # What is said
+//!
+//! Messages from this process to its like, so that they keep their order with all others between the two: a process's `exited` comes behind what it has sent. The *token* is a random number for each connection of the linker's; what comes
+//! for one that is past is ignored. Each link of a connection has a number.
+//!
+//! ```text
+//! linker ── link: token, number and id, ... ───►  is anybody called so? then links to that process
+//!        ◄─ renewed: token ────────────────────   (answers link and renew)
+//!        ◄─ exited: token, number, reason ─────   it has ended, or there is none; said again with every renewal
+//!        ── unlink: token, number, ... ────────►  was told; or nobody is linked any more
+//!        ── renew: token ──────────────────────►  every 10 s
+//!        ◄─ unknown: token ────────────────────   all is to be said again
+//! ```
+//!
+//! # What can go wrong
+//!
+//! - *A message is lost*, as when a connection breaks: an exit is told until that is acknowledged, and an unknown token has everything said again.
+//! - *The linker is gone.* What was not renewed for a minute is forgotten.
+//! - *The other one is gone*, or cannot reach the linker any more: where links were answered for before, and six renewals are not, the connection counts as broken. (They are counted, as a paused clock may leap.)
+//! - *Somebody asks to be told of very much.* Links are kept up to [`MOST`]; for those beyond there is the connection alone.
+
+use std::collections::HashMap;
+use std::sync::Weak;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Remote;
+use crate::clock::Time;
+use crate::exchange::{Request, Response, ok};
+use crate::functions::clock;
+use crate::http::{decode, encode};
+use crate::process::{
+    Context, ExitReason, ExitedEvent, Message, MessageEvent, Process, RawPid, Upid, delay_with,
+    find_process,
+};
+
+/// The id of the process.
+pub(super) const LINKS: &str = "__links__";
+/// What it answers to who asks whether it is there.
+pub(super) const VERSION: &str = "libprocess links 1";
+
+/// How often a linker renews.
+pub(super) const RENEWAL: Duration = Duration::from_secs(10);
+/// After how many that were not answered the other is taken to be gone.
+pub(super) const UNANSWERED: u32 = 6;
+/// After how long without a renewal a linker is forgotten.
+const EXPIRY: Duration = Duration::from_secs(60);
+
+/// Links of others that are kept.
+const MOST: usize = 100_000;
+
+/// See the module.
+pub(super) struct Links {
+    remote: Weak<Remote>,
+    linkers: HashMap<u64, Linker>,
+    /// Which links there are to a process of this runtime: token and number.
+    watched: HashMap<RawPid, Vec<(u64, u64)>>,
+    /// How many there are in all.
+    count: usize,
+    expires: bool,
+}
+
+/// A runtime that has linked to processes of this one, by one of its connections.
+struct Linker {
+    who: Upid,
+    renewed: Time,
+    links: HashMap<u64, State>,
+}
+
+enum State {
+    Alive(RawPid),
+    /// The linker has not said yet that it knows.
+    Ended(ExitReason),
+}
+
+impl Links {
+    pub(super) fn new(remote: Weak<Remote>) -> Self {
+        Self {
+            remote,
+            linkers: HashMap::new(),
+            watched: HashMap::new(),
+            count: 0,
+            expires: false,
+        }
+    }
+
+    fn version(&mut self, _request: &Request, _cx: &mut Context<Self>) -> Response {
+        ok(VERSION)
+    }
+
+    fn link(&mut self, event: MessageEvent, cx: &mut Context<Self>) {
+        let Some((token, lines)) = parse(&event.body) else {
+            return;
+        };
+        let now = clock().now();
+        let linker = self.linkers.entry(token).or_insert_with(|| Linker {
+            who: event.from.clone(),
+            renewed: now,
+            links: HashMap::new(),
+        });
+        linker.renewed = now;
+        let mut told = Vec::new();
+        for (number, id) in lines.filter_map(numbered) {
+            if self.count >= MOST || linker.links.contains_key(&number) {
+                continue;
+            }
+            self.count += 1;
+            let state = match find_process(&id) {
+                Some(pid) => {
+                    self.watched.entry(pid).or_default().push((token, number));
+                    // If it ends meanwhile, that is told like any other end.
+                    cx.link(Upid::local(pid));
+                    State::Alive(pid)
+                }
+                None => {
+                    told.push((number, ExitReason::Unknown));
+                    State::Ended(ExitReason::Unknown)
+                }
+            };
+            linker.links.insert(number, state);
+        }
+        let who = linker.who.clone();
+        cx.send(&who, "renewed", text(token, []));
+        for (number, reason) in told {
+            cx.send(&who, "exited", exited(token, number, &reason));
+        }
+        self.expire_later(cx);
+    }
+
+    fn renew(&mut self, event: MessageEvent, cx: &mut Context<Self>) {
+        let Some((token, _)) = parse(&event.body) else {
+            return;
+        };
+        let Some(linker) = self.linkers.get_mut(&token) else {
+            return cx.send(&event.from, "unknown", text(token, []));
+        };
+        linker.renewed = clock().now();
+        cx.send(&linker.who, "renewed", text(token, []));
+        for (number, state) in &linker.links {
+            if let State::Ended(reason) = state {
+                cx.send(&linker.who, "exited", exited(token, *number, reason));
+            }
+        }
+    }
+
+    fn unlink(&mut self, event: MessageEvent, _cx: &mut Context<Self>) {
+        let Some((token, lines)) = parse(&event.body) else {
+            return;
+        };
+        for number in lines.filter_map(|line| line.parse().ok()) {
+            let linker = self.linkers.get_mut(&token);
+            if let Some(state) = linker.and_then(|linker| linker.links.remove(&number)) {
+                self.forget(token, number, &state);
+            }
+        }
+        // One without links is there for its next ones, until it is not renewed any more.
+    }
+
+    /// A link is no more.
+    fn forget(&mut self, token: u64, number: u64, state: &State) {
+        self.count -= 1;
+        if let State::Alive(pid) = state
+            && let Some(links) = self.watched.get_mut(pid)
+        {
+            links.retain(|link| *link != (token, number));
+            if links.is_empty() {
+                self.watched.remove(pid);
+            }
+        }
+    }
+
+    fn expire_later(&mut self, cx: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.expires, true) {
+            delay_with(EXPIRY, cx.pid(), Self::expire);
+        }
+    }
+
+    /// Forgets those that have not renewed for long.
+    fn expire(&mut self, cx: &mut Context<Self>) {
+        self.expires = false;
+        let now = clock().now();
+        let gone: Vec<_> = self
+            .linkers
+            .extract_if(|_, linker| now >= linker.renewed + EXPIRY)
+            .collect();
+        for (token, linker) in gone {
+            for (number, state) in &linker.links {
+                self.forget(token, *number, state);
+            }
+        }
+        if !self.linkers.is_empty() {
+            self.expire_later(cx);
+        }
+    }
+
+    /// Of the other side, to this as a linker.
+    fn renewed(&mut self, event: MessageEvent, _cx: &mut Context<Self>) {
+        if let Some((token, _)) = parse(&event.body)
+            && let Some(remote) = self.remote.upgrade()
+            && let Some(peer) = remote.of_token(token)
+        {
+            peer.renewed(token);
+        }
+    }
+
+    fn unknown(&mut self, event: MessageEvent, _cx: &mut Context<Self>) {
+        if let Some((token, _)) = parse(&event.body)
+            && let Some(remote) = self.remote.upgrade()
+            && let Some(peer) = remote.of_token(token)
+        {
+            remote.in_current(&peer, |manager| peer.say_links(manager, token));
+        }
+    }
+
+    fn told(&mut self, event: MessageEvent, _cx: &mut Context<Self>) {
+        let Some((token, mut lines)) = parse(&event.body) else {
+            return;
+        };
+        let Some((number, reason)) = lines.next().and_then(numbered) else {
+            return;
+        };
+        let reason = match reason.split_once(' ') {
+            None if reason == "terminated" => ExitReason::Terminated,
+            Some(("panicked", message)) => ExitReason::Panicked(message.into()),
+            _ => ExitReason::Unknown,
+        };
+        if let Some(remote) = self.remote.upgrade()
+            && let Some(peer) = remote.of_token(token)
+        {
+            remote.in_current(&peer, |manager| peer.told(manager, token, number, &reason));
+        }
+    }
+}
+
+impl Process for Links {
+    fn prefix() -> &'static str {
+        LINKS
+    }
+
+    fn initialize(&mut self, cx: &mut Context<Self>) {
+        cx.route(
+            "/",
+            "Whether this runtime tells others of the ends of its processes.",
+            Self::version,
+        );
+        cx.install("link", Self::link);
+        cx.install("renew", Self::renew);
+        cx.install("unlink", Self::unlink);
+        cx.install("renewed", Self::renewed);
+        cx.install("unknown", Self::unknown);
+        cx.install("exited", Self::told);
+    }
+
+    fn consume_exited(&mut self, event: ExitedEvent, cx: &mut Context<Self>) {
+        let Some(pid) = event.pid.as_local() else {
+            return;
+        };
+        for (token, number) in self.watched.remove(&pid).unwrap_or_default() {
+            if let Some(linker) = self.linkers.get_mut(&token) {
+                cx.send(&linker.who, "exited", exited(token, number, &event.reason));
+                let ended = State::Ended(event.reason.clone());
+                linker.links.insert(number, ended);
+            }
+        }
+    }
+}
+
+/// The token that a body begins with, and the lines behind it.
+fn parse(body: &Bytes) -> Option<(u64, std::str::Lines<'_>)> {
+    let mut lines = std::str::from_utf8(body).ok()?.lines();
+    let token = lines.next()?.parse().ok()?;
+    Some((token, lines))
+}
+
+/// A number, and a text that may be any.
+fn numbered(line: &str) -> Option<(u64, String)> {
+    let (number, text) = line.split_once(' ')?;
+    Some((number.parse().ok()?, decode(text).ok()?))
+}
+
+/// What [`parse`] reads.
+fn text(token: u64, lines: impl IntoIterator<Item = String>) -> String {
+    let mut text = token.to_string();
+    for line in lines {
+        text.push('\n');
+        text += &line;
+    }
+    text
+}
+
+fn exited(token: u64, number: u64, reason: &ExitReason) -> String {
+    let reason = match reason {
+        ExitReason::Terminated => "terminated".to_owned(),
+        ExitReason::Panicked(message) => format!("panicked {message}"),
+        _ => "unknown".to_owned(),
+    };
+    text(token, [format!("{number} {}", encode(&reason))])
+}
+
+/// What a linker says: of itself, by its own process of this kind.
+fn message(from: &Upid, name: &'static str, body: String) -> Message {
+    Message {
+        name: name.into(),
+        from: from.clone(),
+        body: body.into(),
+    }
+}
+
+pub(super) fn link_message<'a>(
+    from: &Upid,
+    token: u64,
+    links: impl IntoIterator<Item = (u64, &'a str)>,
+) -> Message {
+    let lines = links
+        .into_iter()
+        .map(|(number, id)| format!("{number} {}", encode(id)));
+    message(from, "link", text(token, lines))
+}
+
+pub(super) fn unlink_message(
+    from: &Upid,
+    token: u64,
+    numbers: impl IntoIterator<Item = u64>,
+) -> Message {
+    let lines = numbers.into_iter().map(|number| number.to_string());
+    message(from, "unlink", text(token, lines))
+}
+
+pub(super) fn renew_message(from: &Upid, token: u64) -> Message {
+    message(from, "renew", text(token, []))
+}
