@@ -1,11 +1,14 @@
 //! What drives the connection to a peer: an `async` block, and so a process of its own.
 //!
 //! Each turn it reads the answers that have come, which nobody needs, gives the kernel what has gathered, and looks at the time. It ends with the connection, or when that is idle; then the peer is retired.
+//!
+//! An idle connection is closed in order: the peer is told that nothing more comes, and what is sent from then on waits until it has closed its side, too, which it does when it has read all. Over the next connection that might be read first.
 
 use std::future::Future as StdFuture;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use super::Remote;
 use super::links::{LINKS, RENEWAL, VERSION};
@@ -17,6 +20,9 @@ use crate::http::{self, Alarm, Body, Response, Transport};
 use crate::net::TcpStream;
 use crate::process::in_current;
 
+/// For how long the end of an idle connection may take.
+const CLOSING: Duration = Duration::from_secs(5);
+
 /// Pieces of answers that are read before others have their turn.
 const TURNS: u32 = 16;
 
@@ -26,6 +32,8 @@ pub(super) struct Driver {
     connecting: Option<Future<TcpStream>>,
     stream: Option<TcpStream>,
     sending: Option<Future<()>>,
+    /// It is idle, and the peer was told that nothing more comes; since when.
+    closing: Option<Time>,
     /// When something was last sent.
     active: Time,
     alarm: Alarm,
@@ -64,6 +72,7 @@ impl Driver {
             connecting: None,
             stream: None,
             sending: None,
+            closing: None,
             lost: None,
         }
     }
@@ -104,6 +113,9 @@ impl Driver {
         for _ in 0..TURNS {
             let received = ready!(stream.poll_receive(cx.waker()))?;
             if received.is_empty() {
+                if self.closing.is_some() {
+                    return self.close();
+                }
                 return Poll::Ready(Err("it was closed by the peer".into()));
             }
             self.heard = self.alarm.now();
@@ -174,7 +186,8 @@ impl Driver {
                     Poll::Pending => {}
                 }
             }
-            let may_send = self.sending.is_none() && self.stream.is_some();
+            let may_send =
+                self.sending.is_none() && self.stream.is_some() && self.closing.is_none();
             match self.peer.next(is_sent, may_send, cx.waker()) {
                 Next::Send(pieces) => {
                     self.active = self.alarm.now();
@@ -196,6 +209,7 @@ impl Driver {
     /// Leaves the connection for another. What it was given goes out, as far as it does.
     fn leave(&mut self) {
         self.connecting = None;
+        self.closing = None;
         self.disagree();
         let Some(stream) = self.stream.take() else {
             return;
@@ -215,18 +229,22 @@ impl Driver {
         if self.stream.is_none() {
             return Poll::Pending;
         }
+        if let Some(since) = self.closing {
+            ready!(self.alarm.poll(since + CLOSING, cx.waker()));
+            return self.close();
+        }
         if !self.peer.is_linked() {
             if self.sending.is_some() {
                 return Poll::Pending;
             }
             let deadline = self.active + self.peer.options().idle_timeout;
             ready!(self.alarm.poll(deadline, cx.waker()));
-            // Unless somebody was faster, who has woken this.
-            return if self.peer.retire() {
-                Poll::Ready(Ok(()))
-            } else {
-                Poll::Pending
-            };
+            self.closing = Some(self.alarm.now());
+            if let Some(stream) = &self.stream {
+                stream.shutdown().detach();
+            }
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         loop {
             let renewal = self.renewed + RENEWAL;
@@ -259,6 +277,18 @@ impl Driver {
         }
     }
 
+    /// The connection was idle and has ended. Another follows, if there is something to be sent by now.
+    fn close(&mut self) -> Poll<Result<(), Arc<str>>> {
+        self.stream = None;
+        self.closing = None;
+        self.disagree();
+        if self.peer.retire() {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    }
+
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Arc<str>>> {
         loop {
             let connected = self.connect(cx);
@@ -274,7 +304,12 @@ impl Driver {
                 // It has just left one.
                 continue;
             }
-            return self.watch(cx);
+            if let Poll::Ready(ended) = self.watch(cx) {
+                return Poll::Ready(ended);
+            }
+            if self.stream.is_some() || self.connecting.is_some() {
+                return Poll::Pending;
+            }
         }
     }
 }

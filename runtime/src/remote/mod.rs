@@ -34,7 +34,7 @@
 //!   a peer whose kernel is well and whose program stands still.
 //! - *A connection that breaks* takes with it what the kernel had and the peer did not: delivery is at most once, as in libprocess. What the kernel did not have is counted among the dead letters. The next message connects anew.
 //! - *A peer that asks for answers to addresses that are none of its own* has us connect there. Their number is bounded ([`RemoteOptions::peers`]).
-//! - *Order over two connections.* One ends before the next begins, except in a relink, which says so.
+//! - *Order over two connections.* One that was idle has been read to its end before the next begins. One that breaks may leave something with the peer's kernel that is read behind what the next one brings; and a relink says so of itself.
 
 mod driver;
 mod links;

@@ -263,6 +263,7 @@ fn an_idle_connection_ends_unless_somebody_is_linked() {
         stream.set_nonblocking(false).expect("an option");
         clock.advance(Duration::from_secs(1));
         assert_eq!(stream.read(&mut [0]).expect("an end"), 0);
+        drop(stream);
         // The next message has one of its own.
         let other = station(&runtime, "other");
         other.send(&process, "again", b"");

@@ -1,8 +1,9 @@
 //! Messages from one runtime to another.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::{At, Kind, on_each, station, upid};
+use super::{At, Kind, RemoteOptions, on_each, station, upid};
 use libprocess::{Context, MessageEvent, Process, Runtime, Upid, post};
 
 /// Sends numbered messages to several, in turn.
@@ -180,5 +181,33 @@ fn messages_go_out_of_any_thread_and_runtime() {
         let sent = here.async_(move || post(&to, "async", ""));
         sent.get().expect("sent");
         assert_eq!(receiver.message().0, "async");
+    });
+}
+
+/// A connection that ends whenever nothing is under way: what is sent while it does, goes over the next one, and arrives behind what came before.
+#[test]
+fn order_is_kept_over_many_connections() {
+    on_each(|kind| {
+        let options = RemoteOptions::new().idle_timeout(Duration::ZERO);
+        let here = kind.build(|builder| builder.remote(options));
+        let there = kind.runtime();
+        let receiver = station(&there, "receiver");
+        let to = receiver.upid();
+        const MESSAGES: usize = 300;
+        let mut seen = 0;
+        for number in 0..MESSAGES {
+            here.post(&to, number.to_string(), "");
+            // Now and then so that the connection becomes idle, and mostly while it does.
+            while number % 7 == 0 && seen <= number {
+                assert_eq!(receiver.message().0, seen.to_string());
+                seen += 1;
+            }
+        }
+        while seen < MESSAGES {
+            assert_eq!(receiver.message().0, seen.to_string());
+            seen += 1;
+        }
+        receiver.has_no_more();
+        assert_eq!(here.stats().dead_letters, 0);
     });
 }

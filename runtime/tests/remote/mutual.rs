@@ -263,7 +263,8 @@ fn a_runtime_that_answers_no_more_counts_as_gone() {
 #[test]
 fn a_peer_whose_heart_does_not_beat_counts_as_gone() {
     on_each(|kind| {
-        if kind.faults.is_some() {
+        // With one worker what comes first is read first.
+        if kind.faults.is_some() || kind.workers > 1 {
             return;
         }
         let options = RemoteOptions::new()
@@ -285,10 +286,11 @@ fn a_peer_whose_heart_does_not_beat_counts_as_gone() {
             pass();
             let line = first_line(&mut stream);
             assert_eq!(line, "POST /__links__/heartbeat HTTP/1.1");
-            let heard = runtime.stats().resumes;
             let answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
             stream.write_all(answer).expect("sent");
-            until(|| runtime.stats().resumes > heard);
+            let mut behind = connect(runtime.address().expect("it listens"));
+            super::common::serving::ask(&mut behind, "/help");
+            super::common::answers::one(&mut behind);
         }
         linker.has_no_more();
         for _ in 0..3 {
