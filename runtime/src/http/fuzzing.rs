@@ -30,7 +30,8 @@ impl Decoder {
         let decoded = self.0.next(|_| false).map_err(|refusal| refusal.status)?;
         Ok(decoded.map(|decoded| {
             let path = decoded.request.path_of_head().to_owned();
-            (decoded.request, path, format!("{:?}", decoded.about))
+            let about = format!("{:?} {:?}", decoded.about, decoded.request.sender());
+            (decoded.request, path, about)
         }))
     }
 

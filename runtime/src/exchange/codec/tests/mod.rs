@@ -7,9 +7,11 @@
 //! | `GET /a` | a request; `Host: a` is not told of |
 //! | `PUT / b=c "hello" +d=e` | its fields, its body, its trailers |
 //! | `GET / 1.0`, `GET / closes` | of HTTP/1.0; the connection does not stay |
+//! | `POST /a/b (c@1.2.3.4:5)` | a message, and who sends it |
 //! | `…` | more is to come |
 //! | `400` | refused, with that status |
 
+mod messages;
 mod pieces;
 mod random;
 mod random_responses;
@@ -42,6 +44,9 @@ fn told(Decoded { request, about }: Decoded) -> String {
     }
     for (name, its) in request.body().trailers().into_iter().flatten() {
         text += &format!(" +{name}={}", value(its));
+    }
+    if let Some(sender) = request.sender() {
+        text += &format!(" ({})", String::from_utf8_lossy(sender));
     }
     if request.version() == Version::HTTP_10 {
         text += " 1.0";

@@ -6,14 +6,18 @@ use crate::exchange::random::{ROUNDS, Random};
 
 /// A legal request.
 fn request(random: &mut Random) -> Vec<u8> {
-    const LINES: [&str; 5] = [
+    const LINES: [&str; 7] = [
         "GET / HTTP/1.1",
+        "POST /id/name HTTP/1.1",
+        "POST /a HTTP/1.1",
         "PUT /a/b%20c?d=e HTTP/1.1",
         "OPTIONS * HTTP/1.1",
         "GET http://b:80/c HTTP/1.1",
         "HEAD / HTTP/1.0",
     ];
-    const FIELDS: [&str; 6] = [
+    const FIELDS: [&str; 8] = [
+        "User-Agent: libprocess/a@1.2.3.4:5",
+        "Libprocess-From: a@1.2.3.4:5",
         "B: c",
         "D:\te ",
         "F:",
@@ -34,7 +38,8 @@ fn request(random: &mut Random) -> Vec<u8> {
         _ => {
             text += "Transfer-Encoding: chunked\r\n\r\n";
             if !body.is_empty() {
-                text += &format!("{:x};g=\"h\"\r\n{body}\r\n", body.len());
+                let extension = [";g=\"h\"", ""][random.below(2)];
+                text += &format!("{:x}{extension}\r\n{body}\r\n", body.len());
             }
             text += ["0\r\n\r\n", "0\r\nSum: 7\r\n\r\n"][random.below(2)];
         }
@@ -140,8 +145,10 @@ fn legal_requests_are_taken() {
 /// A decoder that knows the fields of the request before reads the next as one that knows none: taken or refused, and told the same.
 #[test]
 fn what_is_repeated_is_read_as_if_it_were_new() {
-    const LINES: [&str; 8] = [
+    const LINES: [&str; 10] = [
         "GET / HTTP/1.1",
+        "POST /id/name HTTP/1.1",
+        "POST /id HTTP/1.1",
         "HEAD /a.b/c?d=e&f HTTP/1.1",
         "GET /a/../b HTTP/1.1",
         "GET /a%20b?c%20d HTTP/1.1",
