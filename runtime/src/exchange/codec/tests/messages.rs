@@ -63,6 +63,8 @@ fn bodies_of_messages_are_taken_in_any_form() {
     for body in [
         "3\r\nabcd\r\n0\r\n\r\n",
         "3\nabc\r\n0\r\n\r\n",
+        "3xxabc\r\n0\r\n\r\n",
+        "3\r\rabc\r\n0\r\n\r\n",
         "\r\nabc\r\n0\r\n\r\n",
         "-3\r\nabc\r\n0\r\n\r\n",
         "3\r\nabc0\r\n\r\n",
