@@ -208,3 +208,44 @@ fn many_senders_of_one_connection_leave_nothing_behind() {
         until(|| runtime.stats().dead_letters == count as u64);
     });
 }
+
+/// More connections than are taken, and such as say something and nothing more: those that were there go on, and so does what is local.
+#[test]
+fn a_flood_of_connections_disturbs_nobody() {
+    const MOST: usize = 40;
+    on_each(|kind| {
+        if kind.faults.is_some() {
+            return;
+        }
+        let limits = libprocess::http::Limits::new().connections(MOST);
+        let there = kind.build(|builder| builder.http_limits(limits));
+        let here = kind.runtime();
+        let (sender, receiver) = (station(&here, "sender"), station(&there, "receiver"));
+        let (local, to) = (station(&there, "local"), receiver.upid());
+        sender.send(&to, "before", b"");
+        assert_eq!(receiver.message().0, "before");
+        // A connection is a process of the runtime.
+        let before = there.stats().alive;
+        for round in 0..3 {
+            let mut flood: Vec<_> = (0..4 * MOST)
+                .map(|_| connect(there.address().expect("it listens")))
+                .collect();
+            for stream in &mut flood {
+                // It may have been closed already.
+                let _sent = stream.write_all(b"POST /receiver/x HTTP/1.1\r\nLibprocess-From: a@1");
+            }
+            sender.send(&to, &format!("during {round}"), b"");
+            assert_eq!(receiver.message().0, format!("during {round}"));
+            local.send(&receiver.pid.into(), "local", b"");
+            assert_eq!(receiver.message().0, "local");
+        }
+        until(|| there.stats().alive <= before);
+        let late = station(&here, "late");
+        let other = kind.runtime();
+        // There is a place again for who was not there.
+        other.post(&to, "after", "");
+        assert_eq!(receiver.message().0, "after");
+        late.send(&to, "late", b"");
+        assert_eq!(receiver.message().0, "late");
+    });
+}
