@@ -56,7 +56,4 @@ pub use crate::exchange::{
 };
 
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-pub(crate) use alarm::Alarm;
-pub(crate) use transport::Transport;
-#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-pub(crate) use {help::Help, router::Router};
+pub(crate) use {alarm::Alarm, help::Help, router::Router, transport::Transport};

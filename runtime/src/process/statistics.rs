@@ -78,7 +78,7 @@ pub struct Statistics {
     /// What does the I/O, once there was a first socket.
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     pub reactor: Option<crate::reactor::ReactorKind>,
-    /// Why it is that one: that it was asked for, or what io_uring was refused for. Empty where it is io_uring because that can be had, and before there was a socket.
+    /// Why it is that one: that it was asked for, or what io_uring was refused for. Empty where it is io_uring because that can be had, and not a smaller one for want of memory, and before there was a socket.
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     pub reactor_reason: String,
     /// Times a handler blocked in `wait`, `get` or `block_in_place` and another thread took over.

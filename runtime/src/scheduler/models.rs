@@ -62,7 +62,11 @@ impl<S: Semaphore> World<S> {
 
     fn of(workers: usize) -> Arc<Self> {
         Arc::new(Self {
-            runnables: Runnables::new(workers, S::with_capacity(workers), Duration::ZERO),
+            runnables: Runnables::new(
+                workers,
+                S::with_capacity(workers),
+                std::time::Duration::ZERO,
+            ),
             run: Mutex::new(0),
             more: Condvar::new(),
         })
@@ -225,7 +229,11 @@ fn a_busy_worker_is_helped<S: Semaphore>() {
 /// One worker, which falls asleep while a foreign thread puts something in.
 fn the_only_worker_is_woken<S: Semaphore>() {
     let world = Arc::new(World {
-        runnables: Runnables::<usize, WorkStealingRunQueue<usize>, S>::new(1, S::with_capacity(1)),
+        runnables: Runnables::<usize, WorkStealingRunQueue<usize>, S>::new(
+            1,
+            S::with_capacity(1),
+            std::time::Duration::ZERO,
+        ),
         run: Mutex::new(0),
         more: Condvar::new(),
     });
