@@ -82,7 +82,8 @@ byte_stream!(UnixStream);
 ///
 /// # Errors
 ///
-/// Those of the operating system keep their kind; a runtime that has ended is [`ErrorKind::BrokenPipe`](std::io::ErrorKind::BrokenPipe).
+/// Those of the operating system keep their kind; a runtime that has ended is [`ErrorKind::BrokenPipe`](std::io::ErrorKind::BrokenPipe). To close what the peer has reset is none, as long as
+/// nothing was on its way.
 ///
 /// ```
 /// # #[cfg(feature = "futures-io")] {
@@ -191,6 +192,11 @@ impl<S: ByteStream> IoStream<S> {
             .get_or_insert_with(|| Box::pin(stream.shutdown()));
         let done = ready!(poll(shutting_down, context));
         self.shutting_down = None;
+        let done = match done {
+            // The peer has reset the connection in the meantime, and all that was written had gone out: there is nothing left to end.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            done => done,
+        };
         self.is_shut_down = done.is_ok();
         Poll::Ready(done)
     }
