@@ -220,6 +220,11 @@ fn io_error(error: FutureError) -> io::Error {
     }
 }
 
+/// The example of gRPC, compiled and run; what it needs is not there under the sanitizers.
+#[cfg(all(doctest, feature = "tokio", not(any(libprocess_tsan, libprocess_asan))))]
+#[doc = include_str!("../../../docs/grpc.md")]
+pub struct Grpc;
+
 #[cfg(feature = "futures-io")]
 impl<S: ByteStream> futures_io::AsyncRead for IoStream<S> {
     fn poll_read(

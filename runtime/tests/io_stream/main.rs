@@ -1,13 +1,16 @@
 //! Streams through the traits of futures-io and tokio, and what is written to those.
 
-// Under the sanitizers there is no TLS to link with.
+// Under the sanitizers there are neither TLS nor tonic to link with.
 #![cfg(all(
     feature = "futures-io",
     feature = "tokio",
     not(any(libprocess_tsan, libprocess_asan))
 ))]
 
+#[path = "../common/mod.rs"]
 mod common;
+
+mod grpc;
 
 use std::convert::Infallible;
 use std::sync::Arc;
