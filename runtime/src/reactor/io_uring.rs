@@ -32,14 +32,11 @@ use super::{
 };
 
 mod buffers;
+mod set_up;
 #[cfg(test)]
 mod tests;
 mod timer;
 
-/// Submissions before the kernel is called. More than that wait in a list.
-const ENTRIES: u32 = 256;
-/// Completions before the kernel has to keep them itself.
-const COMPLETIONS: u32 = 16 * ENTRIES;
 /// The size of a receive's own buffer, where the kernel has no provided ones.
 const OWN_BUFFER: usize = 16 * 1024;
 /// While so many completions wait for workers, no more are taken from the kernel: it then runs out of buffers, and peers wait.
@@ -122,18 +119,7 @@ impl IoUringDriver {
     ///
     /// Why there can be no ring.
     pub(super) fn new(waker: Arc<Waker>, lacking: Lacking) -> Result<Self, Refusal> {
-        let ring = build(lacking).map_err(|error| {
-            let reason = match error.raw_os_error() {
-                Some(libc::EPERM | libc::EACCES) => "the kernel or a sandbox refuses io_uring",
-                Some(libc::ENOSYS) => "the kernel has no io_uring",
-                Some(libc::ENOMEM) => "the limit of locked memory is too low for a ring",
-                _ => "a ring cannot be made",
-            };
-            Refusal {
-                reason: format!("{reason} ({error})"),
-                error: Some(error),
-            }
-        })?;
+        let ring = set_up::ring(lacking)?;
         // The latter came with 5.9, and is not needed itself: it tells the kernel's age. Before, and before 5.7 at the latest, a receive that waits takes a thread of the kernel.
         if !ring.params().is_feature_nodrop() || !ring.params().is_feature_poll_32bits() {
             let reason = "the kernel's io_uring is too old: 5.9 is needed";
@@ -177,6 +163,11 @@ impl IoUringDriver {
         driver.watch_waker();
         driver.submit();
         Ok(driver)
+    }
+
+    /// What is to be said of the ring, if it is not as large as it should be.
+    pub(super) fn shortage(&self) -> Option<String> {
+        set_up::shortage(&self.ring)
     }
 
     fn watch_waker(&mut self) {
@@ -473,21 +464,6 @@ fn outcome_of_connect(operation: &Operation) -> i32 {
     match rustix::net::sockopt::socket_error(operation.socket.descriptor()) {
         Ok(Ok(())) => 0,
         Ok(Err(error)) | Err(error) => -error.raw_os_error(),
-    }
-}
-
-fn build(lacking: Lacking) -> io::Result<IoUring> {
-    let mut builder = IoUring::builder();
-    builder.setup_cqsize(COMPLETIONS).dontfork();
-    let mut cooperative = builder.clone();
-    cooperative.setup_coop_taskrun().setup_taskrun_flag();
-    if lacking.has(IoUringFeature::CooperativeTaskrun) {
-        return builder.build(ENTRIES);
-    }
-    match cooperative.build(ENTRIES) {
-        // Before 5.19.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => builder.build(ENTRIES),
-        built => built,
     }
 }
 

@@ -131,9 +131,10 @@ impl Choice {
     fn sound_driver(&self) -> io::Result<Made> {
         if self.made().or(self.wishes.kind) != Some(ReactorKind::Epoll) {
             match io_uring_driver(self.wishes.lacking) {
-                Ok(made) => {
-                    let asked = self.wishes.kind.map_or("", |_| ASKED_FOR);
-                    self.note(ReactorKind::IoUring, asked);
+                Ok((made, shortage)) => {
+                    let asked = self.wishes.kind.map(|_| ASKED_FOR.to_owned());
+                    let why: Vec<_> = asked.into_iter().chain(shortage).collect();
+                    self.note(ReactorKind::IoUring, &why.join(", "));
                     return Ok(made);
                 }
                 // As the system said it: for want of descriptors, say, of which there may be some later.
@@ -184,18 +185,20 @@ impl Refusal {
     }
 }
 
+/// With what is to be said of it, if it is less than it should be.
 #[cfg(feature = "io-uring")]
-fn io_uring_driver(lacking: Lacking) -> Result<Made, Refusal> {
+fn io_uring_driver(lacking: Lacking) -> Result<(Made, Option<String>), Refusal> {
     let waker = Waker::new().map(Arc::new).map_err(|error| Refusal {
         reason: format!("an eventfd cannot be made ({error})"),
         error: Some(error),
     })?;
     let driver = super::io_uring::IoUringDriver::new(Arc::clone(&waker), lacking)?;
-    Ok((Box::new(driver), waker))
+    let shortage = driver.shortage();
+    Ok(((Box::new(driver), waker), shortage))
 }
 
 #[cfg(not(feature = "io-uring"))]
-fn io_uring_driver(_lacking: Lacking) -> Result<Made, Refusal> {
+fn io_uring_driver(_lacking: Lacking) -> Result<(Made, Option<String>), Refusal> {
     Err(Refusal::without_error(
         "this program was built without the feature `io-uring`",
     ))

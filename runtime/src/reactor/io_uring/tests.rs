@@ -2,6 +2,7 @@
 
 use rustix::net::{self, SendFlags, SocketFlags};
 
+use super::set_up::ENTRIES;
 use super::*;
 use crate::reactor::{Nobody, Socket};
 
