@@ -64,5 +64,5 @@ pub(crate) fn set_default_manager(manager: &'static ProcessManager) {
 
 /// Calls `f` with the current runtime: the worker's own, else the default one, if it was started.
 pub(crate) fn with_runtime<R>(f: impl FnOnce(Option<&ProcessManager>) -> R) -> R {
-    current_manager(|manager| f(manager.or(DEFAULT.get().copied())))
+    current_manager(|manager| f(manager.or_else(|| DEFAULT.get().copied())))
 }
