@@ -244,13 +244,8 @@ fn event_of(said: &str) -> Bytes {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut builder = Runtime::builder().name("chat");
-    if std::env::var_os("LIBPROCESS_PORT").is_none() && std::env::var_os("LIBPROCESS_IP").is_none()
-    {
-        builder = builder.listen("127.0.0.1:0".parse()?);
-    }
-    let runtime = builder.build()?;
-    let address = runtime.address().ok_or("the runtime does not listen")?;
+    let runtime = Runtime::builder().name("chat").build()?;
+    let address = runtime.address().ok_or("the runtime cannot listen")?;
 
     let (should_quit, quits) = Promise::pair();
     let options = SpawnOptions::new().name("chat");

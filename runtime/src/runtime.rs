@@ -53,9 +53,9 @@ pub use builder::{BuildError, RuntimeBuilder};
 /// ```
 pub struct Runtime {
     manager: Arc<ProcessManager>,
-    /// Who serves the processes over HTTP.
+    /// Who serves the processes over HTTP, if somebody does or may.
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-    server: Option<crate::http::Server>,
+    listening: Option<Arc<listen::Listening>>,
 }
 
 static DEFAULT: OnceLock<Runtime> = OnceLock::new();
@@ -346,16 +346,22 @@ impl Runtime {
 
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 impl Runtime {
-    /// Where others find the runtime's processes, if it [listens](RuntimeBuilder::listen): the address that it [advertises](RuntimeBuilder::advertise), which is the one at which it listens
-    /// unless it was told another.
+    /// Where others find the runtime's processes: the address that it [advertises](RuntimeBuilder::advertise), which is the one at which it listens unless it was told another.
+    ///
+    /// A runtime that was not told where to [listen](RuntimeBuilder::listen) begins to when it is first asked: here, by [`local_address`](Self::local_address) and
+    /// [`address6`](Self::address6), and by printing one of its pids. It has a port of its own at 127.0.0.1 from then on, all who ask are told the same one, and connections are
+    /// accepted. That takes the first who asks some calls of the kernel, and blocks nobody, so it may be asked in a handler.
+    ///
+    /// `None`: it was told to listen [nowhere](RuntimeBuilder::listen_nowhere), or to [stop](Self::stop_serving) before anybody had asked; or it cannot listen, and the log, or standard error,
+    /// has said why.
     ///
     /// ```
-    /// let runtime = libprocess::Runtime::builder().listen("127.0.0.1:0".parse()?).build()?;
+    /// let runtime = libprocess::Runtime::builder().build()?;
     /// println!("http://{}/help", runtime.address().expect("it listens"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn address(&self) -> Option<SocketAddr> {
-        let addresses = self.manager.addresses();
+        let addresses = self.manager.listening_addresses();
         addresses.listens().then_some(addresses.advertised)
     }
 
@@ -373,7 +379,7 @@ impl Runtime {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn address6(&self) -> Option<SocketAddrV6> {
-        let addresses = self.manager.addresses();
+        let addresses = self.manager.listening_addresses();
         addresses.advertised6.filter(|_| addresses.listens())
     }
 
@@ -389,12 +395,14 @@ impl Runtime {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn local_address(&self) -> Option<SocketAddr> {
-        let addresses = self.manager.addresses();
+        let addresses = self.manager.listening_addresses();
         addresses.listens().then_some(addresses.bound)
     }
 
     /// Takes no more requests for the runtime's processes, and lets those that were taken be answered, for as long as the time of grace: ready when the last connection is closed. See
-    /// [`Server::stop`](crate::http::Server::stop). Processes go on.
+    /// [`Server::stop`](crate::http::Server::stop). Processes go on, and their names stay.
+    ///
+    /// That is for good: a runtime that does not listen yet never begins to, whoever asks for its [`address`](Self::address) later.
     ///
     /// To [shut down](Self::shutdown) without this closes connections as they are, with what was answered and has not gone out.
     ///
@@ -408,8 +416,8 @@ impl Runtime {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn stop_serving(&self, grace: std::time::Duration) -> Future<()> {
-        match &self.server {
-            Some(server) => server.stop(grace),
+        match &self.listening {
+            Some(listening) => listening.stop(grace),
             None => Future::ready(()),
         }
     }
@@ -458,7 +466,9 @@ impl std::fmt::Debug for Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-        drop(self.server.take());
+        if let Some(listening) = &self.listening {
+            listening.close();
+        }
         let own_thread = current_manager(|manager| {
             manager.is_some_and(|manager| std::ptr::eq(manager, &*self.manager))
         });

@@ -9,6 +9,7 @@ use super::TcpStream;
 use super::acceptor::Acceptor;
 use super::socket::{Home, any_address, socket_for, to_address};
 use crate::future::Future;
+use crate::process::manager::ProcessManager;
 
 /// How many connections the kernel keeps that nobody has accepted yet, unless told.
 const BACKLOG: u32 = 1024;
@@ -241,6 +242,15 @@ impl ListenOptions {
             listeners.push(options.bind_in(home.of_worker(worker), address)?);
         }
         Ok(listeners)
+    }
+
+    /// As [`bind`](Self::bind), wherever it is called: what is accepted is accepted in that runtime's ports. The port is open from here on; nothing is accepted yet.
+    pub(crate) fn bind_for(
+        &self,
+        manager: &ProcessManager,
+        address: SocketAddr,
+    ) -> io::Result<TcpListener> {
+        self.bind_in(Home::of(manager), address)
     }
 
     fn bind_in(&self, home: Home, address: SocketAddr) -> io::Result<TcpListener> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType};
 
+use crate::process::manager::ProcessManager;
 use crate::reactor::{Action, Completed, Handler, Operation, OperationId, Socket};
 use crate::runtime::with_current;
 use crate::scheduler::Scheduler;
@@ -23,11 +24,15 @@ pub(super) struct Home {
 impl Home {
     /// The runtime of the calling worker, else the default one.
     pub(super) fn current() -> Self {
-        with_current(|manager| Self {
+        with_current(Self::of)
+    }
+
+    pub(super) fn of(manager: &ProcessManager) -> Self {
+        Self {
             scheduler: Arc::clone(manager.scheduler()),
             clock: manager.clock().clone(),
             seat: None,
-        })
+        }
     }
 
     /// All operations go to this worker's port.

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::arena::arena;
-use super::manager::ProcessManager;
+use super::manager::{ProcessManager, with_runtime};
 use super::slot::TiesGuard;
 use super::{Process, RawPid};
 
@@ -28,17 +28,42 @@ impl Called {
     }
 }
 
-/// The id of a process that has not ended, and where others find its runtime.
-pub(crate) fn id_of(pid: RawPid) -> Option<(String, SocketAddr)> {
+/// The id of a process that has not ended.
+pub(crate) fn id_of(pid: RawPid) -> Option<String> {
+    look_up(pid, |_manager| ()).map(|(id, ())| id)
+}
+
+/// The id of a process that has not ended, and where others find its runtime, as far as that is known.
+pub(super) fn known_name_of(pid: RawPid) -> Option<(String, SocketAddr)> {
+    look_up(pid, |manager| manager.addresses().advertised)
+}
+
+/// As `known_name_of`, for others to find it by: so its runtime listens from here on, if it may.
+pub(super) fn name_of(pid: RawPid) -> Option<(String, SocketAddr)> {
+    let (id, (mut address, asked)) = look_up(pid, |manager| {
+        let asked = manager.listens_when_asked().then(|| manager.id());
+        (manager.addresses().advertised, asked)
+    })?;
+    if let Some(runtime) = asked {
+        // Not under the slot's lock: processes are spawned.
+        with_runtime(runtime, |manager| {
+            address = manager.listening_addresses().advertised;
+        });
+    }
+    Some((id, address))
+}
+
+/// The id of a process that has not ended, and what its runtime is asked under the slot's lock.
+fn look_up<R>(pid: RawPid, ask: impl FnOnce(&ProcessManager) -> R) -> Option<(String, R)> {
     let ties = arena().find(pid)?.lock_ties(pid)?;
     let called = Called::of(&ties);
-    let address = ties.manager().addresses().advertised;
+    let asked = ask(ties.manager());
     drop(ties);
     let id = match called {
         Called::Named(name) => name.to_string(),
         Called::Unnamed(prefix) => with_number(prefix(), pid),
     };
-    Some((id, address))
+    Some((id, asked))
 }
 
 fn with_number(prefix: &str, pid: RawPid) -> String {

@@ -144,7 +144,7 @@ impl<P: Process> Drop for ProcessHandle<P> {
             _ => return,
         };
         tracing::error!(
-            pid = %self.pid,
+            pid = ?self.pid,
             "a process handle was dropped without waiting for its process: {why}"
         );
     }
@@ -152,6 +152,6 @@ impl<P: Process> Drop for ProcessHandle<P> {
 
 impl<P: Process> std::fmt::Debug for ProcessHandle<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ProcessHandle({})", self.pid)
+        write!(f, "ProcessHandle({})", self.pid.upid().known())
     }
 }

@@ -49,6 +49,15 @@ pub(crate) struct ProcessManager {
     addresses: Mutex<Addresses>,
     /// What carries messages to processes elsewhere, which is above processes.
     transport: OnceLock<Arc<dyn Transport>>,
+    /// Who is asked for the addresses, if they are not there before somebody wants them.
+    listen_when_asked: OnceLock<Arc<dyn ListenWhenAsked>>,
+}
+
+/// Has a runtime listen once somebody asks where it is: that is for the floor above processes that builds runtimes.
+pub(crate) trait ListenWhenAsked: Send + Sync {
+    /// Returns when it is decided for good where the runtime listens, if it does, and its addresses are [set](ProcessManager::set_addresses). Called by whoever asks, on any thread,
+    /// also inside a handler, also by several at once, and by later ones again if nothing listens.
+    fn listen(self: Arc<Self>, manager: &ProcessManager);
 }
 
 /// Where a runtime is: nowhere, until it listens.
@@ -72,7 +81,6 @@ impl Addresses {
         }
     };
 
-    #[cfg_attr(any(libprocess_loom, libprocess_shuttle), allow(dead_code))]
     pub(crate) fn listens(&self) -> bool {
         self.bound.port() != 0
     }
@@ -122,6 +130,7 @@ impl ProcessManager {
             client: OnceLock::new(),
             addresses: Mutex::new(Addresses::NONE),
             transport: OnceLock::new(),
+            listen_when_asked: OnceLock::new(),
         });
         let mut runtimes = lock_std(&RUNTIMES);
         runtimes.retain(|(_, manager)| manager.strong_count() > 0);
@@ -152,14 +161,35 @@ impl ProcessManager {
         self.event_budget
     }
 
+    /// As far as they are known: to look is not to ask.
     pub(crate) fn addresses(&self) -> Addresses {
         *lock_std(&self.addresses)
     }
 
-    /// As `addresses`, of one that is to be found by others from here on.
-    #[cfg_attr(any(libprocess_loom, libprocess_shuttle), allow(dead_code))]
+    /// For who is going to tell others where the runtime is: one that was not told to listen begins to, unless it is to listen nowhere, or closes. It makes some calls of the kernel, and
+    /// waits for nobody but who makes them at this moment.
     pub(crate) fn listening_addresses(&self) -> Addresses {
+        if let Some(listen) = self.listen_when_asked() {
+            Arc::clone(listen).listen(self);
+        }
         self.addresses()
+    }
+
+    /// Who may have the runtime listen, as long as it does not.
+    fn listen_when_asked(&self) -> Option<&Arc<dyn ListenWhenAsked>> {
+        let listen = self.listen_when_asked.get()?;
+        (!self.addresses().listens()).then_some(listen)
+    }
+
+    /// Whether to ask might change the addresses.
+    pub(super) fn listens_when_asked(&self) -> bool {
+        self.listen_when_asked().is_some()
+    }
+
+    /// To be called once, before anybody may ask.
+    #[cfg_attr(any(libprocess_loom, libprocess_shuttle), allow(dead_code))]
+    pub(crate) fn set_listen_when_asked(&self, listen: Arc<dyn ListenWhenAsked>) {
+        let _first_stays = self.listen_when_asked.set(listen);
     }
 
     pub(crate) fn transport(&self) -> Option<&dyn Transport> {
@@ -335,7 +365,7 @@ pub(super) fn with_runtime_of(pid: RawPid, f: impl FnOnce(&ProcessManager)) {
     }
 }
 
-/// Calls `f` with the runtime of that number, if it has not ended.
+/// Calls `f` with the runtime of that number, if it has not ended. No lock is held.
 pub(super) fn with_runtime(id: u64, f: impl FnOnce(&ProcessManager)) {
     let manager = {
         let runtimes = lock_std(&RUNTIMES);

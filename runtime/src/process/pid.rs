@@ -83,7 +83,7 @@ impl fmt::Debug for RawPid {
 /// A pid outlives its process. What is sent to a process that has ended is a dead letter; it never
 /// reaches a later process.
 ///
-/// It prints as libprocess prints it, `id@ip:port`.
+/// It prints as libprocess prints it, `id@ip:port`: see [`Upid`].
 ///
 /// ```
 /// use libprocess::{Process, spawn, terminate, wait};
@@ -178,7 +178,7 @@ impl<P> fmt::Display for Pid<P> {
 
 impl<P> fmt::Debug for Pid<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pid({self})")
+        write!(f, "Pid({})", self.upid().known())
     }
 }
 

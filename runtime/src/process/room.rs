@@ -185,13 +185,13 @@ impl MailboxFull {
 
 impl fmt::Display for MailboxFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the mailbox of {} is full", self.process())
+        write!(f, "the mailbox of {} is full", self.process().known())
     }
 }
 
 impl fmt::Debug for MailboxFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MailboxFull({})", self.process())
+        write!(f, "MailboxFull({})", self.process().known())
     }
 }
 

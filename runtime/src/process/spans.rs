@@ -11,7 +11,7 @@ pub(super) fn enter<'a>(pid: RawPid, event: impl FnOnce() -> NameRef<'a>) -> Ent
     tracing::trace_span!(
         target: "libprocess",
         "serve",
-        process = %Upid::local(pid),
+        process = %Upid::local(pid).known(),
         event = %event(),
     )
     .entered()

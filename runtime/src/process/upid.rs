@@ -9,7 +9,8 @@ use super::{Pid, RawPid, directory};
 
 /// The untyped name of a process: of a local one, of one at another address, or of nobody.
 ///
-/// Prints and parses as libprocess does: `id@ip:port`. 16 bytes; `clone` is cheap. It is not `Copy`, because the id of a remote process is
+/// Prints and parses as libprocess does: `id@ip:port`. To print a local one is to ask where its runtime listens, as [`Runtime::address`](crate::Runtime::address) does; with `{:?}` what is
+/// known so far is printed, and `0.0.0.0:0` if that is nothing. 16 bytes; `clone` is cheap. It is not `Copy`, because the id of a remote process is
 /// text of any length.
 ///
 /// ```
@@ -95,7 +96,7 @@ impl Upid {
     pub fn id(&self) -> Option<String> {
         match &self.0 {
             Kind::Nobody => None,
-            Kind::Local(raw) => directory::id_of(*raw).map(|(id, _)| id),
+            Kind::Local(raw) => directory::id_of(*raw),
             Kind::Addressed(addressed) => Some(addressed.id.clone()),
         }
     }
@@ -134,11 +135,16 @@ impl Upid {
     }
 }
 
-impl fmt::Display for Upid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Upid {
+    /// Prints what is known, for people alone: no runtime begins to listen for that.
+    pub(super) fn known(&self) -> Known<'_> {
+        Known(self)
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>, name_of: NameOf) -> fmt::Result {
         match &self.0 {
             Kind::Nobody => f.write_str("(nobody)"),
-            Kind::Local(raw) => match directory::id_of(*raw) {
+            Kind::Local(raw) => match name_of(*raw) {
                 Some((id, address)) => write!(f, "{id}@{address}"),
                 None => write!(f, "(ended {raw:?})"),
             },
@@ -147,9 +153,27 @@ impl fmt::Display for Upid {
     }
 }
 
+/// What a local process is called.
+type NameOf = fn(RawPid) -> Option<(String, SocketAddr)>;
+
+impl fmt::Display for Upid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, directory::name_of)
+    }
+}
+
+/// See [`Upid::known`].
+pub(super) struct Known<'a>(&'a Upid);
+
+impl fmt::Display for Known<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write(f, directory::known_name_of)
+    }
+}
+
 impl fmt::Debug for Upid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Upid({self})")
+        write!(f, "Upid({})", self.known())
     }
 }
 

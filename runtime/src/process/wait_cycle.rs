@@ -18,6 +18,7 @@ impl fmt::Display for WaitCycle {
         let processes = self.processes();
         f.write_str("this would never return: ")?;
         for (place, process) in processes.iter().enumerate() {
+            let process = process.known();
             match place {
                 0 => write!(f, "{process}")?,
                 1 => write!(f, " would wait for {process}")?,

@@ -98,7 +98,7 @@ impl Outbound {
     fn keep_sender(&mut self, manager: &ProcessManager, host: SocketAddr, upid: &Upid) -> usize {
         let text = match (upid.as_local(), upid.id(), upid.address()) {
             (Some(pid), ..) => directory::id_of(pid)
-                .map(|(id, _)| sender_text(&id, manager.listening_addresses().advertised)),
+                .map(|id| sender_text(&id, manager.listening_addresses().advertised)),
             (None, Some(id), Some(address)) => Some(sender_text(&id, address)),
             _ => None,
         };

@@ -502,7 +502,7 @@ impl RuntimeBuilder {
         let mut runtime = Runtime {
             manager,
             #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-            server: None,
+            listening: None,
         };
         // If it is refused the runtime is dropped, and so shut down.
         runtime.manager.recorder().start_watch(watch_name)?;

@@ -181,6 +181,16 @@ impl Service {
     }
 }
 
+/// A runtime answers there.
+pub fn answers_at(address: SocketAddr) {
+    let mut stream = TcpStream::connect(address).expect("connected");
+    stream.set_read_timeout(Some(LONG)).expect("a time-out");
+    stream
+        .write_all(b"GET /help HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .expect("sent");
+    assert_eq!(answers::status(&rest(&mut stream)), 200);
+}
+
 /// All that comes until the server closes, the dates blanked.
 pub fn rest(stream: &mut TcpStream) -> String {
     blanked(&answers::rest(stream))

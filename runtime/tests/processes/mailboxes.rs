@@ -29,9 +29,13 @@ fn what_does_not_fit_is_refused_in_the_way_of_its_kind() {
         other => panic!("{other:?}"),
     };
     assert_eq!(full.process(), pid);
+    // An error's text says what is known, and its runtime was not asked where it is.
     assert_eq!(
         full.to_string(),
-        format!("the mailbox of {} is full", pid.upid())
+        format!(
+            "the mailbox of {}@0.0.0.0:0 is full",
+            pid.upid().id().unwrap()
+        )
     );
     let refused = dispatch_with(pid, |store, _| store.told.len());
     assert!(refused.is_failed());

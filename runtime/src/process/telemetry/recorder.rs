@@ -205,5 +205,5 @@ impl Drop for Observation {
 pub(super) fn id_of(pid: RawPid) -> Arc<str> {
     let mut id = None;
     let _reported = guarded("the prefix of a process", || id = directory::id_of(pid));
-    id.map_or_else(|| format!("({pid:?})").into(), |(id, _address)| id.into())
+    id.map_or_else(|| format!("({pid:?})").into(), Into::into)
 }
