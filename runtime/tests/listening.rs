@@ -10,10 +10,13 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
+use bytes::Bytes;
 use common::http::answers_at;
 use common::sockets::LONG;
 use common::{HANG, Idle, again, gate, runtime};
-use libprocess::{Context, Process, Runtime, dispatch_with, post, terminate, wait};
+use libprocess::{
+    Context, MessageEvent, Process, Runtime, Upid, dispatch_with, post, terminate, wait,
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The address in the text of a pid.
@@ -87,6 +90,34 @@ fn the_only_worker_asks_in_a_handler_and_others_may_come_at_once() {
     handled.get_timeout(HANG).expect("handled");
     drop(waiting);
     answers_at(address_in(&name));
+}
+
+/// Who sends elsewhere says where he is, or nobody could answer.
+#[test]
+fn to_send_a_message_elsewhere_is_to_ask() {
+    struct Echo;
+    impl Process for Echo {
+        fn consume_message(&mut self, event: MessageEvent, cx: &mut Context<Self>) {
+            cx.send(&event.from, "answer", event.body.clone());
+        }
+    }
+    struct Asking(Upid, std::sync::mpsc::Sender<Bytes>);
+    impl Process for Asking {
+        fn initialize(&mut self, cx: &mut Context<Self>) {
+            cx.send(&self.0, "question", "42");
+        }
+
+        fn consume_message(&mut self, event: MessageEvent, _cx: &mut Context<Self>) {
+            self.1.send(event.body.clone()).expect("the test waits");
+        }
+    }
+    let (here, there) = (runtime(1), runtime(1));
+    let name = there.spawn(Echo).to_string();
+    let (tell, told) = channel();
+    let upid = name.parse().expect("a name");
+    let asking = here.spawn(Asking(upid, tell));
+    assert_eq!(told.recv_timeout(HANG).as_deref(), Ok(&b"42"[..]));
+    assert!(!format!("{asking:?}").contains("@0.0.0.0:0"), "{asking:?}");
 }
 
 /// The sockets, and what watches them, are of the runtime that is asked for, not of who asks.
