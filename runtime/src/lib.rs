@@ -63,6 +63,8 @@ pub mod http;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub mod net;
 mod process;
+#[cfg(feature = "protobuf")]
+mod protobuf;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod reactor;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
@@ -93,6 +95,8 @@ pub use process::{
     SpawnError, SpawnOptions, Statistics, TerminateEvent, TrySendError, Upid, WaitStatus,
     WithContext, defer, defer_with, delay, delay_with, repeat_in,
 };
+#[cfg(feature = "protobuf")]
+pub use protobuf::post_protobuf;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub use reactor::{ReactorKind, ReactorUnavailable};
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]

@@ -51,6 +51,39 @@ impl Handling {
     fn on_message(&mut self, _event: MessageEvent, _cx: &mut Context<Self>) {}
 }
 
+#[cfg(feature = "protobuf")]
+mod protobuf {
+    use super::*;
+    use libprocess::Upid;
+
+    macro_rules! message {
+        ($type:ident) => {
+            #[derive(Clone, PartialEq, prost::Message)]
+            pub(crate) struct $type {
+                #[prost(uint64, tag = "1")]
+                pub(crate) number: u64,
+            }
+            impl prost::Name for $type {
+                const PACKAGE: &'static str = "tests";
+                const NAME: &'static str = stringify!($type);
+            }
+        };
+    }
+    message!(One);
+    message!(Two);
+
+    pub(crate) struct Handling;
+    impl Process for Handling {
+        fn initialize(&mut self, cx: &mut Context<Self>) {
+            cx.install_protobuf::<One>(|_, _from, _one, _cx| {});
+            cx.install_protobuf(Self::on_two);
+        }
+    }
+    impl Handling {
+        fn on_two(&mut self, _from: &Upid, _two: Two, _cx: &mut Context<Self>) {}
+    }
+}
+
 /// Bytes per process of many, initialized and idle; and bytes left behind when they have ended.
 fn bytes_of<P: Process>(runtime: &Runtime, new: impl Fn() -> P) -> (usize, usize) {
     const PROCESSES: usize = 2_000;
@@ -93,6 +126,16 @@ fn handlers_are_shared_and_nothing_is_left_behind() {
         assert!(left < 20_000, "{left} bytes left behind by 2,000 processes");
     }
 
+    #[cfg(feature = "protobuf")]
+    {
+        let (handling, left) = bytes_of(&runtime, || protobuf::Handling);
+        assert!(
+            handling <= plain + 4,
+            "a process with two handlers of protobuf messages costs {handling} bytes, one without {plain}"
+        );
+        assert!(left < 20_000, "{left} bytes left behind by 2,000 processes");
+    }
+
     let supervisor = runtime.spawn(Plain);
     let supervise = |children: usize| {
         for _ in 0..children {
@@ -132,4 +175,27 @@ fn handlers_are_shared_and_nothing_is_left_behind() {
     // The run queue takes a new block now and then: not twice in a row.
     let least = calls().min(calls());
     assert_eq!(least, 0, "messages take no memory of the allocator's");
+
+    #[cfg(feature = "protobuf")]
+    {
+        let to = runtime.spawn(protobuf::Handling);
+        let calls = || {
+            let calls = dispatch_with(sender, move |_, cx| {
+                let before = CALLS.get();
+                for number in 0..100 {
+                    // A body in one block, which is written once, and nothing else.
+                    cx.send_protobuf(to, &protobuf::Two { number: 1 + number });
+                }
+                CALLS.get() - before
+            });
+            let calls = calls.get().unwrap();
+            dispatch_with(to, |_, _| ()).get().unwrap();
+            calls
+        };
+        let least = calls().min(calls());
+        assert_eq!(
+            least, 100,
+            "a protobuf message takes the memory of its body"
+        );
+    }
 }

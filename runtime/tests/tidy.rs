@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 8] = [
     &["clock", "exchange", "reactor"],
     &["scheduler"],
     &["process"],
-    &["runtime", "functions", "back_pressure"],
+    &["runtime", "functions", "back_pressure", "protobuf"],
     &["executor", "net", "sync", "time_series", "testing"],
     &["http"],
 ];

@@ -34,6 +34,9 @@ pub struct Context<P: 'static> {
     extra: *mut Extra<P>,
     /// Events that may still be served before others have their turn.
     pub(super) budget: u32,
+    /// The sender of the protobuf message whose handler runs.
+    #[cfg(feature = "protobuf")]
+    answered: Option<Upid>,
 }
 
 impl<P: Process> Context<P> {
@@ -54,6 +57,8 @@ impl<P: Process> Context<P> {
             worker: NonNull::from(worker),
             extra,
             budget: 1,
+            #[cfg(feature = "protobuf")]
+            answered: None,
         }
     }
 
@@ -365,8 +370,20 @@ impl<P: Process> Context<P> {
             Action::Function(function) => function(process, event, self),
             Action::Closure(closure) => closure(process, event, self),
             Action::Delegate(to) => self.forward(&to, event),
-            Action::None => self.worker().counters().add(statistics::UNHANDLED, 1),
+            Action::None => self.count_unhandled(),
         }
+    }
+
+    /// A message was served by nobody.
+    #[inline]
+    pub(crate) fn count_unhandled(&self) {
+        self.worker().counters().add(statistics::UNHANDLED, 1);
+    }
+
+    /// Whom a reply goes to: for who serves protobuf messages.
+    #[cfg(feature = "protobuf")]
+    pub(crate) fn answered(&mut self) -> &mut Option<Upid> {
+        &mut self.answered
     }
 
     /// The end of a linked process has come: there is nothing to unlink any more.

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex};
 
 use rustc_hash::FxBuildHasher;
 
-use super::{Context, Process, Upid};
+use super::{Context, Process, Upid, by_type};
 use crate::facade::lock_std;
 
 /// Shapes that a type may have. Installing the same handlers in many different orders would otherwise grow memory without bound.
@@ -68,14 +68,9 @@ struct Shape<P: 'static, E: 'static> {
 }
 
 impl<P: Process, E: 'static> Shape<P, E> {
+    /// The first shape of its type.
     fn root() -> &'static Self {
-        let id = TypeId::of::<(P, E)>();
-        let address = roots::find_or_insert(id, || {
-            let root: &'static Self = Box::leak(Box::new(Self::with_entries(Vec::new(), None)));
-            std::ptr::from_ref(root).expose_provenance()
-        });
-        // SAFETY: stored under `TypeId::of::<(P, E)>()` by the lines above, so it is a leaked `Shape<P, E>`.
-        unsafe { &*std::ptr::with_exposed_provenance(address) }
+        by_type::the_one(|| Self::with_entries(Vec::new(), None))
     }
 
     fn with_entries(entries: Vec<Entry<P, E>>, root: Option<&'static Self>) -> Self {
@@ -159,119 +154,6 @@ impl<P: Process, E: 'static> Shape<P, E> {
             .find(same)
             .or_else(|| self.entries.iter().find(equal));
         found.map(|entry| entry.function)
-    }
-}
-
-/// The first shape of every process type: a table of lists that only grow, read without a lock by every process that
-/// installs its first handler. Bounded by the program's process types.
-mod roots {
-    use std::any::TypeId;
-    use std::hash::{Hash, Hasher};
-    use std::ptr::null_mut;
-    use std::sync::atomic::{AtomicPtr, Ordering};
-
-    struct Root {
-        id: TypeId,
-        /// A shape is exposed as a number, because a static cannot name `P`.
-        address: usize,
-        next: *mut Root,
-    }
-
-    const LISTS: usize = 64;
-
-    static ROOTS: [AtomicPtr<Root>; LISTS] = [const { AtomicPtr::new(null_mut()) }; LISTS];
-
-    /// A type's identity is a good hash already: its last eight bytes are taken as they are.
-    #[derive(Default)]
-    struct AsItIs(u64);
-
-    impl Hasher for AsItIs {
-        fn write(&mut self, bytes: &[u8]) {
-            for byte in bytes {
-                self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-            }
-        }
-
-        fn write_u64(&mut self, hash: u64) {
-            self.0 = hash;
-        }
-
-        fn finish(&self) -> u64 {
-            self.0
-        }
-    }
-
-    fn find(mut root: *const Root, id: TypeId) -> Option<usize> {
-        // SAFETY: null, or a root, which lives for ever and is not written any more.
-        while let Some(known) = unsafe { root.as_ref() } {
-            if known.id == id {
-                return Some(known.address);
-            }
-            root = known.next;
-        }
-        None
-    }
-
-    /// The address stored under `id`; `make` is called if there is none, and what it made is lost if another thread came first.
-    pub(super) fn find_or_insert(id: TypeId, make: impl FnOnce() -> usize) -> usize {
-        let mut hasher = AsItIs::default();
-        id.hash(&mut hasher);
-        let list = &ROOTS[(hasher.finish() % LISTS as u64) as usize];
-        // Acquire: pairs with the Release below: the roots that are listed are seen.
-        let mut first = list.load(Ordering::Acquire);
-        if let Some(address) = find(first, id) {
-            return address;
-        }
-        let address = make();
-        let ours = Box::into_raw(Box::new(Root {
-            id,
-            address,
-            next: first,
-        }));
-        loop {
-            // Release: publishes the root; Acquire on failure: pairs with it, another's root is looked at.
-            match list.compare_exchange(first, ours, Ordering::Release, Ordering::Acquire) {
-                Ok(_) => return address,
-                Err(now) => first = now,
-            }
-            if let Some(address) = find(first, id) {
-                // SAFETY: made above, and published nowhere.
-                drop(unsafe { Box::from_raw(ours) });
-                return address;
-            }
-            // SAFETY: made above, and published nowhere.
-            unsafe { (*ours).next = first };
-        }
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use super::*;
-
-        #[test]
-        fn threads_that_come_together_find_one_root() {
-            struct Type<const N: usize>;
-            fn all_agree<const N: usize>() {
-                let start = std::sync::Barrier::new(4);
-                let found: Vec<usize> = std::thread::scope(|scope| {
-                    let ask = |made| {
-                        let start = &start;
-                        scope.spawn(move || {
-                            start.wait();
-                            find_or_insert(TypeId::of::<Type<N>>(), || made)
-                        })
-                    };
-                    let threads: Vec<_> = (1..=4).map(ask).collect();
-                    threads.into_iter().map(|t| t.join().unwrap()).collect()
-                });
-                assert!(found.iter().all(|address| *address == found[0]));
-                assert_eq!(find_or_insert(TypeId::of::<Type<N>>(), || 0), found[0]);
-            }
-            all_agree::<1>();
-            all_agree::<2>();
-            all_agree::<3>();
-            all_agree::<4>();
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod arena;
 pub(crate) mod asynchronous;
+pub(crate) mod by_type;
 mod context;
 mod current;
 mod dead_letters;

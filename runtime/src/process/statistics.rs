@@ -49,7 +49,7 @@ pub struct EventCounts {
 pub struct Statistics {
     /// Events served.
     pub events: EventCounts,
-    /// Messages whose name no handler has.
+    /// Messages whose name no handler has, and those whose body their handler could not read.
     pub unhandled: u64,
     /// Events that reached nobody: the process they were for had ended or ended first, or its mailbox was full.
     pub dead_letters: u64,
