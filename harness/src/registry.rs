@@ -11,6 +11,7 @@ use crate::benchmarks::http::Http;
 use crate::benchmarks::links::{LargeNumberOfLinks, LinkExits};
 use crate::benchmarks::net::Net;
 use crate::benchmarks::ping_pong::PingPong;
+use crate::benchmarks::protobuf::INSTALL_HANDLER;
 use crate::benchmarks::remote::Remote;
 use crate::benchmarks::savina::thread_ring::ThreadRing;
 use crate::benchmarks::skynet::Skynet;
@@ -31,7 +32,7 @@ use crate::filter::Filter;
 use crate::server::{EchoServer, HttpServer, RemoteServer};
 
 /// All of them, in the order in which they run.
-pub(crate) static BENCHMARKS: [&dyn Benchmark; 51] = [
+pub(crate) static BENCHMARKS: [&dyn Benchmark; 61] = [
     &ThroughputPerformance,
     &DispatchDefer::Movable,
     &DispatchDefer::Copyable,
@@ -60,6 +61,16 @@ pub(crate) static BENCHMARKS: [&dyn Benchmark; 51] = [
     &Banking,
     &Philosophers,
     &Fairness,
+    &INSTALL_HANDLER[0],
+    &INSTALL_HANDLER[1],
+    &INSTALL_HANDLER[2],
+    &INSTALL_HANDLER[3],
+    &INSTALL_HANDLER[4],
+    &INSTALL_HANDLER[5],
+    &INSTALL_HANDLER[6],
+    &INSTALL_HANDLER[7],
+    &INSTALL_HANDLER[8],
+    &INSTALL_HANDLER[9],
     &MpscLinkedQueue::Contended,
     &MpscLinkedQueue::Empty,
     &MpscLinkedQueue::NonContendedRead,

@@ -11,7 +11,7 @@ const SMALL: [&str; 6] = ["--repeat", "1001", "--runs", "2", "--warmup", "0"];
 const MAIN_JOB: &str = "ProcessTest.Process_BENCHMARK_ThroughputPerformance";
 
 /// In the order in which they run.
-const BENCHMARKS: [&str; 47] = [
+const BENCHMARKS: [&str; 57] = [
     MAIN_JOB,
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Movable",
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Copyable",
@@ -40,6 +40,16 @@ const BENCHMARKS: [&str; 47] = [
     "Banking",
     "Philosophers",
     "Fairness",
+    "ProcessTest.Process_BENCHMARK_ProtobufInstallHandler.0",
+    "ProcessTest.Process_BENCHMARK_ProtobufInstallHandler.1",
+    "ProcessTest.Process_BENCHMARK_ProtobufInstallHandler.5",
+    "ProcessTest.Process_BENCHMARK_ProtobufInstallHandler.10",
+    "ProcessTest.Process_BENCHMARK_ProtobufInstallHandler.50",
+    "ProcessTest.Process_BENCHMARK_ProtobufInstallHandler.100",
+    "ProcessTest.Process_BENCHMARK_ProtobufInstallHandler.500",
+    "ProcessTest.Process_BENCHMARK_ProtobufInstallHandler.1000",
+    "ProcessTest.Process_BENCHMARK_ProtobufInstallHandler.5000",
+    "ProcessTest.Process_BENCHMARK_ProtobufInstallHandler.10000",
     "ProcessTest.Process_BENCHMARK_MpscLinkedQueue",
     "ProcessTest.Process_BENCHMARK_MpscLinkedQueueEmpty",
     "ProcessTest.Process_BENCHMARK_MpscLinkedQueueNonContendedRead",

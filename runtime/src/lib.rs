@@ -39,10 +39,10 @@
 //! | `lock-free-event-queue` | a mailbox is one atomic word | a list behind a mutex |
 //! | `last-in-first-out-fixed-size-semaphore` | idle workers sleep each on a futex of its own, the warmest is woken first | in a `sem_t` |
 //! | `io-uring` | I/O by io_uring where the kernel allows it, else by epoll | by epoll |
-//!
+//! | `protobuf` | also messages that are protobuf messages: `Context::install_protobuf`, `Context::send_protobuf`, `Context::reply` | bodies are bytes |
 //! | `tracing-spans` | each event is served in a span of `tracing`, at the level TRACE: `serve{process=… event=…}` | no spans |
 //!
-//! All but the last are on by default. [`build_features`] tells what was built.
+//! All but the last two are on by default. [`build_features`] tells what was built.
 
 mod back_pressure;
 mod clock;

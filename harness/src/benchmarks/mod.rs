@@ -12,6 +12,7 @@ pub(crate) mod http;
 pub(crate) mod links;
 pub(crate) mod net;
 pub(crate) mod ping_pong;
+pub(crate) mod protobuf;
 pub(crate) mod remote;
 pub(crate) mod savina;
 pub(crate) mod skynet;

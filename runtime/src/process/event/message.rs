@@ -79,6 +79,45 @@ impl MessageEvent {
     }
 }
 
+/// The way back from [`into_message`](MessageEvent::into_message): for who has a message [handled](crate::Context::handle) that did not come by itself, or came before its time.
+///
+/// ```
+/// use libprocess::{Context, Message, MessageEvent, Process, dispatch_with, post, spawn_owned};
+///
+/// /// Serves nothing before it is ready.
+/// #[derive(Default)]
+/// struct Late { ready: bool, early: Vec<Message>, served: u32 }
+/// impl Process for Late {
+///     fn initialize(&mut self, cx: &mut Context<Self>) {
+///         cx.install("work", |late, _event, _cx| late.served += 1);
+///     }
+///     fn consume_message(&mut self, event: MessageEvent, cx: &mut Context<Self>) {
+///         match self.ready {
+///             true => cx.handle(self, event),
+///             false => self.early.push(event.into_message()),
+///         }
+///     }
+/// }
+///
+/// let late = spawn_owned(Late::default());
+/// post(late.pid(), "work", "");
+/// let served = dispatch_with(late.pid(), |late, cx| {
+///     late.ready = true;
+///     for message in std::mem::take(&mut late.early) {
+///         cx.handle(late, message.into());
+///     }
+///     late.served
+/// });
+/// assert_eq!(served.get(), Ok(1));
+/// ```
+impl From<Message> for MessageEvent {
+    fn from(message: Message) -> Self {
+        let event = Self::allocate(message.name, message.from, message.body);
+        // SAFETY: a block with a `Message` in it was just made.
+        unsafe { Self::from_box(event) }
+    }
+}
+
 impl Deref for MessageEvent {
     type Target = Message;
 
