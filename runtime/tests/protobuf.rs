@@ -349,7 +349,7 @@ fn a_reply_to_nobody_is_a_dead_letter() {
         "tests.internal.Answer".to_owned(),
         DeadLetterReason::Nobody,
     );
-    assert_eq!(lost(&runtime), [to_nobody.clone()]);
+    assert_eq!(lost(&runtime), std::slice::from_ref(&to_nobody));
     // Whoever posts is no mistake of the process that is posted to.
     assert!(warnings(&server.upid()).is_empty());
 

@@ -1,4 +1,6 @@
 use std::borrow::Cow;
+#[cfg(feature = "protobuf")]
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use ::http::StatusCode;
@@ -34,9 +36,10 @@ pub struct Context<P: 'static> {
     extra: *mut Extra<P>,
     /// Events that may still be served before others have their turn.
     pub(super) budget: u32,
-    /// The sender of the protobuf message whose handler runs.
+    /// The sender of the protobuf message whose handler runs. Whoever calls that takes it back, so there is never one to drop: the
+    /// contexts of those who have no such handlers do not ask.
     #[cfg(feature = "protobuf")]
-    answered: Option<Upid>,
+    answered: ManuallyDrop<Option<Upid>>,
 }
 
 impl<P: Process> Context<P> {
@@ -58,7 +61,7 @@ impl<P: Process> Context<P> {
             extra,
             budget: 1,
             #[cfg(feature = "protobuf")]
-            answered: None,
+            answered: ManuallyDrop::new(None),
         }
     }
 
@@ -380,7 +383,7 @@ impl<P: Process> Context<P> {
         self.worker().counters().add(statistics::UNHANDLED, 1);
     }
 
-    /// Whom a reply goes to: for who serves protobuf messages.
+    /// Whom a reply goes to: for who serves protobuf messages, and leaves what was there before.
     #[cfg(feature = "protobuf")]
     pub(crate) fn answered(&mut self) -> &mut Option<Upid> {
         &mut self.answered
