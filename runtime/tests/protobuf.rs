@@ -9,10 +9,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use common::{Idle, Log, runtime};
+use common::sockets::any;
+use common::{HANG, Idle, Log, runtime};
 use libprocess::{
-    Context, DeadLetterReason, MessageEvent, Pid, Process, Runtime, Upid, dispatch_with, post,
-    post_protobuf,
+    Context, DeadLetterReason, MessageEvent, Pid, Process, Promise, Runtime, Upid, dispatch_with,
+    post, post_protobuf,
 };
 use prost::{Message, Name};
 use tracing::field::{Field, Visit};
@@ -119,6 +120,39 @@ fn a_message_is_served_by_the_handler_of_its_type_and_its_sender_answered() {
     let expected = ["7 times", "2 two"].map(|body| (server.upid(), Bytes::from(body)));
     assert_eq!(answers(client), expected);
     assert_eq!(runtime.stats().unhandled, 0);
+}
+
+#[test]
+fn a_process_of_another_runtime_is_asked_and_answers() {
+    struct Once {
+        server: Upid,
+        answered: Option<Promise<(String, Bytes)>>,
+    }
+    impl Process for Once {
+        fn initialize(&mut self, cx: &mut Context<Self>) {
+            cx.install_protobuf::<Answer>(|once, from, answer, _cx| {
+                if let Some(answered) = once.answered.take() {
+                    answered.set((from.to_string(), answer.body));
+                }
+            });
+            let text = "hops".to_owned();
+            cx.send_protobuf(&self.server, &Ask { number: 2, text });
+        }
+    }
+    let [here, there] = [(); 2].map(|()| {
+        let builder = Runtime::builder().workers(1).listen(any());
+        builder.build().unwrap()
+    });
+    there.spawn_named("server", Server).unwrap();
+    let server = Upid::new("server", there.address().unwrap());
+    let name = server.to_string();
+    let (answered, answer) = Promise::pair();
+    here.spawn(Once {
+        server,
+        answered: Some(answered),
+    });
+    let answer = answer.get_timeout(HANG).unwrap();
+    assert_eq!(answer, (name, Bytes::from("2 hops")));
 }
 
 #[test]
