@@ -11,7 +11,7 @@ const SMALL: [&str; 6] = ["--repeat", "1001", "--runs", "2", "--warmup", "0"];
 const MAIN_JOB: &str = "ProcessTest.Process_BENCHMARK_ThroughputPerformance";
 
 /// In the order in which they run.
-const BENCHMARKS: [&str; 57] = [
+const BENCHMARKS: [&str; 61] = [
     MAIN_JOB,
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Movable",
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Copyable",
@@ -59,6 +59,8 @@ const BENCHMARKS: [&str; 57] = [
     "Http.Connect.Epoll",
     "Http.Connect.Hyper",
     "Http.Connect.CannedEpoll",
+    "Remote.ThroughputPerformance.Epoll",
+    "Remote.PingPong.Epoll",
     "Net.Echo.IoUring",
     "Net.Echo.Epoll",
     "Net.Echo.CannedIoUring",
@@ -69,6 +71,8 @@ const BENCHMARKS: [&str; 57] = [
     "Net.Connect.CannedEpoll",
     "Http.Plaintext.IoUring",
     "Http.Connect.IoUring",
+    "Remote.ThroughputPerformance",
+    "Remote.PingPong",
 ];
 
 /// What needs io_uring.
@@ -180,7 +184,8 @@ fn every_benchmark_prints_one_line_of_json() {
         let measured = ["Dispatch.Get", "Fairness"].contains(name)
             || name.starts_with("Http.")
             || name.starts_with("Latency.")
-            || name.starts_with("Net.");
+            || name.starts_with("Net.")
+            || name.starts_with("Remote.PingPong");
         assert_eq!(measured, !latency.is_null(), "{line}");
         if measured {
             let quantiles =
