@@ -393,7 +393,7 @@ fn a_text_address_meets_the_same_bound() {
     assert_eq!(told(store), ["fits", "waited"]);
     assert_eq!(runtime.stats().refused, 1);
 
-    let nobody: Upid = "nobody@0.0.0.0:0".parse().unwrap();
+    let nobody = Upid::new("nobody", runtime.address().unwrap());
     assert!(matches!(
         runtime.try_post(&nobody, "", ""),
         Err(TrySendError::Ended(_))
