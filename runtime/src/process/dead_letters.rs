@@ -11,7 +11,7 @@ use crate::facade::lock_std;
 use crate::future::MailboxFull;
 
 /// How many dead letters a runtime remembers; all are counted.
-const REMEMBERED: usize = 100;
+pub(crate) const REMEMBERED: usize = 100;
 
 /// An event that reached nobody.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +37,10 @@ pub enum DeadLetterReason {
     Ended,
     /// The mailbox of the process was full; or, of a process elsewhere, [what waits](crate::RemoteOptions::outbound_bytes) to be sent there is too much.
     Full,
-    /// Nobody is called so here, or the address cannot be reached.
+    /// Nobody is called so here.
     Nobody,
+    /// It is elsewhere, and the connection to there could not be had, or has broken before it was sent.
+    Disconnected,
 }
 
 impl fmt::Display for DeadLetterReason {
@@ -47,6 +49,7 @@ impl fmt::Display for DeadLetterReason {
             Self::Ended => "ended",
             Self::Full => "full",
             Self::Nobody => "nobody",
+            Self::Disconnected => "disconnected",
         })
     }
 }
@@ -98,7 +101,10 @@ impl DeadLetters {
         if reason == DeadLetterReason::Full {
             self.full.fetch_add(1, Ordering::Relaxed);
         }
-        let letter = DeadLetter::new(to, event, reason);
+        self.remember(DeadLetter::new(to, event, reason));
+    }
+
+    fn remember(&self, letter: DeadLetter) {
         let mut last = lock_std(&self.last);
         let forgotten = if last.len() == REMEMBERED {
             last.pop_front()
@@ -110,11 +116,14 @@ impl DeadLetters {
         drop(forgotten);
     }
 
-    /// Messages that went to an address elsewhere, and were lost on the way: what they were is not known any more.
+    /// Messages that were to go to an address elsewhere, and were not sent; some of which are known.
     #[cfg_attr(any(libprocess_loom, libprocess_shuttle), allow(dead_code))]
-    pub(crate) fn count_lost(&self, messages: u64) {
+    pub(crate) fn record_lost(&self, messages: u64, known: Vec<DeadLetter>) {
         // Relaxed: a statistic.
         self.count.fetch_add(messages, Ordering::Relaxed);
+        for letter in known {
+            self.remember(letter);
+        }
     }
 
     pub(super) fn count(&self) -> u64 {

@@ -48,6 +48,8 @@ mod wait_cycle;
 
 pub use context::Context;
 pub(crate) use current::{current_manager, set_current_manager, set_default_manager};
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(crate) use dead_letters::REMEMBERED as REMEMBERED_LETTERS;
 pub use dead_letters::{DeadLetter, DeadLetterReason};
 pub use defer::{defer, defer_with, delay, delay_with};
 pub use event::{

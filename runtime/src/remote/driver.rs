@@ -101,6 +101,7 @@ impl Driver {
         }
         self.active = self.alarm.now();
         self.heard = self.active;
+        self.peer.set_connected(true);
         self.stream = Some(stream);
         Poll::Ready(Ok(()))
     }
@@ -164,6 +165,7 @@ impl Driver {
 
     /// What was agreed on was for the connection that there was.
     fn disagree(&mut self) {
+        self.peer.set_connected(false);
         if let Asking::Agreed(token) = std::mem::replace(&mut self.asking, Asking::Not)
             && let Some(remote) = self.remote.upgrade()
         {
@@ -336,7 +338,7 @@ impl Drop for Driver {
             stream.abort();
         }
         self.disagree();
-        let lost = self.peer.end();
+        let (lost, letters) = self.peer.end();
         if let Some(remote) = self.remote.upgrade() {
             remote.remove(&self.peer);
         }
@@ -347,7 +349,7 @@ impl Drop for Driver {
         if lost > 0 {
             in_current(|manager| {
                 if let Some(manager) = manager {
-                    manager.dead_letters().count_lost(lost);
+                    manager.dead_letters().record_lost(lost, letters);
                 }
             });
         }

@@ -34,12 +34,12 @@ use bytes::Bytes;
 
 use super::Remote;
 use crate::clock::Time;
-use crate::exchange::{Request, Response, ok};
+use crate::exchange::{not_found, ok};
 use crate::functions::clock;
 use crate::http::{decode, encode};
 use crate::process::{
-    Context, ExitReason, ExitedEvent, Message, MessageEvent, Process, RawPid, Upid, delay_with,
-    find_process,
+    Context, ExitReason, ExitedEvent, HttpEvent, Message, MessageEvent, Process, RawPid, Upid,
+    delay_with, find_process,
 };
 
 /// The id of the process.
@@ -90,10 +90,6 @@ impl Links {
             count: 0,
             expires: false,
         }
-    }
-
-    fn version(&mut self, _request: &Request, _cx: &mut Context<Self>) -> Response {
-        ok(VERSION)
     }
 
     fn link(&mut self, event: MessageEvent, cx: &mut Context<Self>) {
@@ -246,17 +242,19 @@ impl Process for Links {
     }
 
     fn initialize(&mut self, cx: &mut Context<Self>) {
-        cx.route(
-            "/",
-            "Whether this runtime tells others of the ends of its processes.",
-            Self::version,
-        );
         cx.install("link", Self::link);
         cx.install("renew", Self::renew);
         cx.install("unlink", Self::unlink);
         cx.install("renewed", Self::renewed);
         cx.install("unknown", Self::unknown);
         cx.install("exited", Self::told);
+    }
+
+    /// Not by a route, which people would be told of.
+    fn consume_http(&mut self, event: HttpEvent, _cx: &mut Context<Self>) {
+        let is_asked = event.route().is_some_and(|route| route.is_empty());
+        let response = if is_asked { ok(VERSION) } else { not_found() };
+        event.into_exchange().response.set(response);
     }
 
     fn consume_exited(&mut self, event: ExitedEvent, cx: &mut Context<Self>) {

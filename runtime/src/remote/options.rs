@@ -10,7 +10,7 @@ use std::time::Duration;
 ///
 /// let options = RemoteOptions::new()
 ///     .outbound_bytes(1 << 20)
-///     .peer_timeout(Duration::from_secs(10));
+///     .peer_timeout(Some(Duration::from_secs(10)));
 /// let runtime = Runtime::builder().remote(options).build()?;
 /// # Ok::<(), libprocess::BuildError>(())
 /// ```

@@ -19,7 +19,8 @@ use crate::facade::lock_std;
 use crate::future::{Future, Promise};
 use crate::process::manager::ProcessManager;
 use crate::process::{
-    ExitReason, ExitedEvent, Message, RawPid, RemoteConnection, Upid, deliver, guarded,
+    DeadLetter, DeadLetterReason, EventKind, ExitReason, ExitedEvent, Message, REMEMBERED_LETTERS,
+    RawPid, RemoteConnection, Upid, deliver, guarded,
 };
 
 pub(super) struct Peer {
@@ -45,6 +46,9 @@ struct State {
     agreement: Option<Agreement>,
     /// Who waits for room.
     waiting: Vec<Promise<()>>,
+    /// Whether there is a connection; and, while there is none, the first messages that wait for it, as letters if it cannot be had.
+    is_connected: bool,
+    letters: Vec<DeadLetter>,
 }
 
 #[derive(Default)]
@@ -132,6 +136,15 @@ impl Peer {
             return Taken::Full;
         }
         state.outbound.put(manager, self.address, id, message);
+        if !state.is_connected && state.letters.len() < REMEMBERED_LETTERS {
+            state.letters.push(DeadLetter {
+                to: Upid::new(id, self.address),
+                from: message.from.clone(),
+                kind: EventKind::Message,
+                name: message.name.clone(),
+                reason: DeadLetterReason::Disconnected,
+            });
+        }
         Taken::Yes(state.ask())
     }
 
@@ -314,6 +327,20 @@ impl Peer {
         asked
     }
 
+    /// The driver has a connection, or none any more.
+    pub(super) fn set_connected(&self, is_connected: bool) {
+        let letters = {
+            let mut state = lock_std(&self.state);
+            state.is_connected = is_connected;
+            if is_connected {
+                std::mem::take(&mut state.letters)
+            } else {
+                Vec::new()
+            }
+        };
+        drop(letters);
+    }
+
     /// What the driver is to do next, which may send unless something is under way. `sent`: nothing is, any more.
     pub(super) fn next(&self, sent: bool, may_send: bool, waker: &Waker) -> Next {
         let mut state = lock_std(&self.state);
@@ -361,12 +388,13 @@ impl Peer {
         is_done
     }
 
-    /// The driver has ended: what was not sent is lost, and who was linked is told. Gives how many messages are lost for sure.
-    pub(super) fn end(&self) -> u64 {
+    /// The driver has ended: what was not sent is lost, and who was linked is told. Gives how many messages are lost for sure, and those that are known.
+    pub(super) fn end(&self) -> (u64, Vec<DeadLetter>) {
         let State {
             outbound,
             links,
             waiting,
+            letters,
             ..
         } = {
             let mut state = lock_std(&self.state);
@@ -387,7 +415,7 @@ impl Peer {
                 promise.set(());
             });
         }
-        outbound.messages()
+        (outbound.messages(), letters)
     }
 }
 

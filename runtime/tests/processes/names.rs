@@ -1,7 +1,8 @@
 //! Ids: what a process is called, and how it is found.
 
+use crate::common::serving::until;
 use crate::common::{Idle, gate, runtime};
-use libprocess::{Upid, dispatch_with, post, terminate, wait};
+use libprocess::{DeadLetterReason, Upid, dispatch_with, post, terminate, wait};
 
 #[test]
 fn an_unnamed_process_is_found_by_the_id_it_prints_until_it_ends() {
@@ -90,10 +91,11 @@ fn a_message_to_an_address_that_cannot_be_reached_is_a_dead_letter() {
     dispatch_with(sender, move |_, cx| cx.send(&to, "hello", ""))
         .get()
         .unwrap();
-    let statistics = runtime.stats();
-    assert_eq!(statistics.dead_letters, 1);
-    assert_eq!(statistics.last_dead_letters[0].to, there);
-    assert_eq!(statistics.last_dead_letters[0].name, "hello");
+    until(|| runtime.stats().dead_letters == 1);
+    let letter = &runtime.stats().last_dead_letters[0];
+    assert_eq!((&letter.to, &*letter.name), (&there, "hello"));
+    assert_eq!(letter.from, Upid::from(sender));
+    assert_eq!(letter.reason, DeadLetterReason::Disconnected);
 }
 
 #[test]

@@ -173,36 +173,52 @@ fn links_of_those_that_have_ended_are_forgotten() {
     });
 }
 
-/// What is told is told until it is known, and told anew to who asks with what is not known: time passes on both sides.
+/// Something that the runtime does behind what it has been told to do: of what came before nothing is under way then.
+fn in_turn(runtime: &Runtime) {
+    let mut behind = connect(runtime.address().expect("it listens"));
+    super::common::serving::ask(&mut behind, "/help");
+    super::common::answers::one(&mut behind);
+    let settled = runtime.clock().settle();
+    settled.expect("outside of a process, and paused");
+}
+
+/// Links are renewed as time passes, and what the other runtime has forgotten meanwhile is told anew.
 #[test]
 fn time_changes_nothing() {
+    const RENEWAL: Duration = Duration::from_secs(10);
     on_each(|kind| {
         if kind.faults.is_some() {
             return;
         }
         let (here, there) = (kind.runtime(), kind.runtime());
-        let clocks = [here.clock(), there.clock()];
-        clocks.iter().for_each(libprocess::Clock::pause);
-        let pass = |time: Duration| {
-            for clock in &clocks {
-                clock.settle().expect("outside of a process, and paused");
-                clock.advance(time);
-            }
-        };
+        here.clock().pause();
+        there.clock().pause();
+        let messages = |runtime: &Runtime| runtime.stats().events.messages;
         let linker = station(&here, "linker");
         let (ends, stays) = (station(&there, "ends"), station(&there, "stays"));
         link(&linker, &here, &ends.upid());
         link(&linker, &here, &stays.upid());
-        let renewals = |runtime: &Runtime| runtime.stats().events.messages;
-        for time in [5, 10, 10, 61, 3_600, 10, 10] {
-            let before = renewals(&there);
-            pass(Duration::from_secs(time));
-            if time >= 10 {
-                // It asks, and is answered.
-                until(|| renewals(&there) > before);
-            }
+        let pass = |answers: u64| {
+            let before = messages(&here);
+            in_turn(&here);
+            here.clock().advance(RENEWAL);
+            // It asks, and is answered.
+            until(|| messages(&here) >= before + answers);
+        };
+        for _ in 0..20 {
+            pass(1);
+            in_turn(&there);
+            there.clock().advance(RENEWAL);
         }
         linker.has_no_more();
+        // While nothing comes from here it forgets.
+        for _ in 0..20 {
+            in_turn(&there);
+            there.clock().advance(RENEWAL);
+        }
+        in_turn(&there);
+        // It says so, and is told again.
+        pass(2);
         let ended = ends.upid();
         terminate(ends.pid);
         assert_eq!(linker.next(), exited(&ended, TERMINATED));
@@ -282,15 +298,16 @@ fn a_peer_whose_heart_does_not_beat_counts_as_gone() {
         let process = upid("process", listener.local_addr().expect("an address"));
         linker.link(&process, Reuse);
         let mut stream = accept(&listener);
+        // It knows that it is connected.
+        linker.send(&process, "hello", b"");
+        assert_eq!(first_line(&mut stream), "POST /process/hello HTTP/1.1");
         for _ in 0..10 {
             pass();
             let line = first_line(&mut stream);
             assert_eq!(line, "POST /__links__/heartbeat HTTP/1.1");
             let answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
             stream.write_all(answer).expect("sent");
-            let mut behind = connect(runtime.address().expect("it listens"));
-            super::common::serving::ask(&mut behind, "/help");
-            super::common::answers::one(&mut behind);
+            in_turn(&runtime);
         }
         linker.has_no_more();
         for _ in 0..3 {
