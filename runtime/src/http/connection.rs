@@ -98,6 +98,8 @@ pub(super) struct Connection<T: Transport, S: Service> {
     next: u64,
     /// Others have been let go first.
     has_waited: bool,
+    /// Nobody takes the answers any more.
+    is_unheard: bool,
     /// Reading has stopped for what is not answered or not sent.
     stalled: bool,
     /// When something last came, or was answered.
@@ -152,6 +154,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
             requests: 0,
             next: 0,
             has_waited: false,
+            is_unheard: false,
             stalled: false,
             active: now,
             sent_at: now,
@@ -368,7 +371,11 @@ impl<T: Transport, S: Service> Connection<T, S> {
             // What has gone out need not be heard of before there is more: that would be another wake for each answer.
             let busy = self.is_sending();
             if !busy && self.sending.take().is_some_and(|sent| !sent.is_ready()) {
-                return self.go_to(Phase::Gone);
+                // Whoever sends messages may have gone, and left some that are to be delivered.
+                self.is_unheard = self.service.is_patient(&self.memory);
+                if !self.is_unheard {
+                    return self.go_to(Phase::Gone);
+                }
             }
             if self.streaming.is_some() {
                 match self.write_stream(cx) {
@@ -384,6 +391,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 most: u64::from(self.limits.pipelined),
             };
             match self.answers.take(UNSENT, busy, &handed, cx.waker()) {
+                Output::Pieces(_) | Output::Sending(_) if self.is_unheard => {}
                 Output::Pieces(pieces) => {
                     self.active = self.alarm.now();
                     self.sent_at = self.active;
@@ -398,6 +406,9 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 Output::SentElsewhere => return Turn::Rest,
                 Output::Waits => match self.sent(cx) {
                     Poll::Ready(true) => {}
+                    Poll::Ready(false) if self.service.is_patient(&self.memory) => {
+                        self.is_unheard = true;
+                    }
                     Poll::Ready(false) => return self.go_to(Phase::Gone),
                     Poll::Pending => return Turn::Rest,
                 },

@@ -44,7 +44,7 @@ pub(crate) struct Last {
     from: Upid,
     /// The name of the last message, if that is one that processes of this program have handlers for.
     name: &'static str,
-    /// Where the connection comes from, if that is looked at.
+    /// Where the connection comes from, if that is looked at; of an IPv4 address as one.
     address: Option<IpAddr>,
     /// Something else than messages was asked for.
     is_client: bool,
@@ -129,7 +129,9 @@ impl Router {
                 Err(_) => return bad("the sender is not id@ip:port"),
             }
         };
-        if self.requires_address_match && from.address().map(|from| from.ip()) != address {
+        if self.requires_address_match
+            && from.address().map(|from| from.ip().to_canonical()) != address
+        {
             return bad("the sender is not where the message comes from");
         }
         Ok(from)
@@ -183,7 +185,7 @@ impl Service for Router {
         Last {
             address: self
                 .requires_address_match
-                .then(|| stream.peer_ip())
+                .then(|| stream.peer_ip().map(|ip| ip.to_canonical()))
                 .flatten(),
             ..Last::default()
         }

@@ -2,12 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use rustix::net::sockopt;
 
 use super::TcpStream;
 use super::acceptor::Acceptor;
-use super::socket::{Home, any_address, socket_for, to_address};
+use super::socket::{Home, any_address, set_keepalive, socket_for, to_address};
 use crate::future::Future;
 use crate::process::manager::ProcessManager;
 
@@ -110,6 +111,7 @@ pub struct ListenOptions {
     reuse_address: bool,
     reuse_port: bool,
     nodelay: bool,
+    keepalive: Option<Duration>,
 }
 
 impl ListenOptions {
@@ -125,6 +127,7 @@ impl ListenOptions {
             reuse_address: true,
             reuse_port: false,
             nodelay: false,
+            keepalive: None,
         }
     }
 
@@ -253,6 +256,21 @@ impl ListenOptions {
         self.bind_in(Home::of(manager), address)
     }
 
+    /// Has the kernel ask whether a peer is there that says nothing, and break the accepted connection of one that does not answer for this time. Whole seconds; less than a second counts as one. By default it does not ask.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use libprocess::net::ListenOptions;
+    /// let options = ListenOptions::new().keepalive(Duration::from_secs(30));
+    /// let listener = options.bind("127.0.0.1:0".parse()?)?;
+    /// # drop(listener);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn keepalive(mut self, time: Duration) -> Self {
+        self.keepalive = Some(time);
+        self
+    }
+
     fn bind_in(&self, home: Home, address: SocketAddr) -> io::Result<TcpListener> {
         let socket = socket_for(&any_address(address))?;
         let descriptor = socket.descriptor();
@@ -263,6 +281,10 @@ impl ListenOptions {
         if self.nodelay {
             // Linux hands it on to what is accepted.
             sockopt::set_tcp_nodelay(descriptor, true)?;
+        }
+        if let Some(time) = self.keepalive {
+            // As above.
+            set_keepalive(descriptor, time)?;
         }
         rustix::net::bind(descriptor, &any_address(address))?;
         rustix::net::listen(descriptor, i32::try_from(self.backlog).unwrap_or(i32::MAX))?;

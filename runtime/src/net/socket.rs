@@ -2,10 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType, sockopt};
 
 use crate::process::manager::ProcessManager;
 use crate::reactor::{Action, Completed, Handler, Operation, OperationId, Socket};
@@ -124,4 +125,16 @@ pub(super) fn any_address(address: SocketAddr) -> SocketAddrAny {
 /// What a future fails with.
 pub(super) fn failure(what: &str, error: &io::Error) -> String {
     format!("{what}: {error}")
+}
+
+/// Has the kernel ask a silent peer whether it is there, and break the connection of one that does not answer for this time, in whole seconds, which it gives: at most 2^15.
+pub(super) fn set_keepalive(descriptor: &OwnedFd, time: Duration) -> io::Result<u32> {
+    const PROBES: u32 = 3;
+    let seconds = time.as_secs().clamp(1, 1 << 15) as u32;
+    let between = Duration::from_secs(u64::from(seconds.div_ceil(PROBES + 1)));
+    sockopt::set_tcp_keepidle(descriptor, between)?;
+    sockopt::set_tcp_keepintvl(descriptor, between)?;
+    sockopt::set_tcp_keepcnt(descriptor, PROBES)?;
+    sockopt::set_socket_keepalive(descriptor, true)?;
+    Ok(seconds)
 }

@@ -13,7 +13,7 @@ use rustix::net::sockopt;
 
 use super::acceptor::Accepted;
 use super::connection::{Connection, connect};
-use super::socket::{Home, any_address, to_address};
+use super::socket::{Home, any_address, set_keepalive, to_address};
 use crate::future::Future;
 use crate::reactor::Socket;
 
@@ -306,16 +306,9 @@ impl TcpStream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_peer_timeout(&self, time: Duration) -> io::Result<()> {
-        const PROBES: u32 = 3;
         let descriptor = self.shared.socket.descriptor();
-        let seconds = time.as_secs().clamp(1, 1 << 15);
-        let between = Duration::from_secs(seconds.div_ceil(u64::from(PROBES) + 1));
-        sockopt::set_tcp_keepidle(descriptor, between)?;
-        sockopt::set_tcp_keepintvl(descriptor, between)?;
-        sockopt::set_tcp_keepcnt(descriptor, PROBES)?;
-        // At most 2^15 s, so it is a number of milliseconds that fits.
-        sockopt::set_tcp_user_timeout(descriptor, seconds as u32 * 1_000)?;
-        Ok(sockopt::set_socket_keepalive(descriptor, true)?)
+        let seconds = set_keepalive(descriptor, time)?;
+        Ok(sockopt::set_tcp_user_timeout(descriptor, seconds * 1_000)?)
     }
 }
 

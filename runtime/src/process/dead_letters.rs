@@ -39,6 +39,8 @@ pub enum DeadLetterReason {
     Full,
     /// Nobody is called so here.
     Nobody,
+    /// It is elsewhere, and the message is more than is [sent](crate::RemoteOptions::message_bytes); or the id and the name are more than 2,500 bytes.
+    TooLarge,
     /// It is elsewhere, and the connection to there could not be had, or has broken before it was sent.
     Disconnected,
 }
@@ -49,6 +51,7 @@ impl fmt::Display for DeadLetterReason {
             Self::Ended => "ended",
             Self::Full => "full",
             Self::Nobody => "nobody",
+            Self::TooLarge => "too large",
             Self::Disconnected => "disconnected",
         })
     }

@@ -23,6 +23,11 @@ use crate::process::in_current;
 /// For how long the end of an idle connection may take.
 const CLOSING: Duration = Duration::from_secs(5);
 
+/// Bytes that a peer without links takes in a millisecond, at least: one that takes less is given up.
+const SLOWEST: u64 = 100;
+/// The shortest time of a heartbeat.
+const FASTEST: Duration = Duration::from_millis(10);
+
 /// Pieces of answers that are read before others have their turn.
 const TURNS: u32 = 16;
 
@@ -44,6 +49,10 @@ pub(super) struct Driver {
     /// When something last came from the peer, and when it was last asked for something.
     heard: Time,
     asked: Time,
+    /// Since when it has answered nothing that it was asked.
+    unanswered_since: Option<Time>,
+    /// How much is being sent.
+    bytes: u64,
     /// Why there is no connection any more.
     lost: Option<Arc<str>>,
 }
@@ -65,6 +74,8 @@ impl Driver {
             renewed: now,
             heard: now,
             asked: now,
+            unanswered_since: None,
+            bytes: 0,
             asking: Asking::Not,
             alarm: Alarm::new(clock),
             peer,
@@ -89,7 +100,9 @@ impl Driver {
         let connected = ready!(connecting.poll_result(cx.waker()));
         self.connecting = None;
         let stream = connected.map_err(|error| Arc::from(error.to_string()))?;
-        if stream.local_address().ok() == Some(address) {
+        if let (Ok(local), Ok(peer)) = (stream.local_address(), stream.peer_address())
+            && local == peer
+        {
             // Nobody listens there, and the kernel has chosen that very port for this end.
             return Poll::Ready(Err("nobody listens there".into()));
         }
@@ -120,6 +133,7 @@ impl Driver {
                 return Poll::Ready(Err("it was closed by the peer".into()));
             }
             self.heard = self.alarm.now();
+            self.unanswered_since = None;
         }
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -193,6 +207,7 @@ impl Driver {
             match self.peer.next(is_sent, may_send, cx.waker()) {
                 Next::Send(pieces) => {
                     self.active = self.alarm.now();
+                    self.bytes = pieces.iter().map(|piece| piece.len() as u64).sum();
                     let Some(stream) = &self.stream else {
                         return Poll::Pending;
                     };
@@ -217,11 +232,11 @@ impl Driver {
             return;
         };
         let sending = self.sending.take();
-        spawn_async(async move {
-            if let Some(sending) = sending {
-                let _ended = sending.await;
-            }
-            let _ended = stream.shutdown().await;
+        let left = spawn_async(Left { stream, sending }.end());
+        // Discarded, it is reset: what it keeps would be kept for as long as its peer likes.
+        left.after(CLOSING, |left: Future<()>| {
+            left.discard();
+            Future::ready(())
         })
         .detach();
     }
@@ -236,11 +251,14 @@ impl Driver {
             return self.close();
         }
         if !self.peer.is_linked() {
+            let idle = self.peer.options().idle_timeout;
             if self.sending.is_some() {
-                return Poll::Pending;
+                // Nobody would hear of it otherwise, and what waits would wait for ever.
+                let slow = Duration::from_millis(self.bytes / SLOWEST);
+                ready!(self.alarm.poll(self.active + idle + slow, cx.waker()));
+                return Poll::Ready(Err("it takes nothing".into()));
             }
-            let deadline = self.active + self.peer.options().idle_timeout;
-            ready!(self.alarm.poll(deadline, cx.waker()));
+            ready!(self.alarm.poll(self.active + idle, cx.waker()));
             self.closing = Some(self.alarm.now());
             if let Some(stream) = &self.stream {
                 stream.shutdown().detach();
@@ -251,16 +269,15 @@ impl Driver {
         loop {
             let renewal = self.renewed + RENEWAL;
             let agreed = matches!(self.asking, Asking::Agreed(_)).then_some(renewal);
-            let beats = self.peer.options().heartbeat;
+            let beats = self.peer.options().heartbeat.map(|time| time.max(FASTEST));
             let beat = beats.map(|time| self.asked.max(self.heard) + time / 3);
             let Some(deadline) = agreed.into_iter().chain(beat).min() else {
                 return Poll::Pending;
             };
             ready!(self.alarm.poll(deadline, cx.waker()));
             let now = self.alarm.now();
-            if let Some(time) = beats
-                && self.asked > self.heard
-                && now >= self.heard + time
+            if let (Some(time), Some(since)) = (beats, self.unanswered_since)
+                && now >= since + time * 2 / 3
             {
                 return Poll::Ready(Err("it does not answer".into()));
             }
@@ -269,6 +286,7 @@ impl Driver {
                 self.renewed = now;
             }
             self.asked = now;
+            self.unanswered_since.get_or_insert(now);
             let goes_on = in_current(|manager| {
                 manager.is_none_or(|manager| self.peer.say_something(manager, is_due))
             });
@@ -312,6 +330,37 @@ impl Driver {
             if self.stream.is_some() || self.connecting.is_some() {
                 return Poll::Pending;
             }
+        }
+    }
+}
+
+/// A connection that was left for another.
+struct Left {
+    stream: TcpStream,
+    sending: Option<Future<()>>,
+}
+
+impl Left {
+    /// Gives the kernel the rest, and reads to the end: what is not read when it is closed would have the peer's kernel throw away what it has of ours.
+    async fn end(mut self) {
+        if let Some(sending) = &mut self.sending {
+            let _ended = std::future::poll_fn(|cx| sending.poll_result(cx.waker())).await;
+        }
+        if self.stream.shutdown().await.is_ok() {
+            while self
+                .stream
+                .receive()
+                .await
+                .is_ok_and(|bytes| !bytes.is_empty())
+            {}
+        }
+    }
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        if self.sending.as_ref().is_some_and(Future::is_pending) {
+            self.stream.abort();
         }
     }
 }

@@ -13,7 +13,7 @@
 //! ```text
 //! linker ── link: token, number and id, ... ───►  is anybody called so? then links to that process
 //!        ◄─ renewed: token ────────────────────   (answers link and renew)
-//!        ◄─ exited: token, number, reason ─────   it has ended, or there is none; said again with every renewal
+//!        ◄─ exited: token, number, reason, ... ──  it has ended, or there is none; said again with renewals
 //!        ── unlink: token, number, ... ────────►  was told; or nobody is linked any more
 //!        ── renew: token ──────────────────────►  every 10 s
 //!        ◄─ unknown: token ────────────────────   all is to be said again
@@ -26,7 +26,7 @@
 //! - *The other one is gone*, or cannot reach the linker any more: where links were answered for before, and six renewals are not, the connection counts as broken. (They are counted, as a paused clock may leap.)
 //! - *Somebody asks to be told of very much.* Links are kept up to [`MOST`]; for those beyond there is the connection alone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Weak;
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ pub(super) struct Links {
     remote: Weak<Remote>,
     linkers: HashMap<u64, Linker>,
     /// Which links there are to a process of this runtime: token and number.
-    watched: HashMap<RawPid, Vec<(u64, u64)>>,
+    watched: HashMap<RawPid, HashSet<(u64, u64)>>,
     /// How many there are in all.
     count: usize,
     expires: bool,
@@ -72,6 +72,8 @@ pub(super) struct Links {
 struct Linker {
     who: Upid,
     renewed: Time,
+    /// When it was last told again of those that have ended.
+    reminded: Time,
     links: HashMap<u64, State>,
 }
 
@@ -96,10 +98,15 @@ impl Links {
         let Some((token, lines)) = parse(&event.body) else {
             return;
         };
+        if event.from.id().as_deref() != Some(LINKS) {
+            // What is kept of who asks is to be short.
+            return;
+        }
         let now = clock().now();
-        let linker = self.linkers.entry(token).or_insert_with(|| Linker {
+        let mut linker = self.linkers.remove(&token).unwrap_or_else(|| Linker {
             who: event.from.clone(),
             renewed: now,
+            reminded: now,
             links: HashMap::new(),
         });
         linker.renewed = now;
@@ -111,7 +118,7 @@ impl Links {
             self.count += 1;
             let state = match find_process(&id) {
                 Some(pid) => {
-                    self.watched.entry(pid).or_default().push((token, number));
+                    self.watched.entry(pid).or_default().insert((token, number));
                     // If it ends meanwhile, that is told like any other end.
                     cx.link(Upid::local(pid));
                     State::Alive(pid)
@@ -123,12 +130,15 @@ impl Links {
             };
             linker.links.insert(number, state);
         }
-        let who = linker.who.clone();
-        cx.send(&who, "renewed", text(token, []));
+        cx.send(&linker.who, "renewed", text(token, []));
         for (number, reason) in told {
-            cx.send(&who, "exited", exited(token, number, &reason));
+            cx.send(&linker.who, "exited", text(token, [ended(number, &reason)]));
         }
-        self.expire_later(cx);
+        // There are so never more of these than of links.
+        if !linker.links.is_empty() {
+            self.linkers.insert(token, linker);
+            self.expire_later(cx);
+        }
     }
 
     fn renew(&mut self, event: MessageEvent, cx: &mut Context<Self>) {
@@ -138,12 +148,23 @@ impl Links {
         let Some(linker) = self.linkers.get_mut(&token) else {
             return cx.send(&event.from, "unknown", text(token, []));
         };
-        linker.renewed = clock().now();
+        let now = clock().now();
+        linker.renewed = now;
         cx.send(&linker.who, "renewed", text(token, []));
-        for (number, state) in &linker.links {
-            if let State::Ended(reason) = state {
-                cx.send(&linker.who, "exited", exited(token, *number, reason));
-            }
+        // Whoever renews all the time is not told more for that.
+        if now < linker.reminded + RENEWAL / 2 {
+            return;
+        }
+        linker.reminded = now;
+        let lines = linker
+            .links
+            .iter()
+            .filter_map(|(number, state)| match state {
+                State::Ended(reason) => Some(ended(*number, reason)),
+                State::Alive(_) => None,
+            });
+        for body in texts(token, lines) {
+            cx.send(&linker.who, "exited", body);
         }
     }
 
@@ -151,13 +172,17 @@ impl Links {
         let Some((token, lines)) = parse(&event.body) else {
             return;
         };
+        let Some(mut linker) = self.linkers.remove(&token) else {
+            return;
+        };
         for number in lines.filter_map(|line| line.parse().ok()) {
-            let linker = self.linkers.get_mut(&token);
-            if let Some(state) = linker.and_then(|linker| linker.links.remove(&number)) {
+            if let Some(state) = linker.links.remove(&number) {
                 self.forget(token, number, &state);
             }
         }
-        // One without links is there for its next ones, until it is not renewed any more.
+        if !linker.links.is_empty() {
+            self.linkers.insert(token, linker);
+        }
     }
 
     /// A link is no more.
@@ -166,7 +191,7 @@ impl Links {
         if let State::Alive(pid) = state
             && let Some(links) = self.watched.get_mut(pid)
         {
-            links.retain(|link| *link != (token, number));
+            links.remove(&(token, number));
             if links.is_empty() {
                 self.watched.remove(pid);
             }
@@ -212,25 +237,27 @@ impl Links {
             && let Some(remote) = self.remote.upgrade()
             && let Some(peer) = remote.of_token(token)
         {
+            peer.renewed(token);
             remote.in_current(&peer, |manager| peer.say_links(manager, token));
         }
     }
 
     fn told(&mut self, event: MessageEvent, _cx: &mut Context<Self>) {
-        let Some((token, mut lines)) = parse(&event.body) else {
+        let Some((token, lines)) = parse(&event.body) else {
             return;
         };
-        let Some((number, reason)) = lines.next().and_then(numbered) else {
+        let Some(remote) = self.remote.upgrade() else {
             return;
         };
-        let reason = match reason.split_once(' ') {
-            None if reason == "terminated" => ExitReason::Terminated,
-            Some(("panicked", message)) => ExitReason::Panicked(message.into()),
-            _ => ExitReason::Unknown,
+        let Some(peer) = remote.of_token(token) else {
+            return;
         };
-        if let Some(remote) = self.remote.upgrade()
-            && let Some(peer) = remote.of_token(token)
-        {
+        for (number, reason) in lines.filter_map(numbered) {
+            let reason = match reason.split_once(' ') {
+                None if reason == "terminated" => ExitReason::Terminated,
+                Some(("panicked", message)) => ExitReason::Panicked(message.into()),
+                _ => ExitReason::Unknown,
+            };
             remote.in_current(&peer, |manager| peer.told(manager, token, number, &reason));
         }
     }
@@ -263,9 +290,10 @@ impl Process for Links {
         };
         for (token, number) in self.watched.remove(&pid).unwrap_or_default() {
             if let Some(linker) = self.linkers.get_mut(&token) {
-                cx.send(&linker.who, "exited", exited(token, number, &event.reason));
-                let ended = State::Ended(event.reason.clone());
-                linker.links.insert(number, ended);
+                let body = text(token, [ended(number, &event.reason)]);
+                cx.send(&linker.who, "exited", body);
+                let state = State::Ended(event.reason.clone());
+                linker.links.insert(number, state);
             }
         }
     }
@@ -294,13 +322,42 @@ fn text(token: u64, lines: impl IntoIterator<Item = String>) -> String {
     text
 }
 
-fn exited(token: u64, number: u64, reason: &ExitReason) -> String {
+/// As [`text`], as several if it would be long: a peer may take less than this one sends.
+fn texts(token: u64, lines: impl IntoIterator<Item = String>) -> Vec<String> {
+    const LONG: usize = 16 << 10;
+    let mut texts = Vec::new();
+    for line in lines {
+        match texts.last_mut() {
+            Some(last) if String::len(last) < LONG => {
+                last.push('\n');
+                last.push_str(&line);
+            }
+            _ => texts.push(text(token, [line])),
+        }
+    }
+    texts
+}
+
+/// The longest message of a panic that is told.
+const LONGEST_REASON: usize = 1 << 10;
+
+/// The line of a link whose process has ended.
+fn ended(number: u64, reason: &ExitReason) -> String {
     let reason = match reason {
         ExitReason::Terminated => "terminated".to_owned(),
-        ExitReason::Panicked(message) => format!("panicked {message}"),
+        ExitReason::Panicked(message) => {
+            let ends = message.char_indices().map(|(place, _)| place);
+            let end = ends.take_while(|place| *place <= LONGEST_REASON).last();
+            let end = if message.len() > LONGEST_REASON {
+                end
+            } else {
+                None
+            };
+            format!("panicked {}", &message[..end.unwrap_or(message.len())])
+        }
         _ => "unknown".to_owned(),
     };
-    text(token, [format!("{number} {}", encode(&reason))])
+    format!("{number} {}", encode(&reason))
 }
 
 /// What a linker says: of itself, by its own process of this kind.
@@ -312,15 +369,16 @@ fn message(from: &Upid, name: &'static str, body: String) -> Message {
     }
 }
 
-pub(super) fn link_message<'a>(
+pub(super) fn link_messages<'a>(
     from: &Upid,
     token: u64,
     links: impl IntoIterator<Item = (u64, &'a str)>,
-) -> Message {
+) -> Vec<Message> {
     let lines = links
         .into_iter()
         .map(|(number, id)| format!("{number} {}", encode(id)));
-    message(from, "link", text(token, lines))
+    let texts = texts(token, lines).into_iter();
+    texts.map(|body| message(from, "link", body)).collect()
 }
 
 pub(super) fn unlink_message(

@@ -61,6 +61,8 @@ use driver::Driver;
 use links::{LINKS, Links};
 use peer::{Asked, Peer, Taken};
 
+const TOO_MANY_PEERS: &str = "there are connections to as many addresses as there may be";
+
 /// The runtimes that this one sends to.
 pub(crate) struct Remote {
     options: Arc<RemoteOptions>,
@@ -81,7 +83,11 @@ impl Remote {
         })
     }
 
-    fn peer(&self, address: SocketAddr) -> Option<Arc<Peer>> {
+    fn peer(&self, manager: &ProcessManager, address: SocketAddr) -> Option<Arc<Peer>> {
+        if !lock_std(&self.peers).contains_key(&address) {
+            // It is going to be told, and to find out may take calls of the kernel: not under a lock.
+            manager.listening_addresses();
+        }
         let mut peers = lock_std(&self.peers);
         let known = peers.len();
         match peers.entry(address) {
@@ -155,7 +161,7 @@ impl Transport for Remote {
         must_take: bool,
     ) -> Result<(), Refused> {
         loop {
-            let Some(peer) = self.peer(address) else {
+            let Some(peer) = self.peer(manager, address) else {
                 return Err((message, DeadLetterReason::Full));
             };
             match peer.send(manager, id, &message, must_take) {
@@ -164,6 +170,7 @@ impl Transport for Remote {
                     return Ok(());
                 }
                 Taken::Full => return Err((message, DeadLetterReason::Full)),
+                Taken::TooLarge => return Err((message, DeadLetterReason::TooLarge)),
                 // Its driver is about to take it out, and may as well find that done.
                 Taken::Retired => self.remove(&peer),
             }
@@ -179,10 +186,15 @@ impl Transport for Remote {
     }
 
     fn room(&self, address: SocketAddr) -> Option<Future<()>> {
-        let peer = lock_std(&self.peers).get(&address).cloned();
+        let (peer, is_full) = {
+            let peers = lock_std(&self.peers);
+            let is_full = peers.len() >= self.options.peers;
+            (peers.get(&address).cloned(), is_full)
+        };
         match peer {
             Some(peer) => peer.room(),
-            None => None,
+            // Nobody would tell when there is a place.
+            None => is_full.then(|| Future::failed(TOO_MANY_PEERS)),
         }
     }
 
@@ -194,7 +206,7 @@ impl Transport for Remote {
         connection: RemoteConnection,
     ) {
         loop {
-            let Some(peer) = self.peer(address) else {
+            let Some(peer) = self.peer(manager, address) else {
                 return peer::tell_one(linker, id, address);
             };
             match peer.link(manager, linker, id, connection) {

@@ -18,10 +18,11 @@ use std::time::Duration;
 #[must_use = "options do nothing until a builder is given them"]
 pub struct RemoteOptions {
     pub(super) outbound_bytes: usize,
+    pub(super) message_bytes: usize,
     pub(super) peers: usize,
     pub(super) connect_timeout: Duration,
     pub(super) idle_timeout: Duration,
-    pub(super) peer_timeout: Option<Duration>,
+    pub(crate) peer_timeout: Option<Duration>,
     pub(super) heartbeat: Option<Duration>,
     pub(super) negotiates: bool,
     pub(crate) requires_address_match: Option<bool>,
@@ -43,6 +44,7 @@ impl RemoteOptions {
     pub const fn new() -> Self {
         Self {
             outbound_bytes: 16 << 20,
+            message_bytes: 16 << 20,
             peers: 10_000,
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
@@ -54,7 +56,8 @@ impl RemoteOptions {
     }
 
     /// Bytes of messages to one address that wait for the kernel to take them: 16 MiB. The message that passes this is taken; those behind it are refused until there is room: each is a
-    /// [dead letter](crate::DeadLetterReason::Full). [`reserve`](crate::reserve) waits for room, and what is sent with its permit is taken.
+    /// [dead letter](crate::DeadLetterReason::Full). [`reserve`](crate::reserve) waits for room, and what is sent with its permit is taken: all who wait are told when there is some, and a permit keeps none from others, so what waits may be more by
+    /// a message for each of them.
     ///
     /// ```
     /// # use libprocess::RemoteOptions;
@@ -63,6 +66,19 @@ impl RemoteOptions {
     /// ```
     pub const fn outbound_bytes(mut self, bytes: usize) -> Self {
         self.outbound_bytes = bytes;
+        self
+    }
+
+    /// Bytes of the body of a message that is sent: 16 MiB, which is what [these runtimes take](crate::http::Limits::body_bytes) unless told. A longer one is refused here, a [dead letter](crate::DeadLetterReason::TooLarge): a peer that
+    /// refuses it closes the connection, which is also that of others.
+    ///
+    /// ```
+    /// # use libprocess::RemoteOptions;
+    /// let options = RemoteOptions::new().message_bytes(1 << 30);
+    /// # let _ = options;
+    /// ```
+    pub const fn message_bytes(mut self, bytes: usize) -> Self {
+        self.message_bytes = bytes;
         self
     }
 
@@ -105,7 +121,7 @@ impl RemoteOptions {
     }
 
     /// For how long a peer's machine may leave unacknowledged what is sent to it, or the kernel's question whether it is there: 30 s, in whole seconds; `None`: for as long as the operating system has it, which may be hours. Then the connection is broken, and who is linked over
-    /// it gets `exited`. (`TCP_USER_TIMEOUT`, RFC 5482, and keep-alive probes.)
+    /// it gets `exited`. (`TCP_USER_TIMEOUT`, RFC 5482, and keep-alive probes.) Those that connect to this runtime are asked, too.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -118,7 +134,7 @@ impl RemoteOptions {
         self
     }
 
-    /// For how long a peer to which somebody is linked may say nothing at all: without bound by default. A silent one is sent a message that it must answer, three times in that time; when nothing comes then, its connection is broken. So a program that
+    /// For how long a peer to which somebody is linked may say nothing at all: without bound by default. One that has been silent for a third of that time is sent a message that it must answer, and then again; when nothing has come by the end of it, its connection is broken. Less than 10 ms count as that. So a program that
     /// stands still is noticed as gone, also a C++ libprocess, of which [`peer_timeout`](Self::peer_timeout) says nothing while its machine is well. (Two of these runtimes, if they [negotiate](Self::negotiate_links), notice it after a minute, also without this.)
     ///
     /// ```

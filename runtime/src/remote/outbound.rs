@@ -11,6 +11,9 @@ use crate::process::{Message, Upid, directory};
 /// What memory for messages has room for at least, and at most before there is that much.
 const ROOM: std::ops::RangeInclusive<usize> = 512..=64 << 10;
 
+/// Bytes of an id and a name together: escaped they are three times as many at most, and less than any of these runtimes takes.
+const LONGEST_NAMES: usize = 2_500;
+
 /// Senders whose fields are kept as bytes.
 const SENDERS: usize = 4;
 
@@ -47,14 +50,20 @@ impl Outbound {
         self.bytes == 0
     }
 
-    /// Appends a message.
+    /// Appends a message, unless it is more than is sent: a peer that refuses one closes the connection, which is also that of others.
+    #[must_use]
     pub(super) fn put(
         &mut self,
         manager: &ProcessManager,
         host: SocketAddr,
         id: &str,
         message: &Message,
-    ) {
+        most: usize,
+    ) -> bool {
+        let names = id.len().saturating_add(message.name.len());
+        if message.body.len() > most || names > LONGEST_NAMES {
+            return false;
+        }
         let sender = self.sender(manager, host, &message.from);
         if self.out.capacity() == 0 {
             self.out
@@ -71,6 +80,7 @@ impl Outbound {
             self.pieces.push(body);
             self.pieces.push(Bytes::from_static(MESSAGE_END));
         }
+        true
     }
 
     /// What there is, for the kernel.

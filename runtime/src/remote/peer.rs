@@ -12,7 +12,7 @@ use std::task::Waker;
 
 use bytes::Bytes;
 
-use super::links::{LINKS, UNANSWERED, link_message, renew_message, unlink_message};
+use super::links::{LINKS, UNANSWERED, link_messages, renew_message, unlink_message};
 use super::outbound::Outbound;
 use super::{RemoteOptions, random};
 use crate::facade::lock_std;
@@ -33,8 +33,9 @@ pub(super) struct Peer {
 struct State {
     phase: Phase,
     outbound: Outbound,
-    /// Bytes that the driver has taken, and the kernel has not.
+    /// Bytes, and messages, that the driver has taken, and the kernel has not all of.
     under_way: usize,
+    messages_under_way: u64,
     /// The driver's, while it waits; whether for messages.
     waker: Option<Waker>,
     awaits_messages: bool,
@@ -91,6 +92,7 @@ pub(super) enum Asked {
 pub(super) enum Taken {
     Yes(Asked),
     Full,
+    TooLarge,
     Retired,
 }
 
@@ -135,7 +137,15 @@ impl Peer {
         if !must_take && state.is_full(&self.options) {
             return Taken::Full;
         }
-        state.outbound.put(manager, self.address, id, message);
+        if !state.outbound.put(
+            manager,
+            self.address,
+            id,
+            message,
+            self.options.message_bytes,
+        ) {
+            return Taken::TooLarge;
+        }
         if !state.is_connected && state.letters.len() < REMEMBERED_LETTERS {
             state.letters.push(DeadLetter {
                 to: Upid::new(id, self.address),
@@ -346,12 +356,15 @@ impl Peer {
         let mut state = lock_std(&self.state);
         let mut roomy = Vec::new();
         if sent {
-            state.under_way = 0;
+            (state.under_way, state.messages_under_way) = (0, 0);
         }
         let next = if std::mem::take(&mut state.relinks) {
+            // What is under way stays with the connection that is left.
+            (state.under_way, state.messages_under_way) = (0, 0);
             Next::Relink
         } else if may_send && !state.outbound.is_empty() {
             state.under_way = state.outbound.bytes();
+            state.messages_under_way = state.outbound.messages();
             Next::Send(state.outbound.take())
         } else {
             let kept = &mut state.waker;
@@ -388,13 +401,14 @@ impl Peer {
         is_done
     }
 
-    /// The driver has ended: what was not sent is lost, and who was linked is told. Gives how many messages are lost for sure, and those that are known.
+    /// The driver has ended: what was not sent is lost, and who was linked is told. Gives how many messages were not sent, or not all of them, and those that are known.
     pub(super) fn end(&self) -> (u64, Vec<DeadLetter>) {
         let State {
             outbound,
             links,
             waiting,
             letters,
+            messages_under_way,
             ..
         } = {
             let mut state = lock_std(&self.state);
@@ -415,7 +429,7 @@ impl Peer {
                 promise.set(());
             });
         }
-        (outbound.messages(), letters)
+        (outbound.messages() + messages_under_way, letters)
     }
 }
 
@@ -432,7 +446,7 @@ impl State {
 
     /// Sends a message to the process that keeps links there.
     fn say(&mut self, manager: &ProcessManager, to: SocketAddr, message: &Message) -> Asked {
-        self.outbound.put(manager, to, LINKS, message);
+        let _is_short = self.outbound.put(manager, to, LINKS, message, usize::MAX);
         self.ask()
     }
 
@@ -447,8 +461,14 @@ impl State {
         }
         let links = agreement.numbers.iter();
         let links = links.map(|(number, id)| (*number, &**id));
-        let message = link_message(&agreement.from, agreement.token, links);
-        self.say(manager, to, &message)
+        let messages = link_messages(&agreement.from, agreement.token, links);
+        let mut asked = Asked::Nothing;
+        for message in messages {
+            if let Asked::Wake(waker) = self.say(manager, to, &message) {
+                asked = Asked::Wake(waker);
+            }
+        }
+        asked
     }
 
     /// As `say_links`, of one that is new.
@@ -457,8 +477,11 @@ impl State {
             return Asked::Nothing;
         };
         let number = agreement.number(&id.into(), link);
-        let message = link_message(&agreement.from, agreement.token, [(number, id)]);
-        self.say(manager, to, &message)
+        let messages = link_messages(&agreement.from, agreement.token, [(number, id)]);
+        match messages.first() {
+            Some(message) => self.say(manager, to, message),
+            None => Asked::Nothing,
+        }
     }
 
     /// Says that nobody is linked there by links of these numbers.

@@ -514,6 +514,7 @@ impl RuntimeBuilder {
         {
             let mut listen = self.listen;
             listen.requires_address_match = super::remote::requires_address_match(&self.remote);
+            listen.peer_timeout = self.remote.peer_timeout;
             super::remote::set_up(&runtime.manager, self.remote);
             listen.start(&mut runtime)?;
         }

@@ -44,6 +44,7 @@ pub(super) struct Listen {
     limits: Limits,
     delegate: Option<String>,
     pub(super) requires_address_match: bool,
+    pub(super) peer_timeout: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -192,6 +193,7 @@ impl Listen {
             limits: self.limits,
             delegate: self.delegate,
             requires_address_match: self.requires_address_match,
+            peer_timeout: self.peer_timeout,
             state: Mutex::new(State::Unasked),
         });
         runtime.listening = Some(Arc::clone(&listening));
@@ -264,6 +266,7 @@ pub(super) struct Listening {
     says: Says,
     limits: Limits,
     delegate: Option<String>,
+    peer_timeout: Option<Duration>,
     requires_address_match: bool,
     state: Mutex<State>,
 }
@@ -286,7 +289,11 @@ impl Listening {
             }
             // If it fails.
             *state = State::Over;
-            let options = ListenOptions::new().nodelay(true);
+            let mut options = ListenOptions::new().nodelay(true);
+            if let Some(time) = self.peer_timeout {
+                // Of a process elsewhere that is linked to one here nothing may ever come.
+                options = options.keepalive(time);
+            }
             let listener = options.bind_for(manager, self.address)?;
             // Before anybody is served, and could ask.
             manager.set_addresses(self.says.addresses(listener.local_address()?));

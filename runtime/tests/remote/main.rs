@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod hardships;
 mod links;
 mod messages;
 mod mutual;

@@ -15,7 +15,9 @@ fn a_peer_that_takes_nothing_is_sent_a_bounded_amount() {
     const MOST: usize = 1 << 20;
     const LONG_BODY: usize = 64 << 20;
     on_each(|kind: Kind| {
-        let options = RemoteOptions::new().outbound_bytes(MOST);
+        let options = RemoteOptions::new()
+            .outbound_bytes(MOST)
+            .message_bytes(LONG_BODY);
         let runtime = kind.build(|builder| builder.remote(options));
         let sender = station(&runtime, "sender");
         let listener = TcpListener::bind(any()).expect("a listener");

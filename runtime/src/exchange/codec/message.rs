@@ -29,8 +29,12 @@ pub(crate) const NOBODY: &str = "@0.0.0.0:0";
 /// A process as the sender of messages.
 pub(crate) fn sender_text(id: &str, address: SocketAddr) -> String {
     let mut text = String::with_capacity(id.len() + 24);
-    for character in id.chars() {
-        if character.is_control() {
+    let inner = id.trim_matches(' ');
+    let from = id.len() - id.trim_start_matches(' ').len();
+    let inside = from..from + inner.len();
+    for (place, character) in id.char_indices() {
+        // Nor do spaces at the ends of a field belong to it.
+        if character.is_control() || !inside.contains(&place) {
             for byte in character.encode_utf8(&mut [0; 4]).bytes() {
                 // To a string this does not fail.
                 let _ = write!(text, "%{byte:02X}");

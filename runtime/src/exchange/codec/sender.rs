@@ -15,7 +15,9 @@ pub(super) fn of(head: &[u8], fields: &[httparse::Header<'_>]) -> Result<Range<u
     let mut sender: Option<&[u8]> = None;
     for field in fields {
         let said = match field.name.len() {
-            10 if field.name.eq_ignore_ascii_case("user-agent") => field.value.strip_prefix(AGENT),
+            10 if field.name.eq_ignore_ascii_case("user-agent") => {
+                field.value.strip_prefix(AGENT).map(<[u8]>::trim_ascii)
+            }
             15 if field.name.eq_ignore_ascii_case("libprocess-from") => Some(field.value),
             _ => None,
         };
