@@ -1,5 +1,7 @@
 //! What a benchmark is.
 
+use std::time::SystemTime;
+
 use hdrhistogram::Histogram;
 use libprocess::Runtime;
 use serde::{Deserialize, Serialize};
@@ -59,6 +61,9 @@ pub(crate) struct Sample {
     pub(crate) value: f64,
     /// How long what was measured took.
     pub(crate) seconds: f64,
+    /// When the run began, where that is known. Does not travel between processes.
+    #[serde(skip)]
+    pub(crate) began: Option<SystemTime>,
     /// What C++ libprocess's program would have printed, where it would have printed anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) compat: Option<f64>,
@@ -78,6 +83,7 @@ impl Sample {
         Self {
             value,
             seconds,
+            began: None,
             compat: None,
             also: Vec::new(),
             latencies: None,

@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -7,7 +8,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::filter::Filter;
 use crate::measure::Plan;
 use crate::parameters::Overrides;
+use crate::record::Record;
 use crate::save::SaveName;
+use crate::saved::Saved;
 use crate::server::Service;
 
 const LONG_ABOUT: &str = "\
@@ -30,6 +33,7 @@ Examples:
   harness run --runs 9 --pin --save pinned           nine runs, saved to results/local/pinned.json
   harness run '*' --json | jq .median                for programs: one object a line
   harness list                                       what there is, and its defaults
+  harness show pinned                                what was saved as that
 
 Exit status: 0 if all is well; 1 if a run failed; 2 if the arguments make no sense, or nothing
 matches the filters.";
@@ -40,6 +44,25 @@ Runs the benchmarks that a filter selects; without a filter, libprocess's throug
 Each benchmark has a runtime of its own, started before its first run and shared by all of them: \
 no figure has the start of a runtime in it. A benchmark that says so runs each time in a fresh \
 process instead. The result is the median of the runs; how far they lie apart is beside it.";
+
+const SHOW_ABOUT: &str = "\
+Shows results that `harness run --save NAME` saved: the figures, what they were measured on, and \
+the latencies' percentiles.
+
+Histograms of latencies are kept whole. --hgrm and --hlog write them in the two forms that \
+HdrHistogram's own programs and plotters read, in nanoseconds.";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  harness show before                                 results/local/before.json
+  harness show before after                           one after the other
+  harness show some/folder/before.json                a file
+  harness show before --benchmark 'Latency.*'         part of it
+  harness show before --benchmark Latency.PingPong --hgrm --output pingpong.hgrm
+                                                      the percentiles, to be plotted
+  harness show before --hlog > before.hlog            each run's histogram, as an HDR log
+
+Exit status: 0 if all is well; 2 if a file is no result, or has nothing of what was asked for.";
 
 /// Measures the libprocess runtime, checks that nothing was lost, and reports.
 #[derive(Debug, Parser)]
@@ -65,6 +88,9 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Lists the benchmarks: what they measure, and with what unless told otherwise
     List,
+    /// Shows saved results, and exports their histograms
+    #[command(long_about = SHOW_ABOUT, after_long_help = SHOW_EXAMPLES)]
+    Show(ShowArguments),
     /// One run, for a harness that is measuring
     #[command(name = IsolatedArguments::SUBCOMMAND, hide = true)]
     RunIsolated(IsolatedArguments),
@@ -194,6 +220,58 @@ impl RunArguments {
 
     pub(crate) fn save(&self) -> Option<&SaveName> {
         self.save.as_ref()
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArguments {
+    /// What to show: the NAME of `--save NAME`, or the path of a file
+    #[arg(value_name = "RESULT", required = true)]
+    pub(crate) results: Vec<PathBuf>,
+
+    /// Only the benchmarks that this filter selects, as of `harness run`; may be there several times
+    #[arg(long = "benchmark", value_name = "FILTER")]
+    pub(crate) benchmarks: Vec<Filter>,
+
+    /// Only the percentiles of one histogram, as HdrHistogram's programs print them
+    #[arg(long, conflicts_with = "hlog")]
+    hgrm: bool,
+
+    /// Only the histograms, one for each run, as an HDR histogram log
+    #[arg(long)]
+    hlog: bool,
+
+    /// Write to this file, in place of one of that name, and not to standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// In which form histograms are written for other programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Export {
+    Percentiles,
+    Log,
+}
+
+impl ShowArguments {
+    pub(crate) fn export(&self) -> Option<Export> {
+        if self.hgrm {
+            Some(Export::Percentiles)
+        } else {
+            self.hlog.then_some(Export::Log)
+        }
+    }
+
+    /// The results that were asked for.
+    pub(crate) fn select<'a>(&self, saved: &'a Saved) -> Vec<&'a Record> {
+        let asked = |record: &&Record| {
+            self.benchmarks.is_empty()
+                || self
+                    .benchmarks
+                    .iter()
+                    .any(|filter| filter.matches(&record.benchmark))
+        };
+        saved.results.iter().filter(asked).collect()
     }
 }
 

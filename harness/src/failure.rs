@@ -8,6 +8,8 @@ use crate::checks::WrongResult;
 use crate::parameters::BadParameters;
 use crate::registry::NoMatch;
 use crate::save::SaveError;
+use crate::saved::BadFile;
+use crate::show::NoHistogram;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -52,6 +54,10 @@ pub(crate) enum Failure {
     },
     #[error(transparent)]
     Save(#[from] SaveError),
+    #[error(transparent)]
+    BadFile(#[from] BadFile),
+    #[error(transparent)]
+    NoHistogram(#[from] NoHistogram),
     #[error("the report cannot be written: {0}")]
     Output(#[from] io::Error),
 }
@@ -68,7 +74,9 @@ impl Failure {
     /// Whether the user asked for what cannot be, or something went wrong.
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
-            Self::NoMatch(_) | Self::BadParameters(_) => Outcome::Misused,
+            Self::NoMatch(_) | Self::BadParameters(_) | Self::BadFile(_) | Self::NoHistogram(_) => {
+                Outcome::Misused
+            }
             _ => Outcome::Failed,
         }
     }

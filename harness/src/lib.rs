@@ -32,6 +32,7 @@
 //! | `server`, `load` | what benchmarks of sockets talk to, servers in a process of their own, and their clients |
 //! | `latency`, `series`, `usage`, `machine`, `record` | figures, what they took, where, and all of it together |
 //! | `report`, `format`, `save` | telling and keeping it |
+//! | `saved`, `show`, `hgrm` | what was kept, showing it, and the text of percentiles that other programs read |
 
 mod benchmark;
 mod benchmarks;
@@ -40,6 +41,7 @@ mod cli;
 mod failure;
 mod filter;
 mod format;
+mod hgrm;
 mod isolated;
 mod latency;
 mod load;
@@ -52,9 +54,11 @@ mod record;
 mod registry;
 mod report;
 mod save;
+mod saved;
 mod series;
 mod server;
 mod session;
+mod show;
 mod trial;
 mod usage;
 mod watchdog;

@@ -5,7 +5,7 @@
 //! they were before each run.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use libprocess::Runtime;
 
@@ -96,9 +96,10 @@ impl Runs {
         }
         for number in 1..=plan.runs {
             let before = ContextSwitches::so_far();
+            let began = SystemTime::now();
             let sample = run(title(benchmark, number, plan))?;
             self.usage.context_switches += ContextSwitches::so_far() - before;
-            self.keep(benchmark, sample, report, plan)?;
+            self.keep(benchmark, began, sample, report, plan)?;
         }
         self.usage.peak_rss_bytes = usage::peak_resident_bytes();
         Ok(())
@@ -112,10 +113,11 @@ impl Runs {
         report: &mut dyn Report,
     ) -> Result<(), Failure> {
         for _ in 0..plan.runs {
+            let began = SystemTime::now();
             let run = isolated::run_in_child(benchmark, parameters, plan.limit)?;
             self.usage.context_switches += run.context_switches;
             self.usage.peak_rss_bytes = self.usage.peak_rss_bytes.max(run.peak_rss_bytes);
-            self.keep(benchmark, run.sample, report, plan)?;
+            self.keep(benchmark, began, run.sample, report, plan)?;
         }
         Ok(())
     }
@@ -123,12 +125,16 @@ impl Runs {
     fn keep(
         &mut self,
         benchmark: &dyn Benchmark,
+        began: SystemTime,
         sample: Sample,
         report: &mut dyn Report,
         plan: Plan,
     ) -> io::Result<()> {
         report.run(benchmark, self.samples.len() + 1, plan.runs, &sample)?;
-        self.samples.push(sample);
+        self.samples.push(Sample {
+            began: Some(began),
+            ..sample
+        });
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! What a benchmark is run with: what the user asked for, and its own defaults for the rest.
 
 use libprocess::{BuildError, Runtime, RuntimeBuilder};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A benchmark's own defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +124,7 @@ pub(crate) struct Overrides {
 }
 
 /// What a benchmark is run with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Parameters {
     pub(crate) workers: usize,
     pub(crate) pin: bool,

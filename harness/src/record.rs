@@ -3,31 +3,47 @@
 //! The keys are stable: results are kept, and compared with later ones.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::time::SystemTime;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::benchmark::{Benchmark, Sample};
+use crate::latency::{self, BadHistogram, EncodedHistogram};
 use crate::parameters::Parameters;
 use crate::series::Series;
 use crate::usage::ContextSwitches;
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Record {
-    pub(crate) benchmark: &'static str,
+    pub(crate) benchmark: String,
     pub(crate) variant: Variant,
     pub(crate) params: Parameters,
-    pub(crate) unit: &'static str,
+    pub(crate) unit: String,
     pub(crate) median: f64,
     pub(crate) runs: Series,
+    /// When each run began, in milliseconds since 1970. As all that was added later, it is not in older files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) began_unix_ms: Vec<u64>,
+    /// How long what was measured took, in each run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) seconds: Vec<f64>,
     /// The median of what the original would have shown, for a benchmark that has an original; null where it would have shown nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(crate) compat: Option<Option<f64>>,
     /// Of all runs together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) latency_ns: Option<Latency>,
+    /// Those of each run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) latency_histograms: Vec<EncodedHistogram>,
     /// Further figures, by their units.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) also: BTreeMap<String, Figure>,
     pub(crate) peak_rss_bytes: u64,
     /// Of all runs that count, together.
@@ -35,11 +51,11 @@ pub(crate) struct Record {
 }
 
 /// What the runtime was built with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Variant {
-    run_queue: &'static str,
-    event_queue: &'static str,
-    semaphore: &'static str,
+    pub(crate) run_queue: String,
+    pub(crate) event_queue: String,
+    pub(crate) semaphore: String,
 }
 
 impl Variant {
@@ -47,20 +63,31 @@ impl Variant {
     pub(crate) fn built() -> Self {
         let features = libprocess::build_features();
         Self {
-            run_queue: features.run_queue,
-            event_queue: features.event_queue,
-            semaphore: features.semaphore,
+            run_queue: features.run_queue.to_owned(),
+            event_queue: features.event_queue.to_owned(),
+            semaphore: features.semaphore.to_owned(),
         }
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+impl fmt::Display for Variant {
+    /// As the library's features print themselves.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} run queue, {} event queue, {} semaphore",
+            self.run_queue, self.event_queue, self.semaphore
+        )
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Figure {
     pub(crate) median: f64,
     pub(crate) runs: Series,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Latency {
     pub(crate) p50: u64,
     pub(crate) p90: u64,
@@ -119,15 +146,25 @@ impl Record {
                 },
             )
         });
+        let latencies = || {
+            samples
+                .iter()
+                .filter_map(|sample| sample.latencies.as_ref())
+        };
+        let merged =
+            latency::merged(latencies()).expect("a benchmark's histograms have the same bounds");
         Self {
-            benchmark: benchmark.name(),
+            benchmark: benchmark.name().to_owned(),
             variant: Variant::built(),
             params,
-            unit: benchmark.unit(),
+            unit: benchmark.unit().to_owned(),
             median: runs.median(),
             runs,
+            began_unix_ms: samples.iter().filter_map(began_unix_ms).collect(),
+            seconds: samples.iter().map(|sample| sample.seconds).collect(),
             compat,
-            latency_ns: merged(samples).as_ref().map(Latency::of),
+            latency_ns: merged.as_ref().map(Latency::of),
+            latency_histograms: latencies().map(EncodedHistogram::of).collect(),
             also: also.collect(),
             peak_rss_bytes: usage.peak_rss_bytes,
             context_switches: usage.context_switches,
@@ -135,21 +172,35 @@ impl Record {
     }
 }
 
-/// The latencies of all samples in one histogram; `None` if they have none.
-fn merged(samples: &[Sample]) -> Option<Histogram<u64>> {
-    let mut histograms = samples
-        .iter()
-        .filter_map(|sample| sample.latencies.as_ref());
-    let mut all = histograms.next()?.clone();
-    for histogram in histograms {
-        all.add(histogram)
-            .expect("a benchmark's histograms have the same bounds");
+impl Record {
+    /// The latencies of all runs in one histogram; `None` if there are none, or the result is older than they are kept.
+    pub(crate) fn latencies(&self) -> Result<Option<Histogram<u64>>, BadHistogram> {
+        let histograms: Vec<Histogram<u64>> = self
+            .latency_histograms
+            .iter()
+            .map(EncodedHistogram::decode)
+            .collect::<Result<_, _>>()?;
+        latency::merged(&histograms)
     }
-    Some(all)
+}
+
+fn began_unix_ms(sample: &Sample) -> Option<u64> {
+    let since = sample
+        .began?
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Some(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A key that is there has a value, even if that is null: only a missing one is `None`.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<f64>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::{Value, json};
 
     use super::*;
@@ -190,6 +241,7 @@ mod tests {
     #[test]
     fn the_keys_are_stable() {
         let samples = [1.0, 3.0].map(|value| Sample {
+            began: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_500)),
             compat: Some(value * 2.0),
             also: vec![("messages/s".to_owned(), value * 2.0)],
             ..sample(value)
@@ -204,6 +256,8 @@ mod tests {
                 "unit": "repeats/s",
                 "median": 2.0,
                 "runs": [1.0, 3.0],
+                "began_unix_ms": [1_500, 1_500],
+                "seconds": [1.0, 1.0],
                 "compat": 4.0,
                 "also": {"messages/s": {"median": 4.0, "runs": [2.0, 6.0]}},
                 "peak_rss_bytes": 4096,
@@ -238,9 +292,54 @@ mod tests {
                 ..sample(1.0)
             }
         });
+        let json = json(&DispatchGet, &samples);
         assert_eq!(
-            json(&DispatchGet, &samples)["latency_ns"],
+            json["latency_ns"],
             json!({"p50": 500, "p90": 900, "p99": 990, "p999": 999, "max": 1000})
         );
+        let record: Record = serde_json::from_value(json).unwrap();
+        let histograms: Vec<_> = record
+            .latency_histograms
+            .iter()
+            .map(|encoded| encoded.decode().unwrap())
+            .collect();
+        assert_eq!(
+            histograms,
+            samples
+                .each_ref()
+                .map(|sample| sample.latencies.clone().unwrap())
+        );
+        assert_eq!(record.latencies().unwrap().unwrap().len(), 1_000);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let sample = Sample {
+            began: Some(SystemTime::UNIX_EPOCH),
+            latencies: Some(latency::histogram()),
+            ..sample(1.5).also("messages/s", 3.0)
+        };
+        for compat in [None, Some(2.5)] {
+            let sample = Sample {
+                compat,
+                ..sample.clone()
+            };
+            for benchmark in [&ThroughputPerformance as &dyn Benchmark, &DispatchGet] {
+                let written = json(benchmark, std::slice::from_ref(&sample));
+                let read: Record = serde_json::from_value(written.clone()).unwrap();
+                assert_eq!(serde_json::to_value(read).unwrap(), written);
+            }
+        }
+    }
+
+    #[test]
+    fn what_older_files_do_not_have_is_not_missed() {
+        let mut json = json(&DispatchGet, &[sample(1.0)]);
+        for added in ["began_unix_ms", "seconds", "latency_histograms"] {
+            json.as_object_mut().unwrap().remove(added);
+        }
+        let record: Record = serde_json::from_value(json).unwrap();
+        assert_eq!(record.latencies(), Ok(None));
+        assert!(record.seconds.is_empty());
     }
 }

@@ -102,24 +102,38 @@ pub(crate) const DEFAULT: &str = throughput::NAME;
 
 /// No benchmark has a name that any of the filters lets through.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no benchmark matches {}; there are:{}", .filters.join(" or "), list())]
+#[error("no benchmark matches {}; there are:{}", .filters.join(" or "), list(there))]
 pub(crate) struct NoMatch {
     filters: Vec<String>,
+    there: Vec<String>,
 }
 
 impl NoMatch {
     pub(crate) fn of(name: &str) -> Self {
         Self {
             filters: vec![format!("`{name}`")],
+            there: all(),
+        }
+    }
+
+    /// None of these names.
+    pub(crate) fn among(filters: &[Filter], there: Vec<String>) -> Self {
+        Self {
+            filters: filters.iter().map(|filter| format!("`{filter}`")).collect(),
+            there,
         }
     }
 }
 
-fn list() -> String {
+fn all() -> Vec<String> {
     BENCHMARKS
         .iter()
-        .map(|benchmark| format!("\n  {}", benchmark.name()))
+        .map(|benchmark| benchmark.name().to_owned())
         .collect()
+}
+
+fn list(names: &[String]) -> String {
+    names.iter().map(|name| format!("\n  {name}")).collect()
 }
 
 /// Those that any of the filters lets through; without a filter, the default one.
@@ -134,8 +148,7 @@ pub(crate) fn select(filters: &[Filter]) -> Result<Vec<&'static dyn Benchmark>, 
         })
         .collect();
     if selected.is_empty() {
-        let filters = filters.iter().map(|filter| format!("`{filter}`")).collect();
-        return Err(NoMatch { filters });
+        return Err(NoMatch::among(filters, all()));
     }
     Ok(selected)
 }

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::SystemTime;
 
-use serde::Serialize;
-
-use crate::machine::Machine;
+use crate::machine::{self, LoadAverage, Machine};
 use crate::record::Record;
+use crate::saved::Saved;
 
 /// What a checkout has and other folders do not: by it the folder for results is found.
 const LANDMARK: &str = "results/README.md";
@@ -30,6 +29,11 @@ pub(crate) struct BadName;
 
 impl SaveName {
     const LONGEST: usize = 100;
+
+    /// The name of the file.
+    pub(crate) fn file(&self) -> String {
+        format!("{self}.json")
+    }
 }
 
 impl FromStr for SaveName {
@@ -62,42 +66,45 @@ pub(crate) struct SaveError {
     error: io::Error,
 }
 
+impl SaveError {
+    pub(crate) fn new(path: &Path, error: io::Error) -> Self {
+        Self {
+            path: path.to_owned(),
+            error,
+        }
+    }
+}
+
 /// Where results will be saved. Found before anything is measured, so that no measurement is in vain.
 #[derive(Debug)]
 pub(crate) struct Destination {
     path: PathBuf,
+    /// What the machine had to do before we gave it more.
+    load_before: Option<f64>,
 }
 
-#[derive(Serialize)]
-struct Saved<'a> {
-    machine: Machine,
-    /// Seconds since 1970, in Universal Time.
-    saved_unix_seconds: u64,
-    results: &'a [Record],
+/// `results/local` in the checkout that the current folder is in; outside of one, in the current folder.
+pub(crate) fn folder() -> io::Result<PathBuf> {
+    let here = std::env::current_dir()?;
+    let root = here
+        .ancestors()
+        .find(|folder| folder.join(LANDMARK).is_file())
+        .unwrap_or(&here);
+    Ok(root.join(FOLDER))
 }
 
 impl Destination {
-    /// `results/local` in the checkout that the current folder is in; outside of one, in the current folder. Made if it is not there.
+    /// In the folder for results, which is made if it is not there.
     pub(crate) fn prepare(name: &SaveName) -> Result<Self, SaveError> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |error| SaveError { path, error }
-        };
-        let here = std::env::current_dir().map_err(failed(Path::new(FOLDER)))?;
-        let root = here
-            .ancestors()
-            .find(|folder| folder.join(LANDMARK).is_file())
-            .unwrap_or(&here);
-        Self::prepare_in(&root.join(FOLDER), name)
+        let folder = folder().map_err(|error| SaveError::new(Path::new(FOLDER), error))?;
+        Self::prepare_in(&folder, name)
     }
 
     fn prepare_in(folder: &Path, name: &SaveName) -> Result<Self, SaveError> {
-        fs::create_dir_all(folder).map_err(|error| SaveError {
-            path: folder.to_owned(),
-            error,
-        })?;
+        fs::create_dir_all(folder).map_err(|error| SaveError::new(folder, error))?;
         Ok(Self {
-            path: folder.join(format!("{name}.json")),
+            path: folder.join(name.file()),
+            load_before: machine::load_average(),
         })
     }
 
@@ -106,9 +113,13 @@ impl Destination {
     }
 
     /// Writes the file, in place of one of that name. Whoever looks sees the old one or the new one, whole.
-    pub(crate) fn save(&self, results: &[Record]) -> Result<(), SaveError> {
+    pub(crate) fn save(&self, results: Vec<Record>) -> Result<(), SaveError> {
         let saved = Saved {
             machine: Machine::current(),
+            load_average: LoadAverage {
+                before: self.load_before,
+                after: machine::load_average(),
+            },
             saved_unix_seconds: SystemTime::now()
                 .duration_since(SystemTime::UNIX_EPOCH)
                 .map_or(0, |since| since.as_secs()),
@@ -116,25 +127,22 @@ impl Destination {
         };
         let mut text = serde_json::to_vec_pretty(&saved).expect("a result can be written as JSON");
         text.push(b'\n');
-        self.replace(&text).map_err(|error| SaveError {
-            path: self.path.clone(),
-            error,
-        })
+        replace(&self.path, &text).map_err(|error| SaveError::new(&self.path, error))
     }
+}
 
-    fn replace(&self, contents: &[u8]) -> io::Result<()> {
-        // In the same folder, as a rename across file systems is a copy; of this process alone.
-        let temporary = self
-            .path
-            .with_extension(format!("json.{}.tmp", std::process::id()));
-        let result =
-            write_through(&temporary, contents).and_then(|()| fs::rename(&temporary, &self.path));
-        if result.is_err() {
-            // The first error is the one to tell.
-            let _left_behind = fs::remove_file(&temporary);
-        }
-        result
+/// Writes the file, in place of one of that name: whole, or not at all.
+pub(crate) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
+    // In the same folder, as a rename across file systems is a copy; of this process alone.
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    let result = write_through(&temporary, contents).and_then(|()| fs::rename(&temporary, path));
+    if result.is_err() {
+        // The first error is the one to tell.
+        let _left_behind = fs::remove_file(&temporary);
     }
+    result
 }
 
 /// Before the rename makes the file visible, its contents are on the disk: else a crash could leave an empty one.
@@ -205,7 +213,7 @@ mod tests {
     fn a_name_with_a_dot_keeps_it() {
         let folder = Folder::new("dot");
         let destination = Destination::prepare_in(&folder.0, &"v1.2".parse().unwrap()).unwrap();
-        destination.save(&[]).unwrap();
+        destination.save(Vec::new()).unwrap();
         assert_eq!(folder.files(), ["v1.2.json"]);
     }
 
@@ -213,15 +221,19 @@ mod tests {
     fn what_is_saved_is_whole_and_tells_of_the_machine() {
         let folder = Folder::new("whole");
         let destination = Destination::prepare_in(&folder.0, &"twice".parse().unwrap()).unwrap();
-        destination.save(&[]).unwrap();
-        destination.save(&[]).unwrap();
+        destination.save(Vec::new()).unwrap();
+        destination.save(Vec::new()).unwrap();
         assert_eq!(folder.files(), ["twice.json"]);
         let text = fs::read_to_string(destination.path()).unwrap();
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(json["results"], serde_json::json!([]));
-        for fact in ["cpu", "cores", "kernel", "rustc", "profile", "revision"] {
+        for fact in [
+            "cpu", "cores", "kernel", "governor", "rustc", "profile", "features", "revision",
+        ] {
             assert!(json["machine"].get(fact).is_some(), "{fact} in {text}");
         }
+        assert!(json["load_average"]["before"].is_f64(), "{text}");
+        assert!(json["load_average"]["after"].is_f64(), "{text}");
         assert!(json["saved_unix_seconds"].as_u64().unwrap() > 1_700_000_000);
     }
 
@@ -231,7 +243,7 @@ mod tests {
         let destination = Destination::prepare_in(&folder.0, &"taken".parse().unwrap()).unwrap();
         // A folder cannot be replaced by a file.
         fs::create_dir(destination.path()).unwrap();
-        let error = destination.save(&[]).unwrap_err().to_string();
+        let error = destination.save(Vec::new()).unwrap_err().to_string();
         assert!(error.contains("taken.json"), "{error}");
         assert_eq!(folder.files(), ["taken.json"]);
     }

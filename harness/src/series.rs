@@ -1,6 +1,6 @@
 //! The figures of several runs, and what may be said of them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One figure for each run, in the order of the runs.
 ///
@@ -15,8 +15,8 @@ use serde::Serialize;
 /// assert_eq!((series.min(), series.max()), (7.9, 8.5));
 /// assert!((series.spread() - 0.074).abs() < 0.001);
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Vec<f64>", try_from = "Vec<f64>")]
 pub struct Series {
     runs: Vec<f64>,
 }
@@ -98,9 +98,42 @@ impl Series {
     }
 }
 
+impl From<Series> for Vec<f64> {
+    fn from(series: Series) -> Self {
+        series.runs
+    }
+}
+
+/// From a file, where a series may be what none should be.
+impl TryFrom<Vec<f64>> for Series {
+    type Error = &'static str;
+
+    fn try_from(runs: Vec<f64>) -> Result<Self, Self::Error> {
+        if runs.is_empty() {
+            Err("a series needs a run")
+        } else if runs.iter().any(|run| run.is_nan()) {
+            Err("a run is no number")
+        } else {
+            Ok(Self { runs })
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_has_the_runs_and_no_empty_series() {
+        let series: Series = serde_json::from_str("[2.5,1.0]").unwrap();
+        assert_eq!(series.runs(), [2.5, 1.0]);
+        assert_eq!(serde_json::to_string(&series).unwrap(), "[2.5,1.0]");
+        let error = serde_json::from_str::<Series>("[]").unwrap_err();
+        assert!(
+            error.to_string().contains("a series needs a run"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn the_median_does_not_depend_on_the_order() {

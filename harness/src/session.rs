@@ -12,12 +12,14 @@ use crate::registry::{self, BENCHMARKS};
 use crate::report::{JsonReport, Report, TextReport};
 use crate::save::Destination;
 use crate::server;
+use crate::show;
 
 pub(crate) fn carry_out(cli: &Cli, output: &mut dyn Write) -> Result<(), Failure> {
     match &cli.command {
         None => run(&cli.run, output),
         Some(Command::Run(arguments)) => run(arguments, output),
         Some(Command::List) => Ok(list(output)?),
+        Some(Command::Show(arguments)) => show::show(arguments, output),
         Some(Command::RunIsolated(arguments)) => run_isolated(arguments, output),
         Some(Command::Serve(arguments)) => {
             server::serve(arguments, &mut io::stdin().lock(), output)
@@ -46,7 +48,7 @@ fn run(arguments: &RunArguments, output: &mut dyn Write) -> Result<(), Failure> 
         }
     }
     if let Some(destination) = destination {
-        destination.save(&records)?;
+        destination.save(records)?;
         report.saved(destination.path())?;
     }
     Ok(())

@@ -1,9 +1,12 @@
 //! The program as people and scripts use it: exit statuses, and what it prints where.
 
-use std::path::PathBuf;
+mod common;
+
 use std::process::{Command, Output};
 
 use serde_json::Value;
+
+use common::{Folder, stderr, stdout};
 
 /// Small enough to take no time, and still with a window that fills and a remainder.
 const SMALL: [&str; 6] = ["--repeat", "1001", "--runs", "2", "--warmup", "0"];
@@ -93,43 +96,8 @@ fn everything() -> (String, Vec<&'static str>) {
     (format!("*-{IO_URING}"), names)
 }
 
-/// A folder of its own for each test, in which the program runs: removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(test: &str) -> Self {
-        let name = format!("libprocess-harness-program-{test}-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn harness(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_harness"))
-            .args(arguments)
-            .current_dir(&self.0)
-            .env_remove("LIBPROCESS_NUM_WORKER_THREADS")
-            .output()
-            .unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _left_behind = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 fn harness(test: &str, arguments: &[&str]) -> Output {
     Folder::new(test).harness(arguments)
-}
-
-fn stdout(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).unwrap()
-}
-
-fn stderr(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
 }
 
 /// Each line as JSON; that there is nothing else is part of it.

@@ -1,9 +1,12 @@
 //! Telling the results: to people, or to programs.
 
 mod json;
+mod record;
+mod stored;
 mod text;
 
 pub(crate) use json::JsonReport;
+pub(crate) use stored::show;
 pub(crate) use text::TextReport;
 
 use std::io;

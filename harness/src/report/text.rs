@@ -4,8 +4,9 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::Report;
+use super::record::{compat, describe, line, result, taken};
 use crate::benchmark::{Benchmark, Sample};
-use crate::format::{bytes, count, figure, grouped, nanoseconds};
+use crate::format::{figure, nanoseconds};
 use crate::parameters::Parameters;
 use crate::record::Record;
 
@@ -24,7 +25,7 @@ impl<'a> TextReport<'a> {
     }
 
     fn line(&mut self, label: &str, text: &str) -> io::Result<()> {
-        writeln!(self.output, "  {label:<11} {text}")
+        line(self.output, label, text)
     }
 }
 
@@ -80,29 +81,10 @@ impl Report for TextReport<'_> {
             .join(", ");
             self.line("latency", &text)?;
         }
-        if let Some(Some(compat)) = record.compat {
-            let text = format!(
-                "{} {}: as the original counts, which stops when all clients but one are done",
-                figure(compat),
-                record.unit
-            );
-            self.line("compat", &text)?;
-        }
+        compat(self.output, record)?;
         let verified = std::mem::take(&mut self.verified);
         self.line("verified", &format!("in each run: {verified}"))?;
-        self.line(
-            "peak memory",
-            &format!("{} resident", bytes(record.peak_rss_bytes)),
-        )?;
-        let switches = record.context_switches;
-        self.line(
-            "switches",
-            &format!(
-                "{} voluntary and {} involuntary context switches during the runs",
-                grouped(switches.voluntary),
-                grouped(switches.involuntary)
-            ),
-        )?;
+        taken(self.output, record)?;
         self.line("result", &result(record))?;
         writeln!(self.output)?;
         self.output.flush()
@@ -121,61 +103,6 @@ fn build() -> String {
         ""
     };
     format!("{features}{warning}")
-}
-
-fn describe(parameters: &Parameters) -> String {
-    let mut text = count(parameters.workers as u64, "worker");
-    if let Some(pairs) = parameters.pairs {
-        text.push_str(&format!(", {}", count(pairs, "pair")));
-    }
-    text.push_str(&format!(", repeat {}", grouped(parameters.repeat)));
-    if let Some(window) = parameters.window {
-        text.push_str(&format!(", window {}", grouped(window)));
-    }
-    if let Some(actors) = parameters.actors {
-        text.push_str(&format!(", {}", count(actors, "actor")));
-    }
-    if let Some(size) = parameters.size {
-        text.push_str(&format!(", {} a message", count(size, "byte")));
-    }
-    if let Some(pipeline) = parameters.pipeline {
-        text.push_str(&format!(", {} together", count(pipeline, "request")));
-    }
-    if let Some(rate) = parameters.rate {
-        text.push_str(&format!(", {} repeats begun a second", grouped(rate)));
-    }
-    if let Some(events) = parameters.events_per_resume {
-        text.push_str(&format!(", {} a resume", count(events.into(), "event")));
-    }
-    text.push_str(if parameters.pin {
-        ", pinned"
-    } else {
-        ", not pinned"
-    });
-    text.push_str(&match parameters.warmup {
-        0 => ", no warm-up".to_owned(),
-        warmup => format!(", {}", count(warmup as u64, "warm-up")),
-    });
-    text
-}
-
-fn result(record: &Record) -> String {
-    let runs = record.runs.runs().len();
-    let mut text = format!("{} {}", figure(record.median), record.unit);
-    if runs > 1 {
-        text.push_str(&format!(
-            ", the median of {runs} runs from {} to {} (spread {:.1} %)",
-            figure(record.runs.min()),
-            figure(record.runs.max()),
-            record.runs.spread() * 100.0
-        ));
-    } else {
-        text.push_str(", one run");
-    }
-    for (unit, figures) in &record.also {
-        text.push_str(&format!("; {} {unit}", figure(figures.median)));
-    }
-    text
 }
 
 #[cfg(test)]
