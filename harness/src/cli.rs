@@ -34,6 +34,7 @@ Examples:
   harness run '*' --json | jq .median                for programs: one object a line
   harness list                                       what there is, and its defaults
   harness show pinned                                what was saved as that
+  harness compare before pinned                      is it better than what was saved before?
 
 Exit status: 0 if all is well; 1 if a run failed; 2 if the arguments make no sense, or nothing
 matches the filters.";
@@ -64,6 +65,27 @@ Examples:
 
 Exit status: 0 if all is well; 2 if a file is no result, or has nothing of what was asked for.";
 
+const COMPARE_ABOUT: &str = "\
+Compares two results that `harness run --save NAME` saved, benchmark by benchmark: the ratio of their \
+medians, B over A, in brackets how far it can be trusted (a bootstrap interval of 99 in 100), \
+the latencies side by side, and a verdict on B.
+
+A verdict is careful: the interval has to lie beyond one per cent as a whole, and where the runs \
+were not taken in turn, also beyond three times what the machine moved within each result. A build \
+that is compared with itself is found to be no different, 95 times in 100 at least. It needs 5 runs \
+of each. What the machine did between the two results it cannot know: measure both in a row, on a \
+machine that has nothing else to do, or again the other way round.";
+
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  harness run 'Spawn.*' --runs 9 --save before        measure one build
+  harness run 'Spawn.*' --runs 9 --save after         and the other
+  harness compare before after                        is the second one better?
+  harness compare before after --benchmark Spawn.Life one benchmark of them
+  harness compare before after --json | jq .verdict   for programs: one object a line
+
+Exit status: 0 whatever the verdict; 2 if a file is no result, or there is nothing to compare.";
+
 /// Measures the libprocess runtime, checks that nothing was lost, and reports.
 #[derive(Debug, Parser)]
 #[command(
@@ -91,6 +113,9 @@ pub(crate) enum Command {
     /// Shows saved results, and exports their histograms
     #[command(long_about = SHOW_ABOUT, after_long_help = SHOW_EXAMPLES)]
     Show(ShowArguments),
+    /// Compares two saved results, and says which is better
+    #[command(long_about = COMPARE_ABOUT, after_long_help = COMPARE_EXAMPLES)]
+    Compare(CompareArguments),
     /// One run, for a harness that is measuring
     #[command(name = IsolatedArguments::SUBCOMMAND, hide = true)]
     RunIsolated(IsolatedArguments),
@@ -264,15 +289,32 @@ impl ShowArguments {
 
     /// The results that were asked for.
     pub(crate) fn select<'a>(&self, saved: &'a Saved) -> Vec<&'a Record> {
-        let asked = |record: &&Record| {
-            self.benchmarks.is_empty()
-                || self
-                    .benchmarks
-                    .iter()
-                    .any(|filter| filter.matches(&record.benchmark))
-        };
+        let asked = |record: &&Record| Filter::any_matches(&self.benchmarks, &record.benchmark);
         saved.results.iter().filter(asked).collect()
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArguments {
+    /// The result that the other is measured by: the NAME of `--save NAME`, or the path of a file
+    #[arg(value_name = "A")]
+    pub(crate) first: PathBuf,
+
+    /// The result that the verdicts are about
+    #[arg(value_name = "B")]
+    pub(crate) second: PathBuf,
+
+    /// Only the benchmarks that this filter selects, as of `harness run`; may be there several times
+    #[arg(long = "benchmark", value_name = "FILTER")]
+    pub(crate) benchmarks: Vec<Filter>,
+
+    /// Compare also what was measured with other parameters
+    #[arg(long)]
+    pub(crate) ignore_parameters: bool,
+
+    /// Print one JSON object a line for each benchmark, and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What a harness tells the child that runs once for it.

@@ -5,6 +5,7 @@ use std::process::ExitStatus;
 
 use crate::Outcome;
 use crate::checks::WrongResult;
+use crate::compare::NoPairs;
 use crate::parameters::BadParameters;
 use crate::registry::NoMatch;
 use crate::save::SaveError;
@@ -58,6 +59,8 @@ pub(crate) enum Failure {
     BadFile(#[from] BadFile),
     #[error(transparent)]
     NoHistogram(#[from] NoHistogram),
+    #[error(transparent)]
+    NoPairs(#[from] NoPairs),
     #[error("the report cannot be written: {0}")]
     Output(#[from] io::Error),
 }
@@ -74,9 +77,11 @@ impl Failure {
     /// Whether the user asked for what cannot be, or something went wrong.
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
-            Self::NoMatch(_) | Self::BadParameters(_) | Self::BadFile(_) | Self::NoHistogram(_) => {
-                Outcome::Misused
-            }
+            Self::NoMatch(_)
+            | Self::BadParameters(_)
+            | Self::BadFile(_)
+            | Self::NoHistogram(_)
+            | Self::NoPairs(_) => Outcome::Misused,
             _ => Outcome::Failed,
         }
     }

@@ -46,6 +46,11 @@ impl Filter {
         let any = |globs: &str| globs.split(':').any(|glob| glob_matches(glob, name));
         any(positive) && !negative.is_some_and(any)
     }
+
+    /// Whether any of the filters does; without a filter, every name is let through.
+    pub(crate) fn any_matches(filters: &[Self], name: &str) -> bool {
+        filters.is_empty() || filters.iter().any(|filter| filter.matches(name))
+    }
 }
 
 impl FromStr for Filter {

@@ -32,12 +32,15 @@
 //! | `server`, `load` | what benchmarks of sockets talk to, servers in a process of their own, and their clients |
 //! | `latency`, `series`, `usage`, `machine`, `record` | figures, what they took, where, and all of it together |
 //! | `report`, `format`, `save` | telling and keeping it |
+//! | `compare` | two results, and whether one is better |
 //! | `saved`, `show`, `hgrm` | what was kept, showing it, and the text of percentiles that other programs read |
 
 mod benchmark;
 mod benchmarks;
 mod checks;
+
 mod cli;
+mod compare;
 mod failure;
 mod filter;
 mod format;

@@ -5,9 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::SystemTime;
 
-use crate::machine::{self, LoadAverage, Machine};
+use crate::machine;
 use crate::record::Record;
 use crate::saved::Saved;
 
@@ -114,17 +113,7 @@ impl Destination {
 
     /// Writes the file, in place of one of that name. Whoever looks sees the old one or the new one, whole.
     pub(crate) fn save(&self, results: Vec<Record>) -> Result<(), SaveError> {
-        let saved = Saved {
-            machine: Machine::current(),
-            load_average: LoadAverage {
-                before: self.load_before,
-                after: machine::load_average(),
-            },
-            saved_unix_seconds: SystemTime::now()
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs()),
-            results,
-        };
+        let saved = Saved::of_this_build(self.load_before, results);
         let mut text = serde_json::to_vec_pretty(&saved).expect("a result can be written as JSON");
         text.push(b'\n');
         replace(&self.path, &text).map_err(|error| SaveError::new(&self.path, error))

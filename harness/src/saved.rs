@@ -1,12 +1,13 @@
 //! What is in a file of results, and finding and reading one.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
 use crate::latency::BadHistogram;
-use crate::machine::{LoadAverage, Machine};
+use crate::machine::{self, LoadAverage, Machine};
 use crate::record::Record;
 use crate::save::{self, SaveName};
 
@@ -54,6 +55,21 @@ impl BadFile {
 }
 
 impl Saved {
+    /// What this program has just measured, with the load that was there before.
+    pub(crate) fn of_this_build(load_before: Option<f64>, results: Vec<Record>) -> Self {
+        Self {
+            machine: Machine::current(),
+            load_average: LoadAverage {
+                before: load_before,
+                after: machine::load_average(),
+            },
+            saved_unix_seconds: SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs()),
+            results,
+        }
+    }
+
     /// Reads a result that is named as the user likes: by its file, or as it was saved.
     pub(crate) fn load(name: &Path) -> Result<(PathBuf, Self), BadFile> {
         let path = find(name);

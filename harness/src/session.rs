@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use crate::benchmark::Benchmark;
 use crate::cli::{Cli, Command, IsolatedArguments, RunArguments};
+use crate::compare;
 use crate::failure::Failure;
 use crate::format::grouped;
 use crate::isolated;
@@ -20,6 +21,7 @@ pub(crate) fn carry_out(cli: &Cli, output: &mut dyn Write) -> Result<(), Failure
         Some(Command::Run(arguments)) => run(arguments, output),
         Some(Command::List) => Ok(list(output)?),
         Some(Command::Show(arguments)) => show::show(arguments, output),
+        Some(Command::Compare(arguments)) => compare::compare(arguments, output),
         Some(Command::RunIsolated(arguments)) => run_isolated(arguments, output),
         Some(Command::Serve(arguments)) => {
             server::serve(arguments, &mut io::stdin().lock(), output)

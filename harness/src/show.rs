@@ -76,8 +76,8 @@ pub(crate) fn show(arguments: &ShowArguments, output: &mut dyn Write) -> Result<
 }
 
 fn write(path: &Path, text: &[u8]) -> io::Result<()> {
-    match fs::metadata(path) {
-        // A pipe or a terminal takes the text; a file in its place would be no service.
+    match fs::symlink_metadata(path) {
+        // A pipe, a terminal or a link takes the text; a file in its place would be no service.
         Ok(there) if !there.is_file() => fs::write(path, text),
         _ => save::replace(path, text),
     }

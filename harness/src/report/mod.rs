@@ -1,11 +1,14 @@
 //! Telling the results: to people, or to programs.
 
+mod comparison;
 mod json;
 mod record;
 mod stored;
 mod text;
 
+pub(crate) use comparison::compare;
 pub(crate) use json::JsonReport;
+pub(crate) use record::describe;
 pub(crate) use stored::show;
 pub(crate) use text::TextReport;
 

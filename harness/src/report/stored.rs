@@ -87,7 +87,8 @@ pub(crate) fn percentiles(latencies: &Histogram<u64>) -> impl Iterator<Item = (&
         .chain([("max", latencies.max())])
 }
 
-fn moment(saved: &Saved) -> String {
+/// When it was saved.
+pub(crate) fn moment(saved: &Saved) -> String {
     let unix = saved.saved_unix_seconds;
     i64::try_from(unix)
         .ok()
