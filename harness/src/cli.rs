@@ -1,6 +1,11 @@
 //! What can be said on the command line.
 
-use std::path::PathBuf;
+mod compare;
+mod show;
+
+pub(crate) use compare::{BadSubject, CompareArguments, Subject};
+pub(crate) use show::{Export, ShowArguments};
+
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -8,9 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::filter::Filter;
 use crate::measure::Plan;
 use crate::parameters::Overrides;
-use crate::record::Record;
 use crate::save::SaveName;
-use crate::saved::Saved;
 use crate::server::Service;
 
 const LONG_ABOUT: &str = "\
@@ -35,6 +38,7 @@ Examples:
   harness list                                       what there is, and its defaults
   harness show pinned                                what was saved as that
   harness compare before pinned                      is it better than what was saved before?
+  harness compare --rev main --rev HEAD              is the revision better than another?
 
 Exit status: 0 if all is well; 1 if a run failed; 2 if the arguments make no sense, or nothing
 matches the filters.";
@@ -45,46 +49,6 @@ Runs the benchmarks that a filter selects; without a filter, libprocess's throug
 Each benchmark has a runtime of its own, started before its first run and shared by all of them: \
 no figure has the start of a runtime in it. A benchmark that says so runs each time in a fresh \
 process instead. The result is the median of the runs; how far they lie apart is beside it.";
-
-const SHOW_ABOUT: &str = "\
-Shows results that `harness run --save NAME` saved: the figures, what they were measured on, and \
-the latencies' percentiles.
-
-Histograms of latencies are kept whole. --hgrm and --hlog write them in the two forms that \
-HdrHistogram's own programs and plotters read, in nanoseconds.";
-
-const SHOW_EXAMPLES: &str = "\
-Examples:
-  harness show before                                 results/local/before.json
-  harness show before after                           one after the other
-  harness show some/folder/before.json                a file
-  harness show before --benchmark 'Latency.*'         part of it
-  harness show before --benchmark Latency.PingPong --hgrm --output pingpong.hgrm
-                                                      the percentiles, to be plotted
-  harness show before --hlog > before.hlog            each run's histogram, as an HDR log
-
-Exit status: 0 if all is well; 2 if a file is no result, or has nothing of what was asked for.";
-
-const COMPARE_ABOUT: &str = "\
-Compares two results that `harness run --save NAME` saved, benchmark by benchmark: the ratio of their \
-medians, B over A, in brackets how far it can be trusted (a bootstrap interval of 99 in 100), \
-the latencies side by side, and a verdict on B.
-
-A verdict is careful: the interval has to lie beyond one per cent as a whole, and where the runs \
-were not taken in turn, also beyond three times what the machine moved within each result. A build \
-that is compared with itself is found to be no different, 95 times in 100 at least. It needs 5 runs \
-of each. What the machine did between the two results it cannot know: measure both in a row, on a \
-machine that has nothing else to do, or again the other way round.";
-
-const COMPARE_EXAMPLES: &str = "\
-Examples:
-  harness run 'Spawn.*' --runs 9 --save before        measure one build
-  harness run 'Spawn.*' --runs 9 --save after         and the other
-  harness compare before after                        is the second one better?
-  harness compare before after --benchmark Spawn.Life one benchmark of them
-  harness compare before after --json | jq .verdict   for programs: one object a line
-
-Exit status: 0 whatever the verdict; 2 if a file is no result, or there is nothing to compare.";
 
 /// Measures the libprocess runtime, checks that nothing was lost, and reports.
 #[derive(Debug, Parser)]
@@ -111,10 +75,10 @@ pub(crate) enum Command {
     /// Lists the benchmarks: what they measure, and with what unless told otherwise
     List,
     /// Shows saved results, and exports their histograms
-    #[command(long_about = SHOW_ABOUT, after_long_help = SHOW_EXAMPLES)]
+    #[command(long_about = show::ABOUT, after_long_help = show::EXAMPLES)]
     Show(ShowArguments),
-    /// Compares two saved results, and says which is better
-    #[command(long_about = COMPARE_ABOUT, after_long_help = COMPARE_EXAMPLES)]
+    /// Compares two saved results, or two revisions, and says which is better
+    #[command(long_about = compare::ABOUT, after_long_help = compare::EXAMPLES)]
     Compare(CompareArguments),
     /// One run, for a harness that is measuring
     #[command(name = IsolatedArguments::SUBCOMMAND, hide = true)]
@@ -246,75 +210,6 @@ impl RunArguments {
     pub(crate) fn save(&self) -> Option<&SaveName> {
         self.save.as_ref()
     }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ShowArguments {
-    /// What to show: the NAME of `--save NAME`, or the path of a file
-    #[arg(value_name = "RESULT", required = true)]
-    pub(crate) results: Vec<PathBuf>,
-
-    /// Only the benchmarks that this filter selects, as of `harness run`; may be there several times
-    #[arg(long = "benchmark", value_name = "FILTER")]
-    pub(crate) benchmarks: Vec<Filter>,
-
-    /// Only the percentiles of one histogram, as HdrHistogram's programs print them
-    #[arg(long, conflicts_with = "hlog")]
-    hgrm: bool,
-
-    /// Only the histograms, one for each run, as an HDR histogram log
-    #[arg(long)]
-    hlog: bool,
-
-    /// Write to this file, in place of one of that name, and not to standard output
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-}
-
-/// In which form histograms are written for other programs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Export {
-    Percentiles,
-    Log,
-}
-
-impl ShowArguments {
-    pub(crate) fn export(&self) -> Option<Export> {
-        if self.hgrm {
-            Some(Export::Percentiles)
-        } else {
-            self.hlog.then_some(Export::Log)
-        }
-    }
-
-    /// The results that were asked for.
-    pub(crate) fn select<'a>(&self, saved: &'a Saved) -> Vec<&'a Record> {
-        let asked = |record: &&Record| Filter::any_matches(&self.benchmarks, &record.benchmark);
-        saved.results.iter().filter(asked).collect()
-    }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CompareArguments {
-    /// The result that the other is measured by: the NAME of `--save NAME`, or the path of a file
-    #[arg(value_name = "A")]
-    pub(crate) first: PathBuf,
-
-    /// The result that the verdicts are about
-    #[arg(value_name = "B")]
-    pub(crate) second: PathBuf,
-
-    /// Only the benchmarks that this filter selects, as of `harness run`; may be there several times
-    #[arg(long = "benchmark", value_name = "FILTER")]
-    pub(crate) benchmarks: Vec<Filter>,
-
-    /// Compare also what was measured with other parameters
-    #[arg(long)]
-    pub(crate) ignore_parameters: bool,
-
-    /// Print one JSON object a line for each benchmark, and nothing else
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// What a harness tells the child that runs once for it.

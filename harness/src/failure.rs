@@ -5,7 +5,8 @@ use std::process::ExitStatus;
 
 use crate::Outcome;
 use crate::checks::WrongResult;
-use crate::compare::NoPairs;
+use crate::cli::BadSubject;
+use crate::compare::{NoPairs, TurnsError};
 use crate::parameters::BadParameters;
 use crate::registry::NoMatch;
 use crate::save::SaveError;
@@ -61,6 +62,10 @@ pub(crate) enum Failure {
     NoHistogram(#[from] NoHistogram),
     #[error(transparent)]
     NoPairs(#[from] NoPairs),
+    #[error(transparent)]
+    Turns(#[from] TurnsError),
+    #[error(transparent)]
+    BadSubject(#[from] BadSubject),
     #[error("the report cannot be written: {0}")]
     Output(#[from] io::Error),
 }
@@ -81,7 +86,9 @@ impl Failure {
             | Self::BadParameters(_)
             | Self::BadFile(_)
             | Self::NoHistogram(_)
-            | Self::NoPairs(_) => Outcome::Misused,
+            | Self::NoPairs(_)
+            | Self::BadSubject(_)
+            | Self::Turns(TurnsError::NoRevision(_)) => Outcome::Misused,
             _ => Outcome::Failed,
         }
     }

@@ -160,7 +160,10 @@ impl Record {
             unit: benchmark.unit().to_owned(),
             median: runs.median(),
             runs,
-            began_unix_ms: samples.iter().filter_map(began_unix_ms).collect(),
+            began_unix_ms: samples
+                .iter()
+                .filter_map(|sample| sample.began.map(unix_ms))
+                .collect(),
             seconds: samples.iter().map(|sample| sample.seconds).collect(),
             compat,
             latency_ns: merged.as_ref().map(Latency::of),
@@ -182,14 +185,62 @@ impl Record {
             .collect::<Result<_, _>>()?;
         latency::merged(&histograms)
     }
+
+    /// That each run began at this time, as whoever started them knows.
+    pub(crate) fn set_began(&mut self, began: SystemTime) {
+        self.began_unix_ms = vec![unix_ms(began); self.runs.runs().len()];
+    }
+
+    /// The runs of several results as one: all of the same benchmark, with the same parameters.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    pub(crate) fn joined<'a>(
+        records: impl IntoIterator<Item = &'a Self>,
+    ) -> Result<Self, BadHistogram> {
+        let records: Vec<&Self> = records.into_iter().collect();
+        let [first, others @ ..] = records.as_slice() else {
+            panic!("nothing is to be joined");
+        };
+        let mut joined = (*first).clone();
+        for record in others {
+            joined.runs.extend(&record.runs);
+            joined.began_unix_ms.extend(&record.began_unix_ms);
+            joined.seconds.extend(&record.seconds);
+            let histograms = record.latency_histograms.iter().cloned();
+            joined.latency_histograms.extend(histograms);
+            for (unit, figure) in &record.also {
+                match joined.also.get_mut(unit) {
+                    Some(known) => known.runs.extend(&figure.runs),
+                    None => drop(joined.also.insert(unit.clone(), figure.clone())),
+                }
+            }
+            joined.peak_rss_bytes = joined.peak_rss_bytes.max(record.peak_rss_bytes);
+            joined.context_switches += record.context_switches;
+        }
+        joined.median = joined.runs.median();
+        for figure in joined.also.values_mut() {
+            figure.median = figure.runs.median();
+        }
+        joined.compat = first.compat.map(|_| {
+            let figures = records.iter().map(|record| record.compat.flatten());
+            let figures: Option<Vec<f64>> = figures.collect();
+            figures.map(|figures| Series::new(figures).median())
+        });
+        if !others.is_empty() {
+            // Percentiles of several runs are not known from those of each.
+            joined.latency_ns = joined.latencies()?.as_ref().map(Latency::of);
+        }
+        Ok(joined)
+    }
 }
 
-fn began_unix_ms(sample: &Sample) -> Option<u64> {
-    let since = sample
-        .began?
+fn unix_ms(time: SystemTime) -> u64 {
+    let since = time
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
-    Some(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A key that is there has a value, even if that is null: only a missing one is `None`.
@@ -341,5 +392,32 @@ mod tests {
         let record: Record = serde_json::from_value(json).unwrap();
         assert_eq!(record.latencies(), Ok(None));
         assert!(record.seconds.is_empty());
+    }
+
+    #[test]
+    fn results_of_one_run_each_join_to_one_of_all() {
+        let run = |value: f64| {
+            let mut latencies = latency::histogram();
+            latencies.record(value as u64).unwrap();
+            Sample {
+                began: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(value as u64)),
+                compat: Some(value + 1.0),
+                latencies: Some(latencies),
+                ..sample(value).also("messages/s", 2.0 * value)
+            }
+        };
+        let samples = [3.0, 1.0, 2.0].map(run);
+        let record = |samples: &[Sample]| -> Record {
+            serde_json::from_value(json(&ThroughputPerformance, samples)).unwrap()
+        };
+        let singles = samples
+            .each_ref()
+            .map(|sample| record(std::slice::from_ref(sample)));
+        let joined = serde_json::to_value(Record::joined(&singles).unwrap()).unwrap();
+        let mut expected = serde_json::to_value(record(&samples)).unwrap();
+        // What a single result has for its one run.
+        expected["context_switches"] = json!({"voluntary": 15, "involuntary": 18});
+        assert_eq!(joined, expected);
+        assert_eq!(joined["runs"], json!([3.0, 1.0, 2.0]));
     }
 }

@@ -11,7 +11,7 @@ use crate::record::Record;
 use crate::saved::Saved;
 
 /// What a checkout has and other folders do not: by it the folder for results is found.
-const LANDMARK: &str = "results/README.md";
+pub(crate) const LANDMARK: &str = "results/README.md";
 /// Ignored by git: figures of one machine concern nobody else.
 const FOLDER: &str = "results/local";
 
@@ -111,10 +111,14 @@ impl Destination {
         &self.path
     }
 
-    /// Writes the file, in place of one of that name. Whoever looks sees the old one or the new one, whole.
+    /// Saves what this program has just measured.
     pub(crate) fn save(&self, results: Vec<Record>) -> Result<(), SaveError> {
-        let saved = Saved::of_this_build(self.load_before, results);
-        let mut text = serde_json::to_vec_pretty(&saved).expect("a result can be written as JSON");
+        self.write(&Saved::of_this_build(self.load_before, results))
+    }
+
+    /// Writes the file, in place of one of that name. Whoever looks sees the old one or the new one, whole.
+    pub(crate) fn write(&self, saved: &Saved) -> Result<(), SaveError> {
+        let mut text = serde_json::to_vec_pretty(saved).expect("a result can be written as JSON");
         text.push(b'\n');
         replace(&self.path, &text).map_err(|error| SaveError::new(&self.path, error))
     }

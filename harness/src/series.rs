@@ -98,6 +98,13 @@ impl Series {
     }
 }
 
+impl Series {
+    /// With those of another one behind.
+    pub(crate) fn extend(&mut self, later: &Self) {
+        self.runs.extend_from_slice(&later.runs);
+    }
+}
+
 impl From<Series> for Vec<f64> {
     fn from(series: Series) -> Self {
         series.runs

@@ -1,10 +1,14 @@
-//! Comparing two results.
+//! Comparing two results: of two files, or of two revisions that are built and measured in turn.
 
 mod bootstrap;
+mod children;
 mod pairing;
+mod revisions;
+mod turns;
 mod verdict;
 
 pub(crate) use pairing::{NoPairs, Pairing};
+pub(crate) use turns::TurnsError;
 pub(crate) use verdict::{Ratio, Verdict};
 
 use std::collections::BTreeMap;
@@ -14,7 +18,7 @@ use std::path::{Path, PathBuf};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::cli::CompareArguments;
+use crate::cli::{CompareArguments, Subject};
 use crate::failure::Failure;
 use crate::record::Record;
 use crate::report;
@@ -51,14 +55,20 @@ pub(crate) struct Comparison<'a> {
 }
 
 pub(crate) fn compare(arguments: &CompareArguments, output: &mut dyn Write) -> Result<(), Failure> {
-    let load = |name: &Path| -> Result<Side, BadFile> {
-        let (path, saved) = Saved::load(name)?;
-        Ok(Side { path, saved })
+    let (sides, filters, cancelled) = match arguments.subject()? {
+        Subject::Results(names) => (
+            [load(names[0])?, load(names[1])?],
+            arguments.filters(),
+            false,
+        ),
+        Subject::Revisions(names) => {
+            let measured = turns::measure(names, arguments)?;
+            (measured.sides, Vec::new(), measured.cancelled)
+        }
     };
-    let sides = [load(&arguments.first)?, load(&arguments.second)?];
     let pairing = Pairing::new(
         [&sides[0].saved, &sides[1].saved],
-        &arguments.benchmarks,
+        &filters,
         arguments.ignore_parameters,
     )?;
     let comparisons = pairing
@@ -78,7 +88,15 @@ pub(crate) fn compare(arguments: &CompareArguments, output: &mut dyn Write) -> R
     } else {
         report::compare(&sides, &pairing, &comparisons, output)?;
     }
+    if cancelled {
+        return Err(TurnsError::Cancelled.into());
+    }
     Ok(())
+}
+
+fn load(name: &str) -> Result<Side, BadFile> {
+    let (path, saved) = Saved::load(Path::new(name))?;
+    Ok(Side { path, saved })
 }
 
 impl<'a> Comparison<'a> {

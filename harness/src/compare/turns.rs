@@ -1,0 +1,279 @@
+//! Two revisions measured in turn: A B, B A, A B and so on.
+//!
+//! Each run is a process of its own, of that revision's harness. So that both see the same machine, the turns are as short as can be:
+//! one run of one benchmark.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::SystemTime;
+use std::{fs, io};
+
+use super::Side;
+use super::children;
+use super::revisions::{Checkout, Revision};
+use crate::cli::CompareArguments;
+use crate::failure::Failure;
+use crate::filter::Filter;
+use crate::latency::BadHistogram;
+use crate::record::Record;
+use crate::registry::{self, NoMatch};
+use crate::save::{self, Destination, SaveName};
+use crate::saved::Saved;
+
+/// Why revisions cannot be compared.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TurnsError {
+    #[error("git failed ({status}): --rev needs a checkout, and git")]
+    Git { status: ExitStatus },
+    #[error("{0:?} is no revision of this checkout: name a commit, a branch or a tag")]
+    NoRevision(String),
+    #[error("{program} does not start: {error}")]
+    Start { program: String, error: io::Error },
+    #[error("{what} failed ({status})")]
+    Ended { what: String, status: ExitStatus },
+    #[error("{}: {error}", .path.display())]
+    File { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    Histogram(#[from] BadHistogram),
+    #[error("a harness does not print the same number of results each time")]
+    Unlike,
+    #[error("cancelled: no worktree is left, and what was not finished is not reported")]
+    Cancelled,
+}
+
+impl TurnsError {
+    pub(super) fn start(program: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::Start {
+            program: program.into(),
+            error,
+        }
+    }
+
+    pub(super) fn file(path: &Path) -> impl Fn(io::Error) -> Self {
+        move |error| Self::File {
+            path: path.to_owned(),
+            error,
+        }
+    }
+
+    /// Of a child that failed, or that Ctrl-C ended.
+    pub(super) fn ended(what: String, status: ExitStatus) -> Self {
+        if children::cancelled() {
+            Self::Cancelled
+        } else {
+            Self::Ended { what, status }
+        }
+    }
+}
+
+/// What was measured, and whether it was all.
+pub(super) struct Measured {
+    pub(super) sides: [Side; 2],
+    pub(super) cancelled: bool,
+}
+
+/// Builds two revisions, measures them in turn, and keeps both results.
+pub(super) fn measure(
+    revisions: [&str; 2],
+    arguments: &CompareArguments,
+) -> Result<Measured, Failure> {
+    children::take_signals();
+    let checkout = Checkout::find()?;
+    let [a, b] = revisions;
+    let revisions = [checkout.resolve(a)?, checkout.resolve(b)?];
+    let destinations = [
+        Destination::prepare(&save_name("a", &revisions[0]))?,
+        Destination::prepare(&save_name("b", &revisions[1]))?,
+    ];
+    let first = checkout.build(&revisions[0])?;
+    let second = if revisions[0] == revisions[1] {
+        first.clone()
+    } else {
+        checkout.build(&revisions[1])?
+    };
+    let scratch = Scratch::new(checkout.scratch())?;
+    let harnesses = [first, second].map(|program| Harness {
+        program,
+        scratch: &scratch,
+        arguments: &arguments.run,
+    });
+    let benchmarks = select(&harnesses, &arguments.filters())?;
+    let mut sides: [Option<Saved>; 2] = [None, None];
+    let mut cancelled = false;
+    for benchmark in &benchmarks {
+        match in_turn(&harnesses, benchmark, arguments.rounds) {
+            Ok(measured) => {
+                for (side, measured) in sides.iter_mut().zip(measured) {
+                    add(side, measured);
+                }
+            }
+            Err(Failure::Turns(TurnsError::Cancelled)) => {
+                cancelled = true;
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let [Some(a), Some(b)] = sides else {
+        return Err(TurnsError::Cancelled.into());
+    };
+    let mut kept = Vec::new();
+    for (destination, saved) in destinations.iter().zip([a, b]) {
+        destination.write(&saved)?;
+        kept.push(Side {
+            path: destination.path().to_owned(),
+            saved,
+        });
+    }
+    let sides = kept.try_into().ok().expect("there are two");
+    Ok(Measured { sides, cancelled })
+}
+
+fn save_name(side: &str, revision: &Revision) -> SaveName {
+    format!("compare-{side}-{}", revision.short())
+        .parse()
+        .expect("hexadecimal digits are allowed in a name")
+}
+
+/// Those that both have, in the order of the first.
+fn select(harnesses: &[Harness<'_>; 2], filters: &[Filter]) -> Result<Vec<String>, Failure> {
+    let [mut benchmarks, others] = [harnesses[0].list()?, harnesses[1].list()?];
+    benchmarks.retain(|name| others.contains(name));
+    let there = benchmarks.clone();
+    benchmarks.retain(|name| match filters {
+        [] => name == registry::DEFAULT,
+        filters => Filter::any_matches(filters, name),
+    });
+    if benchmarks.is_empty() {
+        return Err(NoMatch::among(filters, there).into());
+    }
+    Ok(benchmarks)
+}
+
+/// Each round has one run of each; the one that is second is the first of the next.
+fn in_turn(
+    harnesses: &[Harness<'_>; 2],
+    benchmark: &str,
+    rounds: usize,
+) -> Result<[Saved; 2], Failure> {
+    let mut sides: [Vec<Saved>; 2] = [Vec::new(), Vec::new()];
+    for round in 0..rounds {
+        eprintln!("{benchmark}: round {} of {rounds}", round + 1);
+        let first = round % 2;
+        for side in [first, 1 - first] {
+            sides[side].push(harnesses[side].run_once(benchmark)?);
+        }
+    }
+    let [a, b] = sides;
+    Ok([join(a)?, join(b)?])
+}
+
+/// Runs one after the other as one result.
+fn join(runs: Vec<Saved>) -> Result<Saved, Failure> {
+    let (first, last) = match runs.as_slice() {
+        [first, .., last] => (first, last),
+        [only] => (only, only),
+        [] => unreachable!("there is a round at least"),
+    };
+    let mut joined = last.clone();
+    joined.load_average.before = first.load_average.before;
+    let results = first.results.len();
+    if runs.iter().any(|run| run.results.len() != results) {
+        return Err(TurnsError::Unlike.into());
+    }
+    joined.results = (0..results)
+        .map(|index| Record::joined(runs.iter().map(|run| &run.results[index])))
+        .collect::<Result<_, _>>()
+        .map_err(TurnsError::from)?;
+    Ok(joined)
+}
+
+fn add(side: &mut Option<Saved>, mut measured: Saved) {
+    if let Some(before) = side.take() {
+        measured.load_average.before = before.load_average.before;
+        let later = std::mem::replace(&mut measured.results, before.results);
+        measured.results.extend(later);
+    }
+    *side = Some(measured);
+}
+
+/// A folder in which harnesses save what they measured; removed when it is dropped.
+struct Scratch {
+    folder: PathBuf,
+}
+
+impl Scratch {
+    fn new(folder: PathBuf) -> Result<Self, TurnsError> {
+        let scratch = Self { folder };
+        let landmark = scratch.folder.join(save::LANDMARK);
+        let results = landmark.parent().expect("it is in a folder");
+        // With it the folder is a checkout to them, and the real one is not written to.
+        fs::create_dir_all(results)
+            .and_then(|()| fs::write(&landmark, ""))
+            .map_err(TurnsError::file(&landmark))?;
+        Ok(scratch)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _left_behind = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The harness of a revision.
+struct Harness<'a> {
+    program: PathBuf,
+    scratch: &'a Scratch,
+    /// Of each run.
+    arguments: &'a [String],
+}
+
+impl Harness<'_> {
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .args(arguments)
+            .current_dir(&self.scratch.folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        command
+    }
+
+    /// The names of what it can measure.
+    fn list(&self) -> Result<Vec<String>, TurnsError> {
+        let mut command = self.command(&["list"]);
+        let output = self.finish(command.stdout(Stdio::piped()), "list")?;
+        // What belongs to a name is behind it, or below it and indented.
+        let lines = String::from_utf8_lossy(&output).into_owned();
+        let names = lines.lines().filter(|line| !line.starts_with(' '));
+        let names = names.filter_map(|line| line.split_whitespace().next());
+        Ok(names.map(str::to_owned).collect())
+    }
+
+    fn run_once(&self, benchmark: &str) -> Result<Saved, Failure> {
+        let mut command = self.command(&["run", benchmark, "--runs", "1", "--save", "turn"]);
+        let began = SystemTime::now();
+        self.finish(command.args(self.arguments), benchmark)?;
+        let file = self.scratch.folder.join("results/local/turn.json");
+        let (_, mut saved) = Saved::load(&file)?;
+        for record in &mut saved.results {
+            // Also of revisions that do not tell when a run began.
+            record.set_began(began);
+        }
+        Ok(saved)
+    }
+
+    fn finish(&self, command: &mut Command, what: &str) -> Result<Vec<u8>, TurnsError> {
+        let program = self.program.display();
+        let output = children::run(command).map_err(TurnsError::start(program.to_string()))?;
+        if output.status.success() && !children::cancelled() {
+            Ok(output.stdout)
+        } else {
+            Err(TurnsError::ended(
+                format!("`{program} … {what}`"),
+                output.status,
+            ))
+        }
+    }
+}

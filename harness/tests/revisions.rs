@@ -1,0 +1,332 @@
+//! Two revisions built, measured in turn and compared. The checkout is made up: its harness says what its revision is to say, and can
+//! stand still until it is ended.
+
+mod common;
+
+use std::io::Read;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use common::{Folder, stderr, stdout};
+
+const MANIFEST: &str = r#"
+[package]
+name = "libprocess-harness"
+version = "0.1.0"
+edition = "2021"
+
+[[bin]]
+name = "harness"
+path = "main.rs"
+
+[workspace]
+"#;
+
+/// Both the program and its build tell where they are, and stand still there if asked to.
+const STOP: &str = r#"
+fn stop_at(place: &str) {
+    if std::env::var("STOP_AT").as_deref() == Ok(place) {
+        use std::io::Read;
+        let socket = std::env::var("STOP_SOCKET").unwrap();
+        let mut stopped = std::os::unix::net::UnixStream::connect(socket).unwrap();
+        stopped.read_to_end(&mut Vec::new()).unwrap();
+    }
+}
+"#;
+
+const BUILD: &str = r#"
+fn main() {
+    stop_at("build");
+}
+"#;
+
+const PROGRAM: &str = r###"
+use std::io::Write;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments[0] == "list" {
+        println!("First (something)\n  A sentence.\nSecond\n  Another one.\nThird\n  A third one.");
+        return;
+    }
+    let benchmark = &arguments[1];
+    stop_at(benchmark);
+    let speed = include_str!("speed").trim();
+    let mut log = std::fs::File::options().append(true).create(true).open(std::env::var("RUN_LOG").unwrap()).unwrap();
+    writeln!(log, "{speed} {}", arguments.join(" ")).unwrap();
+    let result = format!(r##"{{"benchmark": "{benchmark}",
+        "variant": {{"run_queue": "locking", "event_queue": "locking", "semaphore": "kernel"}},
+        "params": {{"workers": 1, "pin": false, "repeat": 10, "warmup": 1}}, "unit": "lives/s", "median": {speed}, "runs": [{speed}],
+        "peak_rss_bytes": 1, "context_switches": {{"voluntary": 1, "involuntary": 0}}}}"##);
+    let saved = format!(r##"{{"machine": {{"cpu": "Some CPU", "cores": 2, "memory_bytes": null, "kernel": "6.1",
+        "rustc": "rustc 1.90.0", "profile": "release", "revision": "of {speed}"}}, "saved_unix_seconds": 1, "results": [{result}]}}"##);
+    std::fs::create_dir_all("results/local").unwrap();
+    std::fs::write("results/local/turn.json", saved).unwrap();
+}
+"###;
+
+/// A checkout with the tags `slow`, `fast` and `broken`.
+fn checkout(test: &str) -> Folder {
+    let folder = Folder::new(test);
+    let write = |name: &str, text: &str| std::fs::write(folder.0.join(name), text).unwrap();
+    git(&folder.0, &["init", "--quiet"]);
+    write("Cargo.toml", MANIFEST);
+    write("build.rs", &format!("{BUILD}{STOP}"));
+    write("main.rs", &format!("{PROGRAM}{STOP}"));
+    for (tag, speed) in [("slow", "1000"), ("fast", "1100")] {
+        write("speed", speed);
+        commit(&folder.0, tag);
+    }
+    write("main.rs", "no Rust");
+    commit(&folder.0, "broken");
+    folder
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let settings = [
+        "user.name=Test",
+        "user.email=test@localhost",
+        "commit.gpgsign=false",
+    ];
+    let settings = settings.iter().flat_map(|setting| ["-c", setting]);
+    let output = Command::new("git")
+        .arg("-C")
+        .arg(folder)
+        .args(settings)
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    stdout(&output).to_owned()
+}
+
+fn commit(folder: &Path, tag: &str) {
+    git(folder, &["add", "."]);
+    git(folder, &["commit", "--quiet", "--message", tag]);
+    git(folder, &["tag", tag]);
+}
+
+fn command(folder: &Folder, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+    command
+        .arg("compare")
+        .args(arguments)
+        .current_dir(&folder.0)
+        .env_remove("CARGO_TARGET_DIR")
+        .env("RUN_LOG", folder.0.join("log"));
+    command
+}
+
+fn compare(folder: &Folder, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().unwrap()
+}
+
+fn log(folder: &Folder) -> Vec<String> {
+    let text = std::fs::read_to_string(folder.0.join("log")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Neither git nor the file system knows of a worktree, and no run has left its files.
+fn is_clean(folder: &Folder) {
+    let worktrees = git(&folder.0, &["worktree", "list"]);
+    assert_eq!(worktrees.lines().count(), 1, "{worktrees}");
+    for entry in std::fs::read_dir(folder.0.join("target/compare")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(
+            !name.contains("worktree") && !name.contains("scratch"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn two_revisions_are_built_and_measured_in_turn() {
+    let folder = checkout("in-turn");
+    let arguments = [
+        "--rev",
+        "slow",
+        "--rev",
+        "fast",
+        "First:Second",
+        "--",
+        "--workers",
+        "1",
+    ];
+    let output = compare(&folder, &arguments);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = stdout(&output);
+    assert_eq!(
+        text.matches("pair by pair, as they were measured in turn")
+            .count(),
+        2,
+        "{text}"
+    );
+    assert_eq!(
+        text.matches("  verdict     B is faster\n").count(),
+        2,
+        "{text}"
+    );
+    assert!(
+        text.contains("revision of 1000\nB  ") && text.contains("revision of 1100\n"),
+        "{text}"
+    );
+    assert!(text.contains("the median of 7 runs"), "{text}");
+
+    let mut expected = Vec::new();
+    for benchmark in ["First", "Second"] {
+        for pair in 0..7 {
+            let speeds = if pair % 2 == 0 {
+                ["1000", "1100"]
+            } else {
+                ["1100", "1000"]
+            };
+            expected.extend(
+                speeds.map(|speed| {
+                    format!("{speed} run {benchmark} --runs 1 --save turn --workers 1")
+                }),
+            );
+        }
+    }
+    assert_eq!(log(&folder), expected);
+    is_clean(&folder);
+
+    // Both are saved, with all that a comparison needs.
+    let local = folder.0.join("results/local");
+    let mut names: Vec<String> = std::fs::read_dir(local)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names.len(), 2, "{names:?}");
+    let names: Vec<&str> = names
+        .iter()
+        .map(|name| name.strip_suffix(".json").unwrap())
+        .collect();
+    let again = folder.harness(&["compare", names[0], names[1], "--json"]);
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+    for line in stdout(&again).lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(
+            (&line["in_turn"], &line["verdict"]),
+            (&true.into(), &"faster".into())
+        );
+        assert_eq!(line["a"]["context_switches"]["voluntary"], 7, "{line}");
+    }
+}
+
+#[test]
+fn a_revision_is_no_faster_than_itself() {
+    let folder = checkout("itself");
+    let output = compare(
+        &folder,
+        &["--rev", "fast", "--rev", "fast", "Third", "--rounds", "8"],
+    );
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(
+        stdout(&output).contains("  verdict     no difference seen\n"),
+        "{output:?}"
+    );
+    assert_eq!(log(&folder).len(), 16);
+    assert_eq!(
+        stderr(&output).matches("building ").count(),
+        1,
+        "{output:?}"
+    );
+}
+
+#[test]
+fn what_cannot_be_built_or_found_is_told() {
+    let folder = checkout("told");
+    let broken = compare(&folder, &["--rev", "slow", "--rev", "broken", "First"]);
+    assert_eq!(broken.status.code(), Some(1), "{broken:?}");
+    assert!(
+        stderr(&broken).contains("error: the build of "),
+        "{broken:?}"
+    );
+    is_clean(&folder);
+
+    let unknown = compare(&folder, &["--rev", "slow", "--rev", "--all"]);
+    assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
+    let unknown = compare(&folder, &["--rev", "slow", "--rev", "nowhere"]);
+    assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
+    assert!(
+        stderr(&unknown).contains("\"nowhere\" is no revision"),
+        "{unknown:?}"
+    );
+
+    let unmatched = compare(&folder, &["--rev", "slow", "--rev", "slow", "Fourth"]);
+    assert_eq!(unmatched.status.code(), Some(2), "{unmatched:?}");
+    assert!(
+        stderr(&unmatched).contains("\n  First\n  Second\n  Third"),
+        "{unmatched:?}"
+    );
+    assert_eq!(log(&folder), Vec::<String>::new());
+}
+
+/// Has it end, by this signal, while it is there, and tells what it said.
+fn cancelled_at(folder: &Folder, place: &str, signal: &str, arguments: &[&str]) -> Output {
+    let socket = folder.0.join("socket");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let child = command(folder, arguments)
+        .env("STOP_AT", place)
+        .env("STOP_SOCKET", &socket)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let id = child.id().to_string();
+    std::thread::scope(|scope| {
+        let ended = scope.spawn(|| {
+            let output = child.wait_with_output().unwrap();
+            // One that never came there does not keep the other thread waiting.
+            let _nobody_waits = UnixStream::connect(&socket);
+            output
+        });
+        let (mut stopped, _) = listener.accept().unwrap();
+        let killed = Command::new("kill").args([signal, &id]).status().unwrap();
+        assert!(killed.success(), "{:?}", ended.join());
+        // The child's child has ended too: it closes what it has stopped at.
+        assert_eq!(stopped.read_to_end(&mut Vec::new()).unwrap(), 0);
+        ended.join().unwrap()
+    })
+}
+
+#[test]
+fn cancelled_while_it_builds_it_leaves_nothing() {
+    let folder = checkout("cancelled-build");
+    let arguments = ["--rev", "slow", "--rev", "fast", "First"];
+    let output = cancelled_at(&folder, "build", "-INT", &arguments);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(
+        stderr(&output).ends_with(
+            "error: cancelled: no worktree is left, and what was not finished is not reported\n"
+        ),
+        "{output:?}"
+    );
+    assert_eq!(stdout(&output), "");
+    is_clean(&folder);
+}
+
+#[test]
+fn cancelled_while_it_measures_it_tells_what_is_finished() {
+    let folder = checkout("cancelled-run");
+    let arguments = ["--rev", "slow", "--rev", "fast", "First:Second"];
+    let output = cancelled_at(&folder, "Second", "-TERM", &arguments);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(stderr(&output).contains("error: cancelled: "), "{output:?}");
+    let text = stdout(&output);
+    assert!(
+        text.contains("\nFirst\n") && text.ends_with("B, of 1 benchmark: 1 faster\n"),
+        "{text}"
+    );
+    is_clean(&folder);
+    assert_eq!(
+        std::fs::read_dir(folder.0.join("results/local"))
+            .unwrap()
+            .count(),
+        2
+    );
+}
