@@ -229,7 +229,7 @@ fn latencies_are_side_by_side() {
         "    p50             400 ns       600 ns     1.50\n",
         "    p99.9           1.0 ms       1.0 ms     1.00\n",
         "    max             1.0 ms       1.0 ms     1.00\n",
-        "    measured           100          100         \n",
+        "    measured           100          100\n",
     ] {
         assert!(text.contains(needed), "{needed} in {text}");
     }

@@ -156,7 +156,8 @@ fn describe_ratio(ratio: &Ratio) -> String {
 fn latencies(a: &Histogram<u64>, b: &Histogram<u64>, output: &mut dyn Write) -> io::Result<()> {
     let row = |output: &mut dyn Write, cells: [&str; 4]| {
         let [name, a, b, ratio] = cells;
-        writeln!(output, "    {name:<9} {a:>12} {b:>12} {ratio:>8}")
+        let row = format!("    {name:<9} {a:>12} {b:>12} {ratio:>8}");
+        writeln!(output, "{}", row.trim_end())
     };
     row(output, ["latency", "A", "B", "B to A"])?;
     for ((name, a), (_, b)) in percentiles(a).zip(percentiles(b)) {
