@@ -105,6 +105,9 @@ impl Other {
 
 impl Drop for Other {
     fn drop(&mut self) {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            println!("the program on the other host has ended: {status}");
+        }
         // It may have ended.
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{self, Receiver, channel};
 
-use libprocess::{Context, ExitedEvent, MessageEvent, Pid, Process, Runtime, Upid};
+use libprocess::{Context, ExitReason, ExitedEvent, MessageEvent, Pid, Process, Runtime, Upid};
 
 use crate::common::HANG;
 use crate::common::sockets::LONG;
@@ -15,7 +15,7 @@ const SENDERS: usize = 4;
 enum Served {
     /// How many of its messages were received, and how many of these out of order or twice.
     Counted(u64, u64),
-    Exited(Upid),
+    Exited(Upid, ExitReason),
 }
 
 struct Sender {
@@ -31,7 +31,7 @@ impl Process for Sender {
 
     fn consume_exited(&mut self, event: ExitedEvent, _cx: &mut Context<Self>) {
         // The test may have ended.
-        let _ = self.tell.send(Served::Exited(event.pid));
+        let _ = self.tell.send(Served::Exited(event.pid, event.reason));
     }
 }
 
@@ -161,7 +161,10 @@ impl<'a> Senders<'a> {
     pub(crate) fn hear_exit(&self) {
         for (_, served) in &self.each {
             let exited = served.recv_timeout(LONG).expect("it hears");
-            assert_eq!(exited, Served::Exited(self.to.clone()));
+            assert_eq!(
+                exited,
+                Served::Exited(self.to.clone(), ExitReason::Disconnected)
+            );
         }
         self.have_heard_no_exit();
     }
