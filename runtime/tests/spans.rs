@@ -112,6 +112,8 @@ fn a_line_of_a_handler_is_in_its_span() {
         let runtime = Runtime::builder()
             .workers(1)
             .telemetry(telemetry)
+            // A span tells what is known of an address, and does not ask for one.
+            .listen_nowhere()
             .build()
             .unwrap();
         let speaking = runtime.spawn_named("speaker", Speaking).unwrap();

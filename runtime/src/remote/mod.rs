@@ -30,8 +30,8 @@
 //! # What can go wrong
 //!
 //! - *A peer that takes nothing.* What waits for it is bounded ([`RemoteOptions::outbound_bytes`]); beyond, messages are refused: dead letters, counted as such. Who wants to wait for room instead [reserves](crate::reserve) it.
-//! - *A peer that is gone without a word*: its machine has lost power, or the network is cut. The kernel asks silent peers whether they are there, and gives up on those that acknowledge nothing ([`RemoteOptions::peer_timeout`]). That tells nothing of
-//!   a peer whose kernel is well and whose program stands still.
+//! - *A peer that is gone without a word*: its machine has lost power, or the network is cut. The kernel asks silent peers whether they are there, and gives up on those that acknowledge nothing ([`RemoteOptions::peer_timeout`]). A program that stands still
+//!   while its kernel is well is noticed so if more is sent to it than the kernels take; else by a heartbeat.
 //! - *A connection that breaks* takes with it what the kernel had and the peer did not: delivery is at most once, as in libprocess. What the kernel did not have is counted among the dead letters. The next message connects anew.
 //! - *A peer that asks for answers to addresses that are none of its own* has us connect there. Their number is bounded ([`RemoteOptions::peers`]).
 //! - *Order over two connections.* One that was idle has been read to its end before the next begins. One that breaks may leave something with the peer's kernel that is read behind what the next one brings; and a relink says so of itself.

@@ -135,7 +135,7 @@ impl RemoteOptions {
     }
 
     /// For how long a peer to which somebody is linked may say nothing at all: without bound by default. One that has been silent for a third of that time is sent a message that it must answer, and then again; when nothing has come by the end of it, its connection is broken. Less than 10 ms count as that. So a program that
-    /// stands still is noticed as gone, also a C++ libprocess, of which [`peer_timeout`](Self::peer_timeout) says nothing while its machine is well. (Two of these runtimes, if they [negotiate](Self::negotiate_links), notice it after a minute, also without this.)
+    /// stands still is noticed as gone, also a C++ libprocess, of which [`peer_timeout`](Self::peer_timeout) says nothing while its machine is well and takes what is sent. (Two of these runtimes, if they [negotiate](Self::negotiate_links), notice it after a minute, also without this.)
     ///
     /// ```
     /// # use std::time::Duration;
