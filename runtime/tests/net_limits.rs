@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use libprocess::net::TcpListener;
-use libprocess::{BuildError, ReactorKind, Runtime};
+use libprocess::{BuildError, Context, ReactorKind, Runtime};
 
 /// `IORING_REGISTER_PBUF_RING` in the kernel's `io_uring.h`.
 #[cfg(feature = "io-uring")]
@@ -359,6 +359,65 @@ fn without_descriptors_a_listener_waits() {
             .expect("the one that had to wait");
         assert!(second.peer_address().is_ok());
         drop((first, second, late));
+    }
+}
+
+/// Who links to a process elsewhere, and what became of that.
+struct Linker(std::sync::mpsc::Sender<libprocess::ExitReason>);
+
+impl libprocess::Process for Linker {
+    fn consume_exited(&mut self, event: libprocess::ExitedEvent, _cx: &mut Context<Self>) {
+        self.0.send(event.reason).expect("the test waits");
+    }
+}
+
+/// A link that finds no descriptor for its connection is told so, as one to where nobody listens, and not forgotten.
+#[test]
+fn without_descriptors_a_link_is_told() {
+    if !in_own_process("without_descriptors_a_link_is_told") {
+        return;
+    }
+    limit_descriptors(64);
+    for kind in [ReactorKind::IoUring, ReactorKind::Epoll] {
+        if kind == ReactorKind::IoUring && !cfg!(feature = "io-uring") {
+            continue;
+        }
+        let runtime = Runtime::builder()
+            .workers(2)
+            .reactor(kind)
+            .listen("127.0.0.1:0".parse().expect("an address"))
+            // So that there is one connection for each link.
+            .remote(libprocess::RemoteOptions::new().negotiate_links(false))
+            .build()
+            .expect("a runtime");
+        // One that works, so that everything is made that will be needed.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let there = libprocess::Upid::new("process", address);
+        let (tell, told) = std::sync::mpsc::channel();
+        let linker = runtime.spawn(Linker(tell));
+        let link = || {
+            let to = there.clone();
+            let linked = libprocess::dispatch_with(linker, move |_, cx| cx.link(&to));
+            linked.get_timeout(LONG).expect("linked");
+        };
+        link();
+        drop(listener.accept().expect("a connection"));
+        let reason = told.recv_timeout(LONG).expect("told");
+        assert_eq!(reason, libprocess::ExitReason::Disconnected);
+        let mut hoard = Vec::new();
+        while let Ok(file) = std::fs::File::open("/dev/null") {
+            hoard.push(file);
+        }
+        link();
+        let reason = told.recv_timeout(LONG).expect("told");
+        assert_eq!(reason, libprocess::ExitReason::Disconnected);
+        drop(hoard);
+        link();
+        let connection = listener.accept().expect("a connection");
+        assert!(told.try_recv().is_err(), "{kind}");
+        drop(connection);
+        told.recv_timeout(LONG).expect("told");
     }
 }
 
