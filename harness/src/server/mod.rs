@@ -41,7 +41,7 @@ use crate::{measure, usage};
 pub(crate) use echo::EchoServer;
 pub(crate) use http::{BODY, CONTENT_TYPE, HttpServer, PATH};
 pub(crate) use parent::Server;
-pub(crate) use remote::{PONGER, RemoteServer};
+pub(crate) use remote::{PONGER, RemoteServer, awake};
 
 /// Where a server listens: the operating system chooses the port.
 const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);

@@ -1,6 +1,8 @@
 //! A process that answers each message that comes from another runtime.
 
-use libprocess::{Context, MessageEvent, Process, ReactorKind, SpawnOptions};
+use std::time::Duration;
+
+use libprocess::{Context, MessageEvent, Process, ReactorKind, RuntimeBuilder, SpawnOptions};
 
 use super::runtime::builder;
 use super::{ADDRESS, Started};
@@ -28,6 +30,15 @@ impl RemoteServer {
     }
 }
 
+/// As who exchanges messages one at a time sets it up: workers look on for a while before they sleep, as to be woken costs a message more than all else. `LIBPROCESS_BUSY_POLL` says otherwise.
+pub(crate) fn awake(builder: RuntimeBuilder) -> RuntimeBuilder {
+    if std::env::var_os("LIBPROCESS_BUSY_POLL").is_some() {
+        builder
+    } else {
+        builder.busy_poll(Duration::from_micros(50))
+    }
+}
+
 /// Answers a `ping` with a `pong`, and links back to who links to it.
 struct Ponger;
 
@@ -42,9 +53,8 @@ impl Process for Ponger {
 
 /// The runtime's own listener, and the process.
 pub(super) fn start(server: RemoteServer, arguments: &ServeArguments) -> Result<Started, Failure> {
-    let runtime = builder(server.reactor(), arguments)
-        .listen(ADDRESS)
-        .build()?;
+    let builder = builder(server.reactor(), arguments).listen(ADDRESS);
+    let runtime = awake(builder).build()?;
     runtime
         .spawn_with(SpawnOptions::new().name(PONGER), Ponger)
         .map_err(|error| Failure::CannotServe(error.to_string()))?;

@@ -77,9 +77,10 @@ fn there_is_room_over_the_connection_that_follows_a_stale_one() {
         let listener = TcpListener::bind(any()).expect("a listener");
         let to = upid("process", listener.local_addr().expect("an address"));
         linker.link(&to, Reuse);
-        let stale = accept(&listener);
-        // More than the kernel takes.
+        let mut stale = accept(&listener);
+        // More than the kernel takes, and begun.
         linker.send(&to, "large", &vec![b'x'; 15 << 20]);
+        assert_eq!(first_line(&mut stale), "POST /process/large HTTP/1.1");
         until(|| runtime.try_reserve(&to).is_err());
         linker.link(&to, Reconnect);
         let mut new = accept(&listener);
