@@ -23,7 +23,8 @@ use crate::process::in_current;
 /// For how long the end of an idle connection may take.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// Bytes that a peer without links takes in a millisecond, at least: one that takes less is given up.
+/// How long a peer without links may take for what it is sent, and bytes that it takes in a millisecond beyond that, at least: one that takes less is given up.
+const STALLED: Duration = Duration::from_secs(60);
 const SLOWEST: u64 = 100;
 /// The shortest time of a heartbeat.
 const FASTEST: Duration = Duration::from_millis(10);
@@ -254,8 +255,8 @@ impl Driver {
             let idle = self.peer.options().idle_timeout;
             if self.sending.is_some() {
                 // Nobody would hear of it otherwise, and what waits would wait for ever.
-                let slow = Duration::from_millis(self.bytes / SLOWEST);
-                ready!(self.alarm.poll(self.active + idle + slow, cx.waker()));
+                let slow = STALLED + Duration::from_millis(self.bytes / SLOWEST);
+                ready!(self.alarm.poll(self.active + slow, cx.waker()));
                 return Poll::Ready(Err("it takes nothing".into()));
             }
             ready!(self.alarm.poll(self.active + idle, cx.waker()));
