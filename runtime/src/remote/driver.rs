@@ -61,8 +61,7 @@ pub(super) struct Driver {
 enum Asking {
     Not,
     Asked(Future<Response>),
-    /// By that token.
-    Agreed(u64),
+    Agreed,
     /// It is not one of these, or said nothing.
     Alone,
 }
@@ -115,6 +114,7 @@ impl Driver {
         }
         self.active = self.alarm.now();
         self.heard = self.active;
+        self.unanswered_since = None;
         self.peer.set_connected(true);
         self.stream = Some(stream);
         Poll::Ready(Ok(()))
@@ -168,12 +168,12 @@ impl Driver {
                     self.asking = match (agreed, self.remote.upgrade()) {
                         (Some(token), Some(remote)) => {
                             remote.agreed(&self.peer, token);
-                            Asking::Agreed(token)
+                            Asking::Agreed
                         }
                         _ => Asking::Alone,
                     };
                 }
-                Asking::Agreed(_) | Asking::Alone => return Poll::Pending,
+                Asking::Agreed | Asking::Alone => return Poll::Pending,
             }
         }
     }
@@ -181,12 +181,10 @@ impl Driver {
     /// What was agreed on was for the connection that there was.
     fn disagree(&mut self) {
         self.peer.set_connected(false);
-        if let Asking::Agreed(token) = std::mem::replace(&mut self.asking, Asking::Not)
-            && let Some(remote) = self.remote.upgrade()
-        {
+        self.asking = Asking::Not;
+        if let (Some(token), Some(remote)) = (self.peer.disagree(), self.remote.upgrade()) {
             remote.forget(token);
         }
-        self.peer.disagree();
     }
 
     /// Sends what there is.
@@ -269,7 +267,7 @@ impl Driver {
         }
         loop {
             let renewal = self.renewed + RENEWAL;
-            let agreed = matches!(self.asking, Asking::Agreed(_)).then_some(renewal);
+            let agreed = matches!(self.asking, Asking::Agreed).then_some(renewal);
             let beats = self.peer.options().heartbeat.map(|time| time.max(FASTEST));
             let beat = beats.map(|time| self.asked.max(self.heard) + time / 3);
             let Some(deadline) = agreed.into_iter().chain(beat).min() else {

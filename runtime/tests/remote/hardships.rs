@@ -207,6 +207,47 @@ fn the_heartbeat_of_an_old_connection_has_its_time() {
     });
 }
 
+/// What the connection before has not answered is not held against the one that took its place.
+#[test]
+fn the_heartbeat_begins_anew_with_a_connection() {
+    on_each(|kind| {
+        if kind.faults.is_some() {
+            return;
+        }
+        let options = RemoteOptions::new()
+            .negotiate_links(false)
+            .heartbeat(Some(Duration::from_secs(6)));
+        let runtime = kind.build(|builder| builder.remote(options));
+        let clock = runtime.clock();
+        clock.pause();
+        let pass = |seconds| {
+            clock.settle().expect("outside of a process, and paused");
+            clock.advance(Duration::from_secs(seconds));
+        };
+        let linker = station(&runtime, "linker");
+        let listener = TcpListener::bind(any()).expect("a listener");
+        let process = upid("process", listener.local_addr().expect("an address"));
+        linker.link(&process, Reuse);
+        linker.send(&process, "hello", b"");
+        let mut old = accept(&listener);
+        assert_eq!(first_line(&mut old), "POST /process/hello HTTP/1.1");
+        let beat = "POST /__links__/heartbeat HTTP/1.1";
+        pass(2);
+        assert_eq!(first_line(&mut old), beat);
+        linker.link(&process, Reconnect);
+        linker.send(&process, "again", b"");
+        let mut new = accept(&listener);
+        assert_eq!(first_line(&mut new), "POST /process/again HTTP/1.1");
+        for _ in 0..2 {
+            pass(2);
+            assert_eq!(first_line(&mut new), beat);
+            linker.has_no_more();
+        }
+        pass(2);
+        assert_eq!(linker.exited(), process);
+    });
+}
+
 /// An IPv4 sender is at its address also where it comes over IPv6.
 #[test]
 fn a_sender_of_ipv4_is_where_it_says_at_a_listener_of_ipv6() {
