@@ -24,8 +24,8 @@ use crate::process::manager::ProcessManager;
 use crate::process::spawn::{spawn, spawn_or_nobody};
 use crate::process::telemetry::Telemetry;
 use crate::process::{
-    Method, Pid, Process, ProcessHandle, Recipient, SpawnError, SpawnOptions, Statistics, Upid,
-    WaitStatus, asynchronous, current_manager, directory, send, set_default_manager,
+    Message, Method, Pid, Process, ProcessHandle, Recipient, SpawnError, SpawnOptions, Statistics,
+    Upid, WaitStatus, asynchronous, current_manager, directory, send, set_default_manager,
 };
 
 pub use builder::{BuildError, RuntimeBuilder};
@@ -279,7 +279,14 @@ impl Runtime {
     ) {
         match to.local_pid() {
             Some(_) => crate::post(to, name, body),
-            None => send::post_from(&self.manager, &to.to_upid(), name, body),
+            None => {
+                let message = Message {
+                    name: name.into(),
+                    from: Upid::nobody(),
+                    body: body.into(),
+                };
+                send::send_by(&self.manager, &to.to_upid(), message.into(), false);
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use std::net::{Shutdown, TcpStream as StdStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use common::sockets::REACTORS;
 use libprocess::net::TcpListener;
 use libprocess::{BuildError, Context, ReactorKind, Runtime};
 
@@ -306,10 +307,7 @@ fn without_descriptors_a_listener_waits() {
     }
     // Before there is a listener: an accept under way keeps the limit of when it was begun.
     limit_descriptors(64);
-    for kind in [ReactorKind::IoUring, ReactorKind::Epoll] {
-        if kind == ReactorKind::IoUring && !cfg!(feature = "io-uring") {
-            continue;
-        }
+    for kind in REACTORS.iter().copied() {
         let runtime = Runtime::builder()
             .workers(2)
             .reactor(kind)
@@ -378,10 +376,7 @@ fn without_descriptors_a_link_is_told() {
         return;
     }
     limit_descriptors(64);
-    for kind in [ReactorKind::IoUring, ReactorKind::Epoll] {
-        if kind == ReactorKind::IoUring && !cfg!(feature = "io-uring") {
-            continue;
-        }
+    for kind in REACTORS.iter().copied() {
         let runtime = Runtime::builder()
             .workers(2)
             .reactor(kind)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use libprocess::{Context, MessageEvent, Process, ReactorKind, RuntimeBuilder, SpawnOptions};
 
-use super::runtime::builder;
+use super::runtime::{builder, started};
 use super::{ADDRESS, Started};
 use crate::cli::ServeArguments;
 use crate::failure::Failure;
@@ -58,11 +58,5 @@ pub(super) fn start(server: RemoteServer, arguments: &ServeArguments) -> Result<
     runtime
         .spawn_with(SpawnOptions::new().name(PONGER), Ponger)
         .map_err(|error| Failure::CannotServe(error.to_string()))?;
-    let address = runtime
-        .address()
-        .ok_or_else(|| Failure::CannotServe("the runtime does not listen".to_owned()))?;
-    Ok(Started {
-        address,
-        runtime: Some(runtime),
-    })
+    started(runtime)
 }

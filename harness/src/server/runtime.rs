@@ -25,6 +25,17 @@ pub(super) fn builder(reactor: ReactorKind, arguments: &ServeArguments) -> Runti
     builder.reactor(reactor)
 }
 
+/// A runtime whose own listener is the server's.
+pub(super) fn started(runtime: Runtime) -> Result<Started, Failure> {
+    let address = runtime
+        .address()
+        .ok_or_else(|| Failure::CannotServe("the runtime does not listen".to_owned()))?;
+    Ok(Started {
+        address,
+        runtime: Some(runtime),
+    })
+}
+
 /// The echo server, which listens when this returns.
 pub(super) fn start(reactor: ReactorKind, arguments: &ServeArguments) -> Result<Started, Failure> {
     let runtime = build(reactor, arguments)?;

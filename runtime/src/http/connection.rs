@@ -370,12 +370,9 @@ impl<T: Transport, S: Service> Connection<T, S> {
         loop {
             // What has gone out need not be heard of before there is more: that would be another wake for each answer.
             let busy = self.is_sending();
-            if !busy && self.sending.take().is_some_and(|sent| !sent.is_ready()) {
-                // Whoever sends messages may have gone, and left some that are to be delivered.
-                self.is_unheard = self.service.is_patient(&self.memory);
-                if !self.is_unheard {
-                    return self.go_to(Phase::Gone);
-                }
+            let failed = !busy && self.sending.take().is_some_and(|sent| !sent.is_ready());
+            if failed && !self.goes_on_unheard() {
+                return self.go_to(Phase::Gone);
             }
             if self.streaming.is_some() {
                 match self.write_stream(cx) {
@@ -406,9 +403,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 Output::SentElsewhere => return Turn::Rest,
                 Output::Waits => match self.sent(cx) {
                     Poll::Ready(true) => {}
-                    Poll::Ready(false) if self.service.is_patient(&self.memory) => {
-                        self.is_unheard = true;
-                    }
+                    Poll::Ready(false) if self.goes_on_unheard() => {}
                     Poll::Ready(false) => return self.go_to(Phase::Gone),
                     Poll::Pending => return Turn::Rest,
                 },
@@ -462,6 +457,12 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 Poll::Ready(Turn::Rest)
             }
         }
+    }
+
+    /// Answers are not taken any more. Whether the connection goes on: whoever sends messages may have gone, and left some that are to be delivered.
+    fn goes_on_unheard(&mut self) -> bool {
+        self.is_unheard = self.service.is_patient(&self.memory);
+        self.is_unheard
     }
 
     /// Whether the kernel has not taken all of what it was given.

@@ -130,7 +130,9 @@ impl<R: Recipient> Permit<R> {
             }
             Place::Elsewhere(by) => {
                 let (to, message) = (self.to.to_upid(), Message { name, from, body });
-                manager::with_runtime(by, |manager| send::send_reserved(manager, &to, message));
+                manager::with_runtime(by, |manager| {
+                    send::send_by(manager, &to, message.into(), true);
+                });
             }
         }
     }

@@ -133,15 +133,16 @@ pub(crate) fn send(
     from: Upid,
     body: impl Into<Bytes>,
 ) {
-    let event = MessageEvent::allocate(name, from, body);
     match to.local_pid() {
-        Some(pid) => deliver(pid.0, event),
-        // SAFETY: just made as a message.
-        None => send_elsewhere(&to.to_upid(), unsafe { MessageEvent::from_box(event) }),
+        Some(pid) => deliver(pid.0, MessageEvent::allocate(name, from, body)),
+        None => {
+            let (name, body) = (name.into(), body.into());
+            send_elsewhere(&to.to_upid(), Message { name, from, body }.into())
+        }
     };
 }
 
-/// Sends a message to a text address: of this runtime, or of another. False if it is a dead letter.
+/// Sends a message to a text address: of the current runtime, or of another. False if it is a dead letter.
 #[cold]
 #[inline(never)]
 pub(super) fn send_elsewhere(to: &Upid, event: MessageEvent) -> bool {
@@ -149,70 +150,33 @@ pub(super) fn send_elsewhere(to: &Upid, event: MessageEvent) -> bool {
         return deliver(pid, event.into_box());
     }
     super::current::with_runtime(|manager| match manager {
-        Some(manager) => send_from(manager, to, event),
+        Some(manager) => send_by(manager, to, event, false),
         None => false,
     })
 }
 
-/// Posts a message from that runtime to a text address.
-pub(crate) fn post_from(
+/// As `send_elsewhere`, as that runtime sees the address. `has_room`: room among what it sends elsewhere was reserved.
+pub(crate) fn send_by(
     manager: &ProcessManager,
     to: &Upid,
-    name: impl Into<Cow<'static, str>>,
-    body: impl Into<Bytes>,
-) {
-    let event = MessageEvent::allocate(name, Upid::nobody(), body);
-    match to.as_local() {
-        Some(pid) => deliver(pid, event),
-        // SAFETY: just made as a message.
-        None => send_from(manager, to, unsafe { MessageEvent::from_box(event) }),
-    };
-}
-
-fn send_from(manager: &ProcessManager, to: &Upid, event: MessageEvent) -> bool {
-    let Route::Addressed { id, address } = to.route() else {
-        return refuse_elsewhere(manager, to, &event.into_box(), DeadLetterReason::Nobody);
-    };
-    if manager.is_at(address) {
-        return match directory::find(manager, id) {
-            Some(pid) => deliver(pid, event.into_box()),
-            None => refuse_elsewhere(manager, to, &event.into_box(), DeadLetterReason::Nobody),
-        };
-    }
-    let Some(transport) = manager.transport() else {
-        return refuse_elsewhere(manager, to, &event.into_box(), DeadLetterReason::Nobody);
-    };
-    match transport.send(manager, (id, address), event.into_message(), false) {
-        Ok(()) => true,
-        Err((Message { name, from, body }, reason)) => {
-            let event = MessageEvent::allocate(name, from, body);
-            refuse_elsewhere(manager, to, &event, reason)
-        }
-    }
-}
-
-fn refuse_elsewhere(
-    manager: &ProcessManager,
-    to: &Upid,
-    event: &EventBox,
-    reason: DeadLetterReason,
+    event: MessageEvent,
+    has_room: bool,
 ) -> bool {
-    manager.dead_letters().record(to.clone(), event, reason);
-    false
-}
-
-/// Sends a message from that runtime to another, with room that was reserved.
-pub(super) fn send_reserved(manager: &ProcessManager, to: &Upid, message: Message) {
-    let refused = match elsewhere_of(manager, to) {
-        Some((transport, to)) => transport.send(manager, to, message, true).err(),
-        // The address is this runtime's by now.
-        None => Some((message, DeadLetterReason::Nobody)),
+    let (message, reason) = match elsewhere_of(manager, to) {
+        Some((transport, to)) => {
+            match transport.send(manager, to, event.into_message(), has_room) {
+                Ok(()) => return true,
+                Err(refused) => refused,
+            }
+        }
+        None => match resolve_in(manager, to) {
+            Some(pid) => return deliver(pid, event.into_box()),
+            None => (event.into_message(), DeadLetterReason::Nobody),
+        },
     };
-    if let Some((Message { name, from, body }, _)) = refused {
-        let event = MessageEvent::allocate(name, from, body);
-        // SAFETY: just made as a message.
-        send_from(manager, to, unsafe { MessageEvent::from_box(event) });
-    }
+    let event = MessageEvent::from(message).into_box();
+    manager.dead_letters().record(to.clone(), &event, reason);
+    false
 }
 
 fn elsewhere_of<'a>(

@@ -124,15 +124,15 @@ impl Links {
                     State::Alive(pid)
                 }
                 None => {
-                    told.push((number, ExitReason::Unknown));
+                    told.push(ended(number, &ExitReason::Unknown));
                     State::Ended(ExitReason::Unknown)
                 }
             };
             linker.links.insert(number, state);
         }
         cx.send(&linker.who, "renewed", text(token, []));
-        for (number, reason) in told {
-            cx.send(&linker.who, "exited", text(token, [ended(number, &reason)]));
+        for body in texts(token, told) {
+            cx.send(&linker.who, "exited", body);
         }
         // There are so never more of these than of links.
         if !linker.links.is_empty() {
@@ -346,21 +346,18 @@ fn ended(number: u64, reason: &ExitReason) -> String {
     let reason = match reason {
         ExitReason::Terminated => "terminated".to_owned(),
         ExitReason::Panicked(message) => {
-            let ends = message.char_indices().map(|(place, _)| place);
-            let end = ends.take_while(|place| *place <= LONGEST_REASON).last();
-            let end = if message.len() > LONGEST_REASON {
-                end
-            } else {
-                None
-            };
-            format!("panicked {}", &message[..end.unwrap_or(message.len())])
+            let mut end = message.len().min(LONGEST_REASON);
+            while !message.is_char_boundary(end) {
+                end -= 1;
+            }
+            format!("panicked {}", &message[..end])
         }
         _ => "unknown".to_owned(),
     };
     format!("{number} {}", encode(&reason))
 }
 
-/// What a linker says: of itself, by its own process of this kind.
+/// What a linker says, by its own process of this kind.
 fn message(from: &Upid, name: &'static str, body: String) -> Message {
     Message {
         name: name.into(),
@@ -369,25 +366,33 @@ fn message(from: &Upid, name: &'static str, body: String) -> Message {
     }
 }
 
+fn messages(
+    from: &Upid,
+    name: &'static str,
+    token: u64,
+    lines: impl IntoIterator<Item = String>,
+) -> Vec<Message> {
+    let bodies = texts(token, lines).into_iter();
+    bodies.map(|body| message(from, name, body)).collect()
+}
+
 pub(super) fn link_messages<'a>(
     from: &Upid,
     token: u64,
     links: impl IntoIterator<Item = (u64, &'a str)>,
 ) -> Vec<Message> {
-    let lines = links
-        .into_iter()
-        .map(|(number, id)| format!("{number} {}", encode(id)));
-    let texts = texts(token, lines).into_iter();
-    texts.map(|body| message(from, "link", body)).collect()
+    let links = links.into_iter();
+    let lines = links.map(|(number, id)| format!("{number} {}", encode(id)));
+    messages(from, "link", token, lines)
 }
 
-pub(super) fn unlink_message(
+pub(super) fn unlink_messages(
     from: &Upid,
     token: u64,
     numbers: impl IntoIterator<Item = u64>,
-) -> Message {
+) -> Vec<Message> {
     let lines = numbers.into_iter().map(|number| number.to_string());
-    message(from, "unlink", text(token, lines))
+    messages(from, "unlink", token, lines)
 }
 
 pub(super) fn renew_message(from: &Upid, token: u64) -> Message {

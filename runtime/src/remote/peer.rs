@@ -12,7 +12,7 @@ use std::task::Waker;
 
 use bytes::Bytes;
 
-use super::links::{LINKS, UNANSWERED, link_messages, renew_message, unlink_message};
+use super::links::{LINKS, UNANSWERED, link_messages, renew_message, unlink_messages};
 use super::outbound::Outbound;
 use super::{RemoteOptions, random};
 use crate::facade::lock_std;
@@ -233,7 +233,7 @@ impl Peer {
         if left.is_empty() {
             return Asked::Nothing;
         }
-        let asked = state.say_unlinked(manager, self.address, left);
+        let asked = state.say_unlinked(manager, self.address, &left);
         match asked {
             // That there is no link, so that it may end.
             Asked::Nothing => state.waker.take().map_or(Asked::Nothing, Asked::Wake),
@@ -307,7 +307,7 @@ impl Peer {
             },
         };
         // The driver, which calls this, looks again.
-        let _asked = state.say(manager, self.address, &message);
+        let _asked = state.say(manager, self.address, [message]);
         true
     }
 
@@ -327,7 +327,7 @@ impl Peer {
             let id = agreement.numbers.get(&number).cloned();
             let ended = id.and_then(|id| state.links.remove_entry(&id));
             // Also if it was known: it is said until this is.
-            (ended, state.say_unlinked(manager, self.address, [number]))
+            (ended, state.say_unlinked(manager, self.address, &[number]))
         };
         if let Some((id, link)) = ended {
             for linker in link.linkers {
@@ -444,9 +444,16 @@ impl State {
             .filter(|agreement| agreement.token == token)
     }
 
-    /// Sends a message to the process that keeps links there.
-    fn say(&mut self, manager: &ProcessManager, to: SocketAddr, message: &Message) -> Asked {
-        let _is_short = self.outbound.put(manager, to, LINKS, message, usize::MAX);
+    /// Sends messages to the process that keeps links there.
+    fn say(
+        &mut self,
+        manager: &ProcessManager,
+        to: SocketAddr,
+        messages: impl IntoIterator<Item = Message>,
+    ) -> Asked {
+        for message in messages {
+            let _is_short = self.outbound.put(manager, to, LINKS, &message, usize::MAX);
+        }
         self.ask()
     }
 
@@ -462,13 +469,7 @@ impl State {
         let links = agreement.numbers.iter();
         let links = links.map(|(number, id)| (*number, &**id));
         let messages = link_messages(&agreement.from, agreement.token, links);
-        let mut asked = Asked::Nothing;
-        for message in messages {
-            if let Asked::Wake(waker) = self.say(manager, to, &message) {
-                asked = Asked::Wake(waker);
-            }
-        }
-        asked
+        self.say(manager, to, messages)
     }
 
     /// As `say_links`, of one that is new.
@@ -478,28 +479,20 @@ impl State {
         };
         let number = agreement.number(&id.into(), link);
         let messages = link_messages(&agreement.from, agreement.token, [(number, id)]);
-        match messages.first() {
-            Some(message) => self.say(manager, to, message),
-            None => Asked::Nothing,
-        }
+        self.say(manager, to, messages)
     }
 
     /// Says that nobody is linked there by links of these numbers.
-    fn say_unlinked(
-        &mut self,
-        manager: &ProcessManager,
-        to: SocketAddr,
-        numbers: impl IntoIterator<Item = u64>,
-    ) -> Asked {
+    fn say_unlinked(&mut self, manager: &ProcessManager, to: SocketAddr, numbers: &[u64]) -> Asked {
         let Some(agreement) = &mut self.agreement else {
             return Asked::Nothing;
         };
-        let numbers = numbers.into_iter().inspect(|number| {
+        for number in numbers {
             agreement.numbers.remove(number);
-        });
-        let (from, token) = (agreement.from.clone(), agreement.token);
-        let message = unlink_message(&from, token, numbers);
-        self.say(manager, to, &message)
+        }
+        let numbers = numbers.iter().copied();
+        let messages = unlink_messages(&agreement.from, agreement.token, numbers);
+        self.say(manager, to, messages)
     }
 
     /// There is something for the driver.

@@ -3,7 +3,7 @@
 use libprocess::http::{Body, Request, Response};
 use libprocess::{Context, Process, ReactorKind, SpawnOptions};
 
-use super::super::runtime::builder;
+use super::super::runtime::{builder, started};
 use super::super::{ADDRESS, Started};
 use super::{BODY, CONTENT_TYPE, PATH};
 use crate::cli::ServeArguments;
@@ -31,11 +31,5 @@ pub(super) fn start(reactor: ReactorKind, arguments: &ServeArguments) -> Result<
     runtime
         .spawn_with(options, Plaintext)
         .map_err(|error| Failure::CannotServe(error.to_string()))?;
-    let address = runtime
-        .address()
-        .ok_or_else(|| Failure::CannotServe("the runtime does not listen".to_owned()))?;
-    Ok(Started {
-        address,
-        runtime: Some(runtime),
-    })
+    started(runtime)
 }

@@ -1,5 +1,7 @@
 //! What requests and responses have in common as they go out.
 
+use std::io::Write;
+
 use ::http::{HeaderMap, HeaderName, HeaderValue, header};
 use bytes::Bytes;
 
@@ -44,7 +46,7 @@ pub(super) fn put_streamed(out: &mut Vec<u8>, stream: Chunks) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Ends a head whose body has trailers.
+/// Ends a head whose body comes in chunks.
 pub(super) fn put_chunked(out: &mut Vec<u8>) {
     out.extend_from_slice(CHUNKED);
     out.extend_from_slice(b"\r\n");
@@ -122,7 +124,8 @@ pub(super) fn put_length(out: &mut Vec<u8>, length: u64) {
 
 /// The line before a chunk.
 pub(super) fn put_size(out: &mut Vec<u8>, size: usize) {
-    out.extend_from_slice(format!("{size:x}\r\n").as_bytes());
+    // To memory this does not fail.
+    let _ = write!(out, "{size:x}\r\n");
 }
 
 /// What ends a body in chunks.

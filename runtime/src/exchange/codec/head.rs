@@ -18,7 +18,7 @@ pub(crate) struct Head {
     pub(super) path: Range<u32>,
     pub(super) kind: PathKind,
     pub(super) minor: u8,
-    /// In the bytes, too: the process that says that it sends this, as a message. Empty if none does.
+    /// In the bytes, too: the process that says that it sends this, as a message. At the beginning if none does.
     pub(super) sender: Range<u32>,
     /// The body is no more as the fields say.
     pub(super) is_unpacked: bool,

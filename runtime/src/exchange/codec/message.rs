@@ -17,11 +17,9 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use super::framed::{PIECE, put_size};
+use super::framed::{PIECE, put_chunked, put_size};
+use super::one_chunk::END;
 use super::target::{put_segment, put_segments};
-
-/// Behind a body that is a piece of its own.
-pub(crate) const MESSAGE_END: &[u8] = b"\r\n0\r\n\r\n";
 
 /// Of a message from nobody, as libprocess has it.
 pub(crate) const NOBODY: &str = "@0.0.0.0:0";
@@ -55,7 +53,7 @@ pub(crate) fn message_fields(sender: &str, host: SocketAddr) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Appends a message. A long body is not copied, but given back: it goes out behind what was appended, and then [`MESSAGE_END`].
+/// Appends a message. A long body is not copied, but given back: it goes out behind what was appended, and then [`END`].
 #[inline]
 pub(crate) fn put_message(
     out: &mut Vec<u8>,
@@ -74,12 +72,12 @@ pub(crate) fn put_message(
         out.extend_from_slice(b"\r\n");
         return None;
     }
-    out.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
+    put_chunked(out);
     put_size(out, body.len());
     if body.len() >= PIECE {
         return Some(body.clone());
     }
     out.extend_from_slice(body);
-    out.extend_from_slice(MESSAGE_END);
+    out.extend_from_slice(END);
     None
 }

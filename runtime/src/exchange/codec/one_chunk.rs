@@ -3,7 +3,7 @@
 use bytes::{Buf, Bytes};
 
 /// Behind the bytes of the chunk: its end, and the last chunk, without trailers.
-const END: &[u8] = b"\r\n0\r\n\r\n";
+pub(crate) const END: &[u8] = b"\r\n0\r\n\r\n";
 
 /// Takes the body, of at most so many bytes. `None`, and nothing taken, if it is not there in this form: then [`super::body`] knows more.
 pub(super) fn take(input: &mut Bytes, most: u64) -> Option<Bytes> {

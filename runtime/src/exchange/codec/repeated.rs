@@ -90,7 +90,8 @@ impl Repeated {
         // A head's length has a limit of far less.
         let place = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
         let sender = match &block.sender {
-            Some(sender) if is_post && !sender.is_empty() => {
+            // Empty, it is still told from none: a field's name is before it.
+            Some(sender) if is_post && sender.start != 0 => {
                 place(line) + sender.start..place(line) + sender.end
             }
             _ => 0..0,
@@ -119,9 +120,7 @@ impl Repeated {
     pub(super) fn keep(&mut self, head: &Head, count: usize, about: About, framing: Framing) {
         let line = head.target.end as usize + VERSION.len();
         let bytes = head.bytes.get(line..).unwrap_or_default();
-        // An empty sender would not be told from none.
-        let is_odd = head.sender.start != 0 && head.sender.is_empty();
-        if self.misses >= MOST_MISSES || bytes.len() > MOST || head.minor != 1 || is_odd {
+        if self.misses >= MOST_MISSES || bytes.len() > MOST || head.minor != 1 {
             // They change with each request, so to keep them would be work for nothing.
             *self = Self {
                 misses: self.misses,

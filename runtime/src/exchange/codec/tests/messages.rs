@@ -19,6 +19,10 @@ fn the_sender_of_a_message_is_told() {
             "POST /a/b HTTP/1.1\r\nLibprocess-From:\r\nHost: a\r\n\r\n",
             "POST /a/b libprocess-from= ()",
         ),
+        (
+            "POST /a/b HTTP/1.1\r\nLibprocess-From:\r\nHost: a\r\n\r\nPOST /a/b HTTP/1.1\r\nLibprocess-From:\r\nHost: a\r\n\r\n",
+            "POST /a/b libprocess-from= (), POST /a/b libprocess-from= ()",
+        ),
         // Another method has none, and another agent is none.
         (
             "PUT /a/b HTTP/1.1\r\nLibprocess-From: c@1.2.3.4:5\r\nHost: a\r\n\r\n",
