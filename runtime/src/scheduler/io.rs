@@ -25,6 +25,13 @@ pub(crate) trait SeatIo {
         false
     }
 
+    /// Whether it was a signal that ended the worker's last sleep, not I/O.
+    fn was_signalled(&self) -> bool {
+        true
+    }
+
+    fn note_signalled(&self, _signalled: bool) {}
+
     /// Looks after the I/O of workers that have not looked themselves since the last time. True: there is something to deliver.
     fn tend(&self) -> bool {
         false
@@ -61,6 +68,8 @@ mod over_ports {
         ports: Arc<Ports>,
         /// Turns until the worker looks at its port.
         left: Cell<u32>,
+        /// What ended its last sleep.
+        signalled: Cell<bool>,
         /// What it saw of the others' ports.
         seen: RefCell<Vec<u32>>,
         /// To be delivered.
@@ -78,6 +87,7 @@ mod over_ports {
             Self {
                 ports,
                 left: Cell::new(TURNS),
+                signalled: Cell::new(false),
                 seen: RefCell::default(),
                 completions: RefCell::default(),
             }
@@ -161,6 +171,14 @@ mod over_ports {
             let mut completions = self.0.completions.borrow_mut();
             self.parker().own_turn(true, BATCH, &mut completions);
             !completions.is_empty()
+        }
+
+        fn was_signalled(&self) -> bool {
+            self.0.signalled.get()
+        }
+
+        fn note_signalled(&self, signalled: bool) {
+            self.0.signalled.set(signalled);
         }
 
         fn tend(&self) -> bool {

@@ -246,8 +246,17 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
                 self.end_search(io, counters);
                 return Taken::Item(item);
             }
-            if searching && self.look_on(io) {
-                continue;
+            match if searching {
+                self.look_on(io)
+            } else {
+                Polled::Nothing
+            } {
+                Polled::Io => {
+                    self.end_search(io, counters);
+                    return Taken::Io;
+                }
+                Polled::Shared => continue,
+                Polled::Nothing => {}
             }
             match if searching {
                 self.poll(io)
@@ -271,8 +280,12 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             }
             counters.add(PARKS, 1);
             match self.sleep(local, io) {
-                Slept::Signalled => searching = true,
+                Slept::Signalled => {
+                    io.note_signalled(true);
+                    searching = true;
+                }
                 Slept::Io => {
+                    io.note_signalled(false);
                     self.idle.wake_self();
                     if self.lacks_watcher() && self.idle.claim_other() {
                         self.wake(counters);
@@ -329,23 +342,32 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
         None
     }
 
-    /// Looks on for a while, in the last one awake. True: there is something.
+    /// Looks on for a while, in the last one awake.
     ///
-    /// Not where there is I/O: what is to be submitted goes to the kernel with the sleep.
-    fn look_on(&self, io: &impl SeatIo) -> bool {
-        if self.look_on.is_zero() || io.is_active() || !self.idle.is_alone() {
-            return false;
+    /// Where there is I/O, only if it was not I/O that ended the last sleep: who is woken for I/O sleeps in the kernel until the next, and what is
+    /// to be submitted goes there with the sleep. Else it goes there before.
+    fn look_on(&self, io: &impl SeatIo) -> Polled {
+        if self.look_on.is_zero() || !self.idle.is_alone() {
+            return Polled::Nothing;
+        }
+        if io.is_active() {
+            if !io.was_signalled() {
+                return Polled::Nothing;
+            }
+            if io.ask() {
+                return Polled::Io;
+            }
         }
         let began = now();
         loop {
             for _ in 0..LOOKS_A_GLANCE {
                 if self.queue.has_shared() {
-                    return true;
+                    return Polled::Shared;
                 }
                 std::hint::spin_loop();
             }
             if now() - began >= self.look_on || !self.idle.is_alone() {
-                return false;
+                return Polled::Nothing;
             }
         }
     }
