@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use hdrhistogram::Histogram;
-use libprocess::Runtime;
+use libprocess::{ReactorKind, Runtime};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -22,6 +22,12 @@ pub(crate) trait Benchmark: Sync {
     fn unit(&self) -> &'static str;
 
     fn defaults(&self) -> Defaults;
+
+    /// Over which reactor of libprocess its sockets are, as its name says; `None` if it has none of libprocess. There is one like it over the
+    /// other reactor, which differs in nothing else.
+    fn reactor(&self) -> Option<ReactorKind> {
+        None
+    }
 
     /// Whether its runs have a `compat` figure: see [`Sample::compat`].
     fn has_compat(&self) -> bool {

@@ -50,23 +50,43 @@ pub(crate) struct Record {
     pub(crate) context_switches: ContextSwitches,
 }
 
-/// What the runtime was built with.
+/// Which of the library's choices was measured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Variant {
     pub(crate) run_queue: String,
     pub(crate) event_queue: String,
     pub(crate) semaphore: String,
+    /// Where sockets of libprocess are measured: over which reactor they are. Not in older files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reactor: Option<String>,
 }
 
 impl Variant {
-    /// What this binary has: asked of the library, as only it knows what it was built with.
-    pub(crate) fn built() -> Self {
+    /// What this binary has: asked of the library, as only it knows what it was built with. The reactor is not built in: the benchmark asks for
+    /// one, and fails where it cannot be had.
+    fn of(benchmark: &dyn Benchmark) -> Self {
         let features = libprocess::build_features();
         Self {
             run_queue: features.run_queue.to_owned(),
             event_queue: features.event_queue.to_owned(),
             semaphore: features.semaphore.to_owned(),
+            reactor: benchmark.reactor().map(|reactor| reactor.to_string()),
         }
+    }
+
+    /// Whether both have made the same choices, as far as is known: older files have no reactor.
+    pub(crate) fn is_as(&self, other: &Self) -> bool {
+        let build = |variant: &Self| {
+            let Self {
+                run_queue,
+                event_queue,
+                semaphore,
+                ..
+            } = variant.clone();
+            (run_queue, event_queue, semaphore)
+        };
+        let reactors = self.reactor.as_ref().zip(other.reactor.as_ref());
+        build(self) == build(other) && reactors.is_none_or(|(one, another)| one == another)
     }
 }
 
@@ -77,7 +97,11 @@ impl fmt::Display for Variant {
             f,
             "{} run queue, {} event queue, {} semaphore",
             self.run_queue, self.event_queue, self.semaphore
-        )
+        )?;
+        match &self.reactor {
+            Some(reactor) => write!(f, ", {reactor} reactor"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -155,7 +179,7 @@ impl Record {
             latency::merged(latencies()).expect("a benchmark's histograms have the same bounds");
         Self {
             benchmark: benchmark.name().to_owned(),
-            variant: Variant::built(),
+            variant: Variant::of(benchmark),
             params,
             unit: benchmark.unit().to_owned(),
             median: runs.median(),
@@ -256,7 +280,9 @@ mod tests {
 
     use super::*;
     use crate::benchmarks::dispatch::DispatchGet;
+    use crate::benchmarks::net::Net;
     use crate::benchmarks::throughput::ThroughputPerformance;
+    use crate::server::EchoServer;
 
     fn parameters() -> Parameters {
         Parameters {
@@ -317,6 +343,35 @@ mod tests {
         );
         let keys: Vec<&String> = variant.as_object().unwrap().keys().collect();
         assert_eq!(keys, ["event_queue", "run_queue", "semaphore"]);
+    }
+
+    #[test]
+    fn the_reactor_is_told_where_sockets_are_measured() {
+        let canned = Net::Echo(EchoServer::CannedEpoll);
+        assert_eq!(
+            json(&canned, &[sample(1.0)])["variant"].get("reactor"),
+            None
+        );
+        let variant = |server| -> Variant {
+            let variant = json(&Net::Echo(server), &[sample(1.0)])["variant"].take();
+            serde_json::from_value(variant).unwrap()
+        };
+        let (io_uring, epoll) = (variant(EchoServer::IoUring), variant(EchoServer::Epoll));
+        assert_eq!(io_uring.reactor.as_deref(), Some("io_uring"));
+        assert_eq!(epoll.reactor.as_deref(), Some("epoll"));
+        assert!(epoll.to_string().ends_with(" semaphore, epoll reactor"));
+
+        let older = Variant {
+            reactor: None,
+            ..epoll.clone()
+        };
+        assert!(epoll.is_as(&epoll) && epoll.is_as(&older) && older.is_as(&io_uring));
+        assert!(!epoll.is_as(&io_uring));
+        let other = Variant {
+            semaphore: "another".to_owned(),
+            ..older
+        };
+        assert!(!epoll.is_as(&other));
     }
 
     #[test]

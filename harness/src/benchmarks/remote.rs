@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use libprocess::{Context, MessageEvent, Process, Promise, Runtime, Upid};
+use libprocess::{Context, MessageEvent, Process, Promise, ReactorKind, Runtime, Upid};
 
 use crate::benchmark::{Benchmark, Sample, Setting};
 use crate::checks::Counts;
@@ -58,6 +58,11 @@ impl Benchmark for Remote {
             Self::Throughput(_) => "messages/s",
             Self::PingPong(_) => "round trips/s",
         }
+    }
+
+    fn reactor(&self) -> Option<ReactorKind> {
+        let (Self::Throughput(server) | Self::PingPong(server)) = self;
+        Some(server.reactor())
     }
 
     fn defaults(&self) -> Defaults {

@@ -59,7 +59,7 @@ fn header(
         .first()
         .map(|first| (&first.a.variant, &first.b.variant));
     if let Some((a, b)) = variants
-        && a != b
+        && !a.is_as(b)
     {
         same = false;
         line(output, "differs", &format!("build: {a} in A, {b} in B"))?;

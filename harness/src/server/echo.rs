@@ -20,6 +20,17 @@ pub(crate) enum EchoServer {
     CannedEpoll,
 }
 
+impl EchoServer {
+    /// The one of libprocess that it is.
+    pub(crate) const fn reactor(self) -> Option<ReactorKind> {
+        match self {
+            Self::IoUring => Some(ReactorKind::IoUring),
+            Self::Epoll => Some(ReactorKind::Epoll),
+            Self::CannedIoUring | Self::CannedEpoll => None,
+        }
+    }
+}
+
 /// Listens when this returns.
 pub(super) fn start(server: EchoServer, arguments: &ServeArguments) -> Result<Started, Failure> {
     match server {

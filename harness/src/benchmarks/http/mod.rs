@@ -7,6 +7,8 @@
 
 mod answers;
 
+use libprocess::ReactorKind;
+
 use self::answers::Pipeline;
 use crate::benchmark::{Benchmark, Sample, Setting};
 use crate::checks::Counts;
@@ -67,6 +69,11 @@ impl Benchmark for Http {
 
     fn unit(&self) -> &'static str {
         "requests/s"
+    }
+
+    fn reactor(&self) -> Option<ReactorKind> {
+        let (Self::Plaintext(server) | Self::Connect(server)) = self;
+        server.reactor()
     }
 
     fn defaults(&self) -> Defaults {

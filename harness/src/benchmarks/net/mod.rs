@@ -4,6 +4,8 @@
 
 mod exchange;
 
+use libprocess::ReactorKind;
+
 use self::exchange::Echoes;
 use crate::benchmark::{Benchmark, Sample, Setting};
 use crate::checks::Counts;
@@ -64,6 +66,11 @@ impl Benchmark for Net {
 
     fn unit(&self) -> &'static str {
         "requests/s"
+    }
+
+    fn reactor(&self) -> Option<ReactorKind> {
+        let (Self::Echo(server) | Self::Connect(server)) = self;
+        server.reactor()
     }
 
     fn defaults(&self) -> Defaults {

@@ -37,6 +37,17 @@ pub(crate) enum HttpServer {
     CannedEpoll,
 }
 
+impl HttpServer {
+    /// The one of libprocess that it is.
+    pub(crate) const fn reactor(self) -> Option<ReactorKind> {
+        match self {
+            Self::IoUring => Some(ReactorKind::IoUring),
+            Self::Epoll => Some(ReactorKind::Epoll),
+            Self::Hyper | Self::CannedEpoll => None,
+        }
+    }
+}
+
 /// Listens when this returns.
 pub(super) fn start(server: HttpServer, arguments: &ServeArguments) -> Result<Started, Failure> {
     let pin = arguments.pin;
