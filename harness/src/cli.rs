@@ -3,7 +3,7 @@
 mod compare;
 mod show;
 
-pub(crate) use compare::{BadSubject, CompareArguments, Subject};
+pub(crate) use compare::{BadSubject, Builds, CompareArguments, Subject};
 pub(crate) use show::{Export, ShowArguments};
 
 use std::time::Duration;
@@ -77,7 +77,7 @@ pub(crate) enum Command {
     /// Shows saved results, and exports their histograms
     #[command(long_about = show::ABOUT, after_long_help = show::EXAMPLES)]
     Show(ShowArguments),
-    /// Compares two saved results, or two revisions, and says which is better
+    /// Compares two saved results, two revisions or two sets of features, and says which is better
     #[command(long_about = compare::ABOUT, after_long_help = compare::EXAMPLES)]
     Compare(CompareArguments),
     /// One run, for a harness that is measuring

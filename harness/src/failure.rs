@@ -88,7 +88,7 @@ impl Failure {
             | Self::NoHistogram(_)
             | Self::NoPairs(_)
             | Self::BadSubject(_)
-            | Self::Turns(TurnsError::NoRevision(_)) => Outcome::Misused,
+            | Self::Turns(TurnsError::NoRevision(_) | TurnsError::Features(_)) => Outcome::Misused,
             _ => Outcome::Failed,
         }
     }

@@ -23,7 +23,7 @@ static CANCELLED: AtomicBool = AtomicBool::new(false);
 static GROUP: AtomicI32 = AtomicI32::new(0);
 
 /// From here on, until the end of this program, Ctrl-C ends the child that runs and no more.
-pub(super) fn take_signals() {
+pub(crate) fn take_signals() {
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         // SAFETY: all fields are integers, a pointer or an optional function, for which zero is a value: no flags, and nothing blocked.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -42,7 +42,7 @@ extern "C" fn cancel(_signal: libc::c_int) {
 }
 
 /// Whether the child was ended because we are to end.
-pub(super) fn cancelled() -> bool {
+pub(crate) fn cancelled() -> bool {
     CANCELLED.load(Ordering::SeqCst)
 }
 
@@ -54,7 +54,7 @@ fn end(group: i32) {
 }
 
 /// Runs it to its end, in a process group of its own.
-pub(super) fn run(command: &mut Command) -> io::Result<Output> {
+pub(crate) fn run(command: &mut Command) -> io::Result<Output> {
     let mut child = command.process_group(0).spawn()?;
     let group = i32::try_from(child.id()).expect("process ids are small");
     GROUP.store(group, Ordering::SeqCst);

@@ -1,11 +1,12 @@
-//! Comparing two results: of two files, or of two revisions that are built and measured in turn.
+//! Comparing two results: of two files, or of two revisions or sets of features that are built and measured in turn.
 
-mod bootstrap;
-mod children;
+pub(crate) mod bootstrap;
+pub(crate) mod children;
+pub(crate) mod features;
 mod pairing;
-mod revisions;
-mod turns;
-mod verdict;
+pub(crate) mod revisions;
+pub(crate) mod turns;
+pub(crate) mod verdict;
 
 pub(crate) use pairing::{NoPairs, Pairing};
 pub(crate) use turns::TurnsError;
@@ -61,8 +62,8 @@ pub(crate) fn compare(arguments: &CompareArguments, output: &mut dyn Write) -> R
             arguments.filters(),
             false,
         ),
-        Subject::Revisions(names) => {
-            let measured = turns::measure(names, arguments)?;
+        Subject::Builds(builds) => {
+            let measured = turns::measure(builds, arguments)?;
             (measured.sides, Vec::new(), measured.cancelled)
         }
     };

@@ -1,18 +1,19 @@
-//! Harnesses of other revisions, built beside this one.
+//! Harnesses of other revisions or features, built beside this one.
 //!
 //! Each revision is checked out into a worktree under the target folder, built there, and its harness kept; the worktree is removed at
-//! once. All builds share one target folder, so that what the revisions take from others is built once.
+//! once. All builds share one target folder, so that what they take from others is built once.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::{fs, io};
 
 use super::children;
+use super::features::{Declared, FeatureSet, PACKAGE};
 use super::turns::TurnsError;
 
 /// The checkout that the current folder is in.
-pub(super) struct Checkout {
+pub(crate) struct Checkout {
     root: PathBuf,
     /// For all that is built here.
     folder: PathBuf,
@@ -20,7 +21,7 @@ pub(super) struct Checkout {
 
 /// A commit, by its full name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Revision(String);
+pub(crate) struct Revision(String);
 
 impl Revision {
     pub(super) fn short(&self) -> &str {
@@ -29,7 +30,7 @@ impl Revision {
 }
 
 impl Checkout {
-    pub(super) fn find() -> Result<Self, TurnsError> {
+    pub(crate) fn find() -> Result<Self, TurnsError> {
         let root = PathBuf::from(git(Path::new("."), ["rev-parse", "--show-toplevel"])?);
         let target = std::env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| root.join("target"), |folder| root.join(folder));
@@ -58,40 +59,110 @@ impl Checkout {
     }
 
     /// Where runs may leave files.
-    pub(super) fn scratch(&self) -> PathBuf {
+    pub(crate) fn scratch(&self) -> PathBuf {
         self.folder.join(format!("scratch-{}", std::process::id()))
     }
 
-    /// The harness of this revision.
+    /// Where a harness that is kept for as long as nothing else takes its name has its place.
+    pub(crate) fn kept(&self, name: &str) -> PathBuf {
+        self.folder.join(name).join("harness")
+    }
+
+    /// The harness of this revision, with its default features.
     pub(super) fn build(&self, revision: &Revision) -> Result<PathBuf, TurnsError> {
-        eprintln!("building {}", revision.short());
-        let name = format!("worktree-{}-{}", revision.short(), std::process::id());
-        let worktree = Worktree::add(&self.root, self.folder.join(name), revision)?;
-        let target = self.folder.join("build");
+        let tree = self.tree(Some(revision))?;
+        let kept = self.kept(&revision.0);
+        tree.build(None, revision.short(), &kept)?;
+        Ok(kept)
+    }
+
+    /// The sources of a revision, for as long as this is there; without one, those of the checkout, with all that is not committed.
+    pub(crate) fn tree(&self, revision: Option<&Revision>) -> Result<Tree<'_>, TurnsError> {
+        let worktree = |revision: &Revision| {
+            let name = format!("worktree-{}-{}", revision.short(), std::process::id());
+            Worktree::add(&self.root, self.folder.join(name), revision)
+        };
+        Ok(Tree {
+            checkout: self,
+            worktree: revision.map(worktree).transpose()?,
+        })
+    }
+}
+
+/// Sources that are built.
+pub(crate) struct Tree<'a> {
+    checkout: &'a Checkout,
+    worktree: Option<Worktree<'a>>,
+}
+
+impl Tree<'_> {
+    fn path(&self) -> &Path {
+        match &self.worktree {
+            Some(worktree) => &worktree.path,
+            None => &self.checkout.root,
+        }
+    }
+
+    fn cargo(&self, arguments: &[&str]) -> Command {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build
-            .args(["build", "--release", "--package", "libprocess-harness"])
-            .current_dir(&worktree.path)
-            .env("CARGO_TARGET_DIR", &target)
+        let mut command = Command::new(cargo);
+        command
+            .args(arguments)
+            .current_dir(self.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null());
-        let status = children::run(&mut build)
+        command
+    }
+
+    /// The features that there are.
+    pub(crate) fn features(&self) -> Result<Declared, TurnsError> {
+        let mut metadata = self.cargo(&["metadata", "--no-deps", "--format-version=1"]);
+        let output =
+            children::run(metadata.stdout(Stdio::piped())).map_err(TurnsError::start("cargo"))?;
+        if !output.status.success() {
+            return Err(TurnsError::ended(
+                "`cargo metadata`".to_owned(),
+                output.status,
+            ));
+        }
+        Declared::in_metadata(&output.stdout).ok_or(TurnsError::NoHarness)
+    }
+
+    /// The harness with these features, or with the default ones, as this file. `what` names it to the user.
+    pub(crate) fn build(
+        &self,
+        features: Option<&FeatureSet>,
+        what: &str,
+        kept: &Path,
+    ) -> Result<(), TurnsError> {
+        eprintln!("building {what}");
+        let target = self.checkout.folder.join("build");
+        let mut build = self.cargo(&["build", "--release", "--package", PACKAGE]);
+        if let Some(features) = features {
+            build.args(features.arguments());
+        }
+        let status = children::run(build.env("CARGO_TARGET_DIR", &target))
             .map_err(TurnsError::start("cargo"))?
             .status;
         if !status.success() {
-            return Err(TurnsError::ended(
-                format!("the build of {}", revision.short()),
-                status,
-            ));
+            return Err(TurnsError::ended(format!("the build of {what}"), status));
         }
-        let kept = self.folder.join(&revision.0);
-        let harness = kept.join("harness");
-        fs::create_dir_all(&kept)
-            .and_then(|()| fs::copy(target.join("release/harness"), &harness))
-            .map_err(TurnsError::file(&harness))?;
-        Ok(harness)
+        keep(&target.join("release/harness"), kept).map_err(TurnsError::file(kept))
     }
+}
+
+/// Copies a program, in place of one that may be running.
+fn keep(program: &Path, kept: &Path) -> io::Result<()> {
+    if let Some(folder) = kept.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let new = kept.with_extension(format!("{}.new", std::process::id()));
+    let result = fs::copy(program, &new).and_then(|_| fs::rename(&new, kept));
+    if result.is_err() {
+        // The first error is the one to tell.
+        let _left_behind = fs::remove_file(&new);
+    }
+    result
 }
 
 /// Removed when it is dropped.

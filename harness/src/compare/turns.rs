@@ -1,6 +1,6 @@
-//! Two revisions measured in turn: A B, B A, A B and so on.
+//! Two revisions, or two sets of features, measured in turn: A B, B A, A B and so on.
 //!
-//! Each run is a process of its own, of that revision's harness. So that both see the same machine, the turns are as short as can be:
+//! Each run is a process of its own, of that build's harness. So that both see the same machine, the turns are as short as can be:
 //! one run of one benchmark.
 
 use std::path::{Path, PathBuf};
@@ -10,8 +10,9 @@ use std::{fs, io};
 
 use super::Side;
 use super::children;
+use super::features::BadFeatures;
 use super::revisions::{Checkout, Revision};
-use crate::cli::CompareArguments;
+use crate::cli::{Builds, CompareArguments};
 use crate::failure::Failure;
 use crate::filter::Filter;
 use crate::latency::BadHistogram;
@@ -20,13 +21,17 @@ use crate::registry::{self, NoMatch};
 use crate::save::{self, Destination, SaveName};
 use crate::saved::Saved;
 
-/// Why revisions cannot be compared.
+/// Why builds cannot be made or measured.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TurnsError {
-    #[error("git failed ({status}): --rev needs a checkout, and git")]
+    #[error("git failed ({status}): what is built anew needs a checkout, and git")]
     Git { status: ExitStatus },
     #[error("{0:?} is no revision of this checkout: name a commit, a branch or a tag")]
     NoRevision(String),
+    #[error(transparent)]
+    Features(#[from] BadFeatures),
+    #[error("`cargo metadata` tells of no package {}", super::features::PACKAGE)]
+    NoHarness,
     #[error("{program} does not start: {error}")]
     Start { program: String, error: io::Error },
     #[error("{what} failed ({status})")]
@@ -42,14 +47,14 @@ pub(crate) enum TurnsError {
 }
 
 impl TurnsError {
-    pub(super) fn start(program: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn start(program: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::Start {
             program: program.into(),
             error,
         }
     }
 
-    pub(super) fn file(path: &Path) -> impl Fn(io::Error) -> Self {
+    pub(crate) fn file(path: &Path) -> impl Fn(io::Error) -> Self {
         move |error| Self::File {
             path: path.to_owned(),
             error,
@@ -57,7 +62,7 @@ impl TurnsError {
     }
 
     /// Of a child that failed, or that Ctrl-C ended.
-    pub(super) fn ended(what: String, status: ExitStatus) -> Self {
+    pub(crate) fn ended(what: String, status: ExitStatus) -> Self {
         if children::cancelled() {
             Self::Cancelled
         } else {
@@ -72,27 +77,19 @@ pub(super) struct Measured {
     pub(super) cancelled: bool,
 }
 
-/// Builds two revisions, measures them in turn, and keeps both results.
+/// Builds both, measures them in turn, and keeps both results.
 pub(super) fn measure(
-    revisions: [&str; 2],
+    builds: Builds<'_>,
     arguments: &CompareArguments,
 ) -> Result<Measured, Failure> {
     children::take_signals();
     let checkout = Checkout::find()?;
-    let [a, b] = revisions;
-    let revisions = [checkout.resolve(a)?, checkout.resolve(b)?];
-    let destinations = [
-        Destination::prepare(&save_name("a", &revisions[0]))?,
-        Destination::prepare(&save_name("b", &revisions[1]))?,
-    ];
-    let first = checkout.build(&revisions[0])?;
-    let second = if revisions[0] == revisions[1] {
-        first.clone()
-    } else {
-        checkout.build(&revisions[1])?
-    };
     let scratch = Scratch::new(checkout.scratch())?;
-    let harnesses = [first, second].map(|program| Harness {
+    let built = match builds {
+        Builds::Revisions(names) => revisions(&checkout, names)?,
+        Builds::Features { sets, revision } => feature_sets(&checkout, &scratch, sets, revision)?,
+    };
+    let harnesses = built.programs.map(|program| Harness {
         program,
         scratch: &scratch,
         arguments: &arguments.run,
@@ -118,7 +115,7 @@ pub(super) fn measure(
         return Err(TurnsError::Cancelled.into());
     };
     let mut kept = Vec::new();
-    for (destination, saved) in destinations.iter().zip([a, b]) {
+    for (destination, saved) in built.destinations.iter().zip([a, b]) {
         destination.write(&saved)?;
         kept.push(Side {
             path: destination.path().to_owned(),
@@ -129,10 +126,61 @@ pub(super) fn measure(
     Ok(Measured { sides, cancelled })
 }
 
-fn save_name(side: &str, revision: &Revision) -> SaveName {
-    format!("compare-{side}-{}", revision.short())
+/// Two harnesses, and where what they measure is kept.
+struct Built {
+    destinations: [Destination; 2],
+    programs: [PathBuf; 2],
+}
+
+fn revisions(checkout: &Checkout, names: [&str; 2]) -> Result<Built, Failure> {
+    let revisions = [checkout.resolve(names[0])?, checkout.resolve(names[1])?];
+    let destinations = [
+        Destination::prepare(&save_name("a", revisions[0].short()))?,
+        Destination::prepare(&save_name("b", revisions[1].short()))?,
+    ];
+    let first = checkout.build(&revisions[0])?;
+    let second = if revisions[0] == revisions[1] {
+        first.clone()
+    } else {
+        checkout.build(&revisions[1])?
+    };
+    Ok(Built {
+        destinations,
+        programs: [first, second],
+    })
+}
+
+fn feature_sets(
+    checkout: &Checkout,
+    scratch: &Scratch,
+    sets: [&str; 2],
+    revision: Option<&str>,
+) -> Result<Built, Failure> {
+    let revision: Option<Revision> = revision.map(|name| checkout.resolve(name)).transpose()?;
+    let tree = checkout.tree(revision.as_ref())?;
+    let sets = tree
+        .features()?
+        .two_sets(sets)
+        .map_err(TurnsError::Features)?;
+    let destinations = [
+        Destination::prepare(&save_name("a", "features"))?,
+        Destination::prepare(&save_name("b", "features"))?,
+    ];
+    // Not kept: nothing in a name says what it was built of.
+    let programs = ["a", "b"].map(|side| scratch.folder.join(format!("harness-{side}")));
+    for ((side, set), program) in ["A", "B"].iter().zip(&sets).zip(&programs) {
+        tree.build(Some(set), &format!("{side}: {set}"), program)?;
+    }
+    Ok(Built {
+        destinations,
+        programs,
+    })
+}
+
+fn save_name(side: &str, what: &str) -> SaveName {
+    format!("compare-{side}-{what}")
         .parse()
-        .expect("hexadecimal digits are allowed in a name")
+        .expect("letters and digits are allowed in a name")
 }
 
 /// Those that both have, in the order of the first.
@@ -169,7 +217,7 @@ fn in_turn(
 }
 
 /// Runs one after the other as one result.
-fn join(runs: Vec<Saved>) -> Result<Saved, Failure> {
+pub(crate) fn join(runs: Vec<Saved>) -> Result<Saved, Failure> {
     let (first, last) = match runs.as_slice() {
         [first, .., last] => (first, last),
         [only] => (only, only),
@@ -188,7 +236,8 @@ fn join(runs: Vec<Saved>) -> Result<Saved, Failure> {
     Ok(joined)
 }
 
-fn add(side: &mut Option<Saved>, mut measured: Saved) {
+/// The results of further benchmarks, behind those that are there.
+pub(crate) fn add(side: &mut Option<Saved>, mut measured: Saved) {
     if let Some(before) = side.take() {
         measured.load_average.before = before.load_average.before;
         let later = std::mem::replace(&mut measured.results, before.results);
@@ -198,12 +247,12 @@ fn add(side: &mut Option<Saved>, mut measured: Saved) {
 }
 
 /// A folder in which harnesses save what they measured; removed when it is dropped.
-struct Scratch {
+pub(crate) struct Scratch {
     folder: PathBuf,
 }
 
 impl Scratch {
-    fn new(folder: PathBuf) -> Result<Self, TurnsError> {
+    pub(crate) fn new(folder: PathBuf) -> Result<Self, TurnsError> {
         let scratch = Self { folder };
         let landmark = scratch.folder.join(save::LANDMARK);
         let results = landmark.parent().expect("it is in a folder");
@@ -221,12 +270,12 @@ impl Drop for Scratch {
     }
 }
 
-/// The harness of a revision.
-struct Harness<'a> {
-    program: PathBuf,
-    scratch: &'a Scratch,
+/// The harness of a build.
+pub(crate) struct Harness<'a> {
+    pub(crate) program: PathBuf,
+    pub(crate) scratch: &'a Scratch,
     /// Of each run.
-    arguments: &'a [String],
+    pub(crate) arguments: &'a [String],
 }
 
 impl Harness<'_> {
@@ -241,7 +290,7 @@ impl Harness<'_> {
     }
 
     /// The names of what it can measure.
-    fn list(&self) -> Result<Vec<String>, TurnsError> {
+    pub(crate) fn list(&self) -> Result<Vec<String>, TurnsError> {
         let mut command = self.command(&["list"]);
         let output = self.finish(command.stdout(Stdio::piped()), "list")?;
         // What belongs to a name is behind it, or below it and indented.
@@ -251,7 +300,8 @@ impl Harness<'_> {
         Ok(names.map(str::to_owned).collect())
     }
 
-    fn run_once(&self, benchmark: &str) -> Result<Saved, Failure> {
+    /// One run of one benchmark, and when it began.
+    pub(crate) fn run_once(&self, benchmark: &str) -> Result<Saved, Failure> {
         let mut command = self.command(&["run", benchmark, "--runs", "1", "--save", "turn"]);
         let began = SystemTime::now();
         self.finish(command.args(self.arguments), benchmark)?;
