@@ -1,9 +1,11 @@
 //! What can be said on the command line.
 
 mod compare;
+mod matrix;
 mod show;
 
 pub(crate) use compare::{BadSubject, Builds, CompareArguments, Subject};
+pub(crate) use matrix::{BadRun, MatrixArguments};
 pub(crate) use show::{Export, ShowArguments};
 
 use std::time::Duration;
@@ -39,6 +41,7 @@ Examples:
   harness show pinned                                what was saved as that
   harness compare before pinned                      is it better than what was saved before?
   harness compare --rev main --rev HEAD              is the revision better than another?
+  harness matrix                                     which queues, semaphore and reactor are best?
 
 Exit status: 0 if all is well; 1 if a run failed; 2 if the arguments make no sense, or nothing
 matches the filters.";
@@ -80,6 +83,9 @@ pub(crate) enum Command {
     /// Compares two saved results, two revisions or two sets of features, and says which is better
     #[command(long_about = compare::ABOUT, after_long_help = compare::EXAMPLES)]
     Compare(CompareArguments),
+    /// Measures every combination of queues, semaphore and reactor in turn, and says which to choose
+    #[command(long_about = matrix::ABOUT, after_long_help = matrix::EXAMPLES)]
+    Matrix(MatrixArguments),
     /// One run, for a harness that is measuring
     #[command(name = IsolatedArguments::SUBCOMMAND, hide = true)]
     RunIsolated(IsolatedArguments),

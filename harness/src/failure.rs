@@ -5,8 +5,9 @@ use std::process::ExitStatus;
 
 use crate::Outcome;
 use crate::checks::WrongResult;
-use crate::cli::BadSubject;
+use crate::cli::{BadRun, BadSubject};
 use crate::compare::{NoPairs, TurnsError};
+use crate::matrix::{PictureError, Undecided};
 use crate::parameters::BadParameters;
 use crate::registry::NoMatch;
 use crate::save::SaveError;
@@ -65,6 +66,12 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Turns(#[from] TurnsError),
     #[error(transparent)]
+    Undecided(#[from] Undecided),
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    #[error(transparent)]
+    BadRun(#[from] BadRun),
+    #[error(transparent)]
     BadSubject(#[from] BadSubject),
     #[error("the report cannot be written: {0}")]
     Output(#[from] io::Error),
@@ -88,6 +95,7 @@ impl Failure {
             | Self::NoHistogram(_)
             | Self::NoPairs(_)
             | Self::BadSubject(_)
+            | Self::BadRun(_)
             | Self::Turns(TurnsError::NoRevision(_) | TurnsError::Features(_)) => Outcome::Misused,
             _ => Outcome::Failed,
         }

@@ -33,6 +33,7 @@
 //! | `latency`, `series`, `usage`, `machine`, `record` | figures, what they took, where, and all of it together |
 //! | `report`, `format`, `save` | telling and keeping it |
 //! | `compare` | two results, and whether one is better |
+//! | `matrix` | every combination of queues, semaphore and reactor, and which to choose |
 //! | `saved`, `show`, `hgrm` | what was kept, showing it, and the text of percentiles that other programs read |
 
 mod benchmark;
@@ -49,6 +50,7 @@ mod isolated;
 mod latency;
 mod load;
 mod machine;
+mod matrix;
 mod measure;
 mod parameters;
 mod placement;

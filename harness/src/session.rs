@@ -8,6 +8,7 @@ use crate::compare;
 use crate::failure::Failure;
 use crate::format::grouped;
 use crate::isolated;
+use crate::matrix;
 use crate::measure::measure;
 use crate::registry::{self, BENCHMARKS};
 use crate::report::{JsonReport, Report, TextReport};
@@ -22,6 +23,7 @@ pub(crate) fn carry_out(cli: &Cli, output: &mut dyn Write) -> Result<(), Failure
         Some(Command::List) => Ok(list(output)?),
         Some(Command::Show(arguments)) => show::show(arguments, output),
         Some(Command::Compare(arguments)) => compare::compare(arguments, output),
+        Some(Command::Matrix(arguments)) => matrix::matrix(arguments, output),
         Some(Command::RunIsolated(arguments)) => run_isolated(arguments, output),
         Some(Command::Serve(arguments)) => {
             server::serve(arguments, &mut io::stdin().lock(), output)

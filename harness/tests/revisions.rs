@@ -302,7 +302,7 @@ fn cancelled_while_it_builds_it_leaves_nothing() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(
         stderr(&output).ends_with(
-            "error: cancelled: no worktree is left, and what was not finished is not reported\n"
+            "error: cancelled: nothing is left behind, and what was not finished is not reported\n"
         ),
         "{output:?}"
     );

@@ -15,7 +15,7 @@ use serde::Serialize;
 ///
 /// Of few runs the interval of a median is too narrow: what is to hold 95 of 100 holds 87 with seven runs. This one
 /// holds 96 and more with seven or nine, and nearly 99 with many.
-const CONFIDENCE: f64 = 0.99;
+pub(crate) const CONFIDENCE: f64 = 0.99;
 
 /// A run that is the median of a draw less often than this is left out: all of these together are nothing beside the ends.
 const NEVER: f64 = 1e-12;
@@ -44,28 +44,33 @@ pub(crate) fn of_ratio(first: &[f64], second: &[f64]) -> Interval {
                     .map(move |(second, as_often)| (second / first, often * as_often))
             })
             .collect(),
+        1.0 - CONFIDENCE,
     )
 }
 
 /// Of the median.
 pub(crate) fn of_median(values: &[f64]) -> Interval {
-    interval(medians(values))
+    of_median_but_for(1.0 - CONFIDENCE, values)
 }
 
-fn interval(mut drawn: Vec<Drawn>) -> Interval {
+/// Of the median, with all but this part of the medians that could be drawn.
+pub(crate) fn of_median_but_for(outside: f64, values: &[f64]) -> Interval {
+    interval(medians(values), outside)
+}
+
+fn interval(mut drawn: Vec<Drawn>, outside: f64) -> Interval {
     drawn.sort_by(|(one, _), (other, _)| one.total_cmp(other));
-    let low = end(drawn.iter());
-    let high = end(drawn.iter().rev());
+    let low = end(drawn.iter(), outside / 2.0);
+    let high = end(drawn.iter().rev(), outside / 2.0);
     Interval { low, high }
 }
 
 /// The first value that, with those before it, is drawn often enough to be in the interval.
-fn end<'a>(from_outside: impl Iterator<Item = &'a Drawn>) -> f64 {
-    const BEYOND: f64 = (1.0 - CONFIDENCE) / 2.0;
+fn end<'a>(from_outside: impl Iterator<Item = &'a Drawn>, beyond: f64) -> f64 {
     let mut so_far = 0.0;
     for (value, often) in from_outside {
         so_far += often;
-        if so_far >= BEYOND {
+        if so_far >= beyond {
             return *value;
         }
     }
@@ -179,6 +184,15 @@ mod tests {
                 high: 1.0
             }
         );
+    }
+
+    /// Of nine runs the least is the median of a draw with the probability 0.0014: that is less than the half per cent of the interval, and more than a 23rd of that.
+    #[test]
+    fn the_less_may_be_outside_the_wider_it_is() {
+        let runs: Vec<f64> = (1..=9).map(f64::from).collect();
+        for (outside, low, high) in [(0.01, 2.0, 8.0), (0.01 / 23.0, 1.0, 9.0), (0.2, 3.0, 7.0)] {
+            assert_eq!(of_median_but_for(outside, &runs), Interval { low, high });
+        }
     }
 
     /// The ends are the runs at n/2 ± 2.576 √n / 2, as the binomial distribution of many is nearly a normal one.

@@ -156,7 +156,8 @@ fn word(verdict: Verdict, unit: &str) -> &'static str {
     }
 }
 
-fn is_rate(unit: &str) -> bool {
+/// Whether a unit is of what is done in a second, of which more is better; of all else, less is.
+pub(crate) fn is_rate(unit: &str) -> bool {
     unit.ends_with("/s")
 }
 

@@ -67,15 +67,32 @@ impl<'a> Pairing<'a> {
             let there = [names(first), names(second)].concat();
             return Err(NoMatch::among(filters, there).into());
         }
-        let mut partners: Vec<Option<&Record>> = Vec::new();
-        for a in &firsts {
-            let same = |b: &&Record| b.benchmark == a.benchmark && b.params == a.params;
-            partners.push(take(&mut seconds, same));
+        // Of a matrix, which has many, the builds say which is which; else they are what is compared.
+        let is_one_of_many = |record: &Record| {
+            let many = |records: &[&Record]| {
+                let same = records.iter().filter(|other| same_work(record, other));
+                same.count() > 1
+            };
+            many(&firsts) || many(&seconds)
+        };
+        let of_many: Vec<bool> = firsts.iter().map(|a| is_one_of_many(a)).collect();
+        let mut partners: Vec<Option<&Record>> = firsts
+            .iter()
+            .map(|a| {
+                let same = |b: &&Record| same_work(a, b) && b.variant.is_as(&a.variant);
+                take(&mut seconds, same)
+            })
+            .collect();
+        for ((a, partner), of_many) in firsts.iter().zip(&mut partners).zip(of_many) {
+            if partner.is_none() && !of_many {
+                *partner = take(&mut seconds, |b| same_work(a, b));
+            }
         }
         // Only what has found no partner of its own parameters looks for one of others.
         for (a, partner) in firsts.iter().zip(&mut partners) {
             if partner.is_none() {
-                *partner = take(&mut seconds, |b| b.benchmark == a.benchmark);
+                let other = |b: &&Record| b.benchmark == a.benchmark && b.params != a.params;
+                *partner = take(&mut seconds, other);
                 match partner {
                     Some(b) if !ignore_parameters => return Err(Mismatch::new(a, b).into()),
                     _ => {}
@@ -104,6 +121,10 @@ impl<'a> Pairing<'a> {
         }
         Ok(pairing)
     }
+}
+
+fn same_work(a: &Record, b: &Record) -> bool {
+    a.benchmark == b.benchmark && a.params == b.params
 }
 
 fn take<'a>(
@@ -221,6 +242,39 @@ mod tests {
         let pairing = Pairing::new([&first, &second], &[], false).unwrap();
         assert_eq!(names(&pairing.pairs[0]), ["X 2", "X 2"]);
         assert_eq!(names(&pairing.alone[0]), ["X 1"]);
+    }
+
+    fn of_queues(queues: &[&str]) -> Saved {
+        let record = |queue: &&str| {
+            let mut record = record("X", 1, &[]);
+            record.variant.run_queue = (*queue).to_owned();
+            record
+        };
+        Saved::of_this_build(None, queues.iter().map(record).collect())
+    }
+
+    #[test]
+    fn of_many_builds_each_finds_its_own() {
+        let pairs = |a: &[&str], b: &[&str]| -> Vec<String> {
+            let (first, second) = (of_queues(a), of_queues(b));
+            match Pairing::new([&first, &second], &[], false) {
+                Ok(pairing) => pairing
+                    .pairs
+                    .iter()
+                    .map(|[a, b]| format!("{} {}", a.variant.run_queue, b.variant.run_queue))
+                    .collect(),
+                Err(error) => vec![error.to_string()],
+            }
+        };
+        assert_eq!(pairs(&["a"], &["b"]), ["a b"], "two builds are compared");
+        assert_eq!(
+            pairs(&["a", "b", "c"], &["c", "b", "a"]),
+            ["a a", "b b", "c c"]
+        );
+        assert_eq!(pairs(&["b"], &["a", "b", "c"]), ["b b"]);
+        assert_eq!(pairs(&["a", "b", "c"], &["c"]), ["c c"]);
+        let text = &pairs(&["a", "b"], &["c"])[0];
+        assert!(text.contains("no benchmark in common"), "{text}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Harnesses of other revisions or features, built beside this one.
 //!
 //! Each revision is checked out into a worktree under the target folder, built there, and its harness kept; the worktree is removed at
-//! once. All builds share one target folder, so that what they take from others is built once.
+//! once. All revisions share one target folder, and all builds of the checkout as it is, so that what they take from others is built once.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -136,7 +136,11 @@ impl Tree<'_> {
         kept: &Path,
     ) -> Result<(), TurnsError> {
         eprintln!("building {what}");
-        let target = self.checkout.folder.join("build");
+        // Two folders, as cargo goes by the times of files: beside a worktree's build, which is new, what is older in the checkout would seem to be built.
+        let target = self.checkout.folder.join(match self.worktree {
+            Some(_) => "build",
+            None => "build-checkout",
+        });
         let mut build = self.cargo(&["build", "--release", "--package", PACKAGE]);
         if let Some(features) = features {
             build.args(features.arguments());

@@ -42,7 +42,7 @@ pub(crate) enum TurnsError {
     Histogram(#[from] BadHistogram),
     #[error("a harness does not print the same number of results each time")]
     Unlike,
-    #[error("cancelled: no worktree is left, and what was not finished is not reported")]
+    #[error("cancelled: nothing is left behind, and what was not finished is not reported")]
     Cancelled,
 }
 

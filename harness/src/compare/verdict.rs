@@ -26,7 +26,7 @@ pub(crate) const LEAST_RUNS: usize = 5;
 pub(crate) const LEAST_PAIRS: usize = 7;
 
 /// Nearer to 1 is no difference.
-const LEAST_DIFFERENCE: f64 = 0.01;
+pub(crate) const LEAST_DIFFERENCE: f64 = 0.01;
 /// How much further the machine may have moved between two series than within them.
 const DRIFT_BETWEEN: f64 = 3.0;
 
@@ -120,8 +120,8 @@ impl Runs<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+pub(crate) mod noise {
+    //! Runs as shared machines make them, for tests.
 
     /// SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014): few lines, so that no
     /// release of a library changes what is tested.
@@ -138,7 +138,7 @@ mod tests {
     }
 
     /// Makes runs that are as bad as those of shared machines, from a seed.
-    struct Machine {
+    pub(crate) struct Machine {
         draws: Draws,
         noise: Noise,
         speed: f64,
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[derive(Clone, Copy, Debug)]
-    enum Noise {
+    pub(crate) enum Noise {
         /// As of textbooks, by five per cent.
         Normal,
         /// Now and then a run is far off, on either side: Student's distribution with two degrees of freedom.
@@ -163,7 +163,7 @@ mod tests {
         Quiet,
     }
 
-    const NOISES: [Noise; 7] = [
+    pub(crate) const NOISES: [Noise; 7] = [
         Noise::Normal,
         Noise::HeavyTailed,
         Noise::Neighbours,
@@ -174,7 +174,7 @@ mod tests {
     ];
 
     impl Machine {
-        fn new(noise: Noise, seed: u64) -> Self {
+        pub(crate) fn new(noise: Noise, seed: u64) -> Self {
             // Neighbouring seeds have states that are the same sequence, shifted by a little.
             let draws = Draws(Draws(seed).next());
             Self {
@@ -197,7 +197,7 @@ mod tests {
         }
 
         /// The next run of a build that makes 1,000 a second.
-        fn run(&mut self) -> f64 {
+        pub(crate) fn run(&mut self) -> f64 {
             self.steps += 1;
             let exponent = match self.noise {
                 Noise::Normal => 0.05 * self.normal(),
@@ -219,7 +219,15 @@ mod tests {
             };
             1_000.0 * exponent.exp()
         }
+    }
+}
 
+#[cfg(test)]
+mod tests {
+    use super::noise::{Machine, NOISES, Noise};
+    use super::*;
+
+    impl Machine {
         fn one_after_the_other(mut self, runs: usize, faster: f64) -> Verdict {
             let first: Vec<f64> = (0..runs).map(|_| self.run()).collect();
             let second: Vec<f64> = (0..runs).map(|_| self.run() * faster).collect();

@@ -19,7 +19,10 @@ pub(crate) fn compare(
 ) -> io::Result<()> {
     header(sides, comparisons, output)?;
     for comparison in comparisons {
-        one(comparison, output)?;
+        let same = comparisons.iter().filter(|other| {
+            other.benchmark == comparison.benchmark && other.a.params == comparison.a.params
+        });
+        one(comparison, same.count() > 1, output)?;
     }
     writeln!(output)?;
     for (name, alone) in ["A", "B"].iter().zip(&pairing.alone) {
@@ -111,9 +114,16 @@ fn list(features: &[String]) -> String {
     }
 }
 
-fn one(comparison: &Comparison<'_>, output: &mut dyn Write) -> io::Result<()> {
+fn one(
+    comparison: &Comparison<'_>,
+    of_many_builds: bool,
+    output: &mut dyn Write,
+) -> io::Result<()> {
     let Comparison { a, b, .. } = comparison;
     writeln!(output, "\n{}", comparison.benchmark)?;
+    if of_many_builds {
+        line(output, "build", &a.variant.to_string())?;
+    }
     if a.params == b.params {
         line(output, "parameters", &describe(&a.params))?;
     } else {
