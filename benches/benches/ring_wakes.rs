@@ -30,6 +30,7 @@ use std::time::Duration;
 use criterion::Criterion;
 use io_uring::types::Fd;
 use io_uring::{IoUring, Probe, cqueue, opcode, squeue};
+use libprocess_benches::names;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use rustix::thread::{CpuSet, futex, sched_getaffinity, sched_setaffinity};
@@ -343,6 +344,7 @@ fn benchmarks(criterion: &mut Criterion, placement: &str, cores: [usize; 2]) {
 }
 
 fn main() {
+    names::check_some(include_str!("../names/ring_wakes.txt"));
     // Few and short: on a shared machine a long measurement only meets more of the neighbours.
     let mut criterion = Criterion::default()
         .sample_size(20)

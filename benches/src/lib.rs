@@ -1,28 +1,40 @@
 //! Small benchmarks of libprocess and its parts, with criterion.
 //!
 //! ```text
-//! cargo bench -p libprocess-benches                    # all of them: a minute, once built
+//! cargo bench -p libprocess-benches                    # all of them: some minutes, once built
 //! cargo bench -p libprocess-benches -- event_queue     # a group
+//! cargo bench -p libprocess-benches -- --list          # their names
 //! cargo criterion -p libprocess-benches                # the same with cargo-criterion
 //! ```
 //!
+//! How two builds are compared is told in `docs/benchmarks.md`.
+//!
 //! | group | what is measured | variants |
 //! |---|---|---|
-//! | `semaphore` | a signal and the wait that uses it, with nobody waiting | each semaphore |
-//! | `run_queue` | an enqueue and a dequeue, in one thread | each run queue |
-//! | `event_queue` | an item from a producer through the queue to the receiver | each event queue, 1 and 4 producers |
-//! | `dispatch` | a dispatch and its result, from a thread that is no worker | a method, a closure |
-//! | `spawn` | spawn, terminate, wait | |
+//! | `semaphore` | a signal and the wait that uses it, with nobody waiting; `handover`: two threads that wake each other | each semaphore |
+//! | `run_queue` | an enqueue and a dequeue, in one thread: of a worker; `from_outside`, of what no worker enqueued; `from_another`, of what another worker has | each run queue |
+//! | `event_queue` | an item from a producer through the queue to the receiver | each event queue, 1, 2, 4 and 8 producers |
+//! | `dispatch` | a dispatch and its result, from a thread that is no worker; `detached`, without the result; `between_processes`, with an event for the result | a method, a closure |
+//! | `spawn` | spawn, terminate, wait; `link_exit`: spawn, link, and the end that is heard of | |
 //! | `message` | a message to a process and one back | |
+//! | `future` | a promise that is set and its future, read, awaited and discarded; `then`, alone and ten in a chain; ten together | |
+//! | `timer` | a timer that is started and cancelled, with 10,000 pending; a thousand that fire together | |
+//! | `codec/server` | a request that is read and a response that is written; `no_codec`: as many bytes as those of `get`, and no more | of `curl`'s size, as browsers ask, with 1 KiB in one piece and in chunks |
+//! | `codec/client` | a request that is written and a response that is read | in one piece, in chunks |
+//! | `codec/message` | a message of another runtime that is read, and one to another that is written | |
+//! | `codec/protobuf` | a protobuf message decoded for its handler; one encoded and sent | |
+//! | `codec/value` | the values that are in heads and URLs, from text and to text | |
 //! | `ring_wakes` | two threads that wake each other out of the sleep in their io_urings, on one core and on two | each way the kernel has, and a plain futex |
 //!
-//! The names are stable: criterion compares with the last time by them. The first three measure every implementation,
-//! whatever the features; the others the one that libprocess was built with, which is said at the start.
+//! The names are stable: criterion compares with the last time by them. `names/*.txt` lists them, and `cargo test` fails when they are others ([`names`]). The first three groups measure every
+//! implementation, whatever the features; the others the one that libprocess was built with, which is said at the start. Each benchmark checks what it did, and `cargo test` runs each once.
 //!
 //! Figures of whole systems, and of memory, are the harness's business; these find what a change costs, one operation at a time. On a
 //! shared machine look at the ratio of two runs one after the other, not at the figure.
 //!
-//! This library holds the one part that is worth testing: [`through`].
+//! This library holds the parts that are worth testing: [`through`], and [`names`].
+
+pub mod names;
 
 use std::sync::Barrier;
 use std::thread;

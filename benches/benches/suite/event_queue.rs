@@ -8,7 +8,7 @@ use libprocess_queues::event::{EventQueue, LockFreeEventQueue, LockingEventQueue
 pub(crate) fn benchmarks(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("event_queue");
     group.throughput(Throughput::Elements(1));
-    for producers in [1, 4] {
+    for producers in [1, 2, 4, 8] {
         producers_receiver::<LockingEventQueue<Item>>(&mut group, producers);
         producers_receiver::<LockFreeEventQueue<Item>>(&mut group, producers);
     }
