@@ -28,7 +28,7 @@
 //! | `filter`, `registry` | names, and the list of benchmarks |
 //! | `benchmark`, `benchmarks` | what a benchmark is, and each of them |
 //! | `parameters`, `trial`, `checks` | with what one runs, what all runs do alike, and whether it did what it was to do |
-//! | `measure`, `isolated`, `watchdog`, `progress` | runs, runs in a process of their own, hung runs, slow runs |
+//! | `measure`, `isolated`, `watchdog`, `progress`, `interruption` | runs, runs in a process of their own, hung runs, slow runs, and runs that somebody has had enough of |
 //! | `server`, `load` | what benchmarks of sockets talk to, servers in a process of their own, and their clients |
 //! | `latency`, `series`, `usage`, `machine`, `record` | figures, what they took, where, and all of it together |
 //! | `report`, `format`, `save` | telling and keeping it |
@@ -46,6 +46,7 @@ mod failure;
 mod filter;
 mod format;
 mod hgrm;
+mod interruption;
 mod isolated;
 mod latency;
 mod load;
@@ -126,6 +127,9 @@ impl From<Outcome> for ExitCode {
 ///
 /// A run that hangs can be given up in no other way: once the time given by `--timeout` is over, the whole process exits with the
 /// status of [`Outcome::Failed`].
+///
+/// SIGINT (Ctrl-C), SIGTERM and SIGHUP while benchmarks run end the process as well, by that signal (a shell says 130 for Ctrl-C): before that, what is finished is told on standard error, and with `--save NAME` kept as
+/// `NAME.interrupted`. The handlers that were there before are put back when this returns.
 ///
 /// ```
 /// use libprocess_harness::{Outcome, run};

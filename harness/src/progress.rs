@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -11,6 +12,20 @@ use libprocess::{Future, FutureError};
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often a wait looks how far things are. Each look costs the runtime some cache misses, so it is seldom.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// The bar that may be on the terminal: of one run at a time.
+static DRAWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Wipes out the bar that is on the terminal, for whoever is about to end this program.
+pub(crate) fn wipe() {
+    if let Some(bar) = drawn().take() {
+        bar.finish_and_clear();
+    }
+}
+
+fn drawn() -> std::sync::MutexGuard<'static, Option<ProgressBar>> {
+    DRAWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// How far a run is, on standard error, if that is a terminal; else nothing, at no cost.
 pub(crate) struct Progress {
@@ -44,6 +59,7 @@ impl Progress {
         let Some(bar) = &self.bar else { return };
         if !self.visible.get() && self.began.elapsed() >= PATIENCE {
             self.visible.set(true);
+            *drawn() = Some(bar.clone());
             bar.set_draw_target(ProgressDrawTarget::stderr());
         }
         bar.set_position(done);
@@ -80,6 +96,9 @@ impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+            if self.visible.get() {
+                *drawn() = None;
+            }
         }
     }
 }

@@ -101,6 +101,7 @@ impl Destination {
 
     fn prepare_in(folder: &Path, name: &SaveName) -> Result<Self, SaveError> {
         fs::create_dir_all(folder).map_err(|error| SaveError::new(folder, error))?;
+        remove_litter(folder, &name.file());
         Ok(Self {
             path: folder.join(name.file()),
             load_before: machine::load_average(),
@@ -109,6 +110,14 @@ impl Destination {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Beside it, for what is not all that was asked for: it does not take the place of what is.
+    pub(crate) fn interrupted(&self) -> Self {
+        Self {
+            path: self.path.with_extension("interrupted.json"),
+            load_before: self.load_before,
+        }
     }
 
     /// Saves what this program has just measured.
@@ -136,6 +145,26 @@ pub(crate) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
         let _left_behind = fs::remove_file(&temporary);
     }
     result
+}
+
+/// Removes what programs that were killed while they wrote this file have left of it. That it cannot be removed is no reason not to write.
+fn remove_litter(folder: &Path, file: &str) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let writer = name
+            .to_str()
+            .and_then(|name| {
+                name.strip_prefix(file)?
+                    .strip_prefix('.')?
+                    .strip_suffix(".tmp")
+            })
+            .and_then(|process| process.parse::<u32>().ok());
+        if let Some(process) = writer
+            && !Path::new(&format!("/proc/{process}")).exists()
+        {
+            let _left_behind = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Before the rename makes the file visible, its contents are on the disk: else a crash could leave an empty one.
@@ -228,6 +257,60 @@ mod tests {
         assert!(json["load_average"]["before"].is_f64(), "{text}");
         assert!(json["load_average"]["after"].is_f64(), "{text}");
         assert!(json["saved_unix_seconds"].as_u64().unwrap() > 1_700_000_000);
+    }
+
+    /// Which file is to be replaced again and again, for the test that is run in another process by the next one.
+    const REPLACED: &str = "LIBPROCESS_HARNESS_TEST_REPLACED";
+
+    fn contents(letter: u8) -> Vec<u8> {
+        vec![letter; 1 << 20]
+    }
+
+    #[test]
+    #[ignore = "runs until it is killed, by another test"]
+    fn replaces_until_it_is_killed() {
+        let Some(path) = std::env::var_os(REPLACED) else {
+            return;
+        };
+        loop {
+            for letter in [b'a', b'b'] {
+                replace(Path::new(&path), &contents(letter)).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_writer_that_is_killed_leaves_the_old_file_or_the_new_one() {
+        let folder = Folder::new("killed");
+        let path = folder.0.join("kept.json");
+        for round in 0..10 {
+            fs::write(&path, contents(b'o')).unwrap();
+            let mut writer = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "save::tests::replaces_until_it_is_killed"])
+                .args(["--ignored", "--nocapture"])
+                .env(REPLACED, &path)
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap();
+            // Until it is at it, and then at another point of it each time.
+            while fs::read(&path).unwrap()[0] == b'o' {
+                std::thread::yield_now();
+            }
+            std::thread::sleep(std::time::Duration::from_micros(300 * round));
+            writer.kill().unwrap();
+            writer.wait().unwrap();
+            let left = fs::read(&path).unwrap();
+            assert!(
+                [b'a', b'b']
+                    .into_iter()
+                    .any(|letter| left == contents(letter)),
+                "{} bytes, of which the first is {:?}",
+                left.len(),
+                left.first()
+            );
+            remove_litter(&folder.0, "kept.json");
+            assert_eq!(folder.files(), ["kept.json"]);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::cli::{Cli, Command, IsolatedArguments, RunArguments};
 use crate::compare;
 use crate::failure::Failure;
 use crate::format::grouped;
+use crate::interruption::Interruption;
 use crate::isolated;
 use crate::matrix;
 use crate::measure::measure;
@@ -43,14 +44,16 @@ fn run(arguments: &RunArguments, output: &mut dyn Write) -> Result<(), Failure> 
         &mut text
     };
     let sweep = arguments.overrides();
-    let mut records = Vec::with_capacity(benchmarks.len() * sweep.len());
+    let interruption = Interruption::watch(benchmarks.len() * sweep.len(), destination)?;
     for benchmark in benchmarks {
         for overrides in &sweep {
-            let record = measure(benchmark, overrides, arguments.plan(), report)?;
-            report.finish(&record)?;
-            records.push(record);
+            let mut report = interruption.guard(report);
+            measure(benchmark, overrides, arguments.plan(), &mut report)
+                .and_then(|record| Ok(report.finish(&record)?))
+                .inspect_err(|_| interruption.outlast())?;
         }
     }
+    let (records, destination) = interruption.finish();
     if let Some(destination) = destination {
         destination.save(records)?;
         report.saved(destination.path())?;

@@ -8,7 +8,7 @@ mod text;
 
 pub(crate) use comparison::compare;
 pub(crate) use json::JsonReport;
-pub(crate) use record::{describe, line};
+pub(crate) use record::{describe, line, result};
 pub(crate) use stored::show;
 pub(crate) use text::TextReport;
 
