@@ -468,11 +468,57 @@ fn the_list_tells_names_defaults_and_what_is_measured() {
     ] {
         assert!(text.contains(needed), "{needed} in {text}");
     }
-    for benchmark in BENCHMARKS {
+    // Three lines for each, and none else.
+    let lines: Vec<&str> = text.lines().collect();
+    let names = lines
+        .chunks(3)
+        .map(|lines| lines[0].trim_end_matches(" (runs without a filter)"));
+    assert_eq!(names.collect::<Vec<_>>(), BENCHMARKS);
+    for lines in lines.chunks(3) {
+        let [_, sentence, defaults] = lines else {
+            panic!("{lines:?}");
+        };
         assert!(
-            text.lines().any(|line| line.starts_with(benchmark)),
-            "{benchmark} in {text}"
+            sentence.starts_with("  ") && sentence.ends_with('.') && sentence.len() > 30,
+            "{lines:?}"
         );
+        let (unit, defaults) = defaults.split_once("; --repeat ").unwrap();
+        assert!(unit.starts_with("  in ") && unit.contains('/'), "{lines:?}");
+        assert!(defaults.starts_with(|first: char| first.is_ascii_digit()));
+    }
+}
+
+#[test]
+fn all_that_libprocess_and_savina_measure_has_their_names() {
+    let originals = [
+        "ThroughputPerformance",
+        "ClientServer",
+        "LargeNumberOfLinks",
+        "DispatchDefer",
+        "ProtobufInstallHandler",
+        "MpscLinkedQueue",
+        "MpscLinkedQueueEmpty",
+        "MpscLinkedQueueNonContendedRead",
+    ];
+    let originals = originals.map(|name| format!("ProcessTest.Process_BENCHMARK_{name}"));
+    let savina = [
+        "Counting",
+        "ForkJoinThroughput",
+        "ForkJoinCreation",
+        "ThreadRing",
+        "Chameneos",
+        "Big",
+        "Banking",
+        "Philosophers",
+    ];
+    for name in originals.iter().map(String::as_str).chain(savina) {
+        // By itself, or by a parameter behind a dot.
+        let is_there = BENCHMARKS.iter().any(|benchmark| {
+            benchmark
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        });
+        assert!(is_there, "{name}");
     }
 }
 

@@ -1,6 +1,8 @@
 //! What timers cost.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use libprocess::{Clock, Timer};
@@ -8,7 +10,7 @@ use libprocess::{Clock, Timer};
 use crate::benchmark::{Benchmark, Sample, Setting};
 use crate::checks::Checks;
 use crate::failure::Failure;
-use crate::format::count;
+use crate::format::{count, grouped};
 use crate::parameters::Defaults;
 
 /// How many timers are pending all the time, as the timeouts of so many requests.
@@ -67,9 +69,14 @@ impl Benchmark for Timers {
         checks.equal("timers cancelled", cancelled, repeat);
         let left = pending.iter().filter(|timer| timer.cancel()).count() as u64;
         checks.equal("other timers pending", left, PENDING);
+        let due = repeat.min(1_000_000);
+        let fired = fire(&clock, due, &mut checks)?;
         checks.finish()?;
-        let fired = fire(&clock, repeat.min(1_000_000))?;
-        let verified = format!("{}, none fired", count(repeat, "timer"));
+        let verified = format!(
+            "{} cancelled, none of which fired; {} fired, each in its turn",
+            count(repeat, "timer"),
+            grouped(due)
+        );
         Ok(Sample::rate(repeat, seconds, verified).also("fired/s", fired))
     }
 }
@@ -79,11 +86,18 @@ fn start(clock: &Clock, after: Duration) -> Timer {
 }
 
 /// How many timers fire in a second, when all of many are due.
-fn fire(clock: &Clock, timers: u64) -> Result<f64, Failure> {
+fn fire(clock: &Clock, timers: u64, checks: &mut Checks) -> Result<f64, Failure> {
     let minute = Duration::from_secs(60);
+    let fired = Arc::new(AtomicU64::new(0));
+    let early_or_late = Arc::new(AtomicU64::new(0));
     clock.pause();
     for n in 0..timers {
-        clock.timer(Duration::from_nanos(n * 1_000), || {});
+        let (fired, early_or_late) = (Arc::clone(&fired), Arc::clone(&early_or_late));
+        clock.timer(Duration::from_nanos(n * 1_000), move || {
+            // Relaxed: they fire one after the other, and before the sleep below, which is waited for.
+            let before = fired.fetch_add(1, Ordering::Relaxed);
+            early_or_late.fetch_add(u64::from(before != n), Ordering::Relaxed);
+        });
     }
     let last = clock.sleep(Duration::from_nanos(timers * 1_000) + minute);
     let started = Instant::now();
@@ -91,5 +105,9 @@ fn fire(clock: &Clock, timers: u64) -> Result<f64, Failure> {
     last.get()?;
     let seconds = started.elapsed().as_secs_f64();
     clock.resume();
+    // Relaxed: see above.
+    checks.equal("timers fired", fired.load(Ordering::Relaxed), timers);
+    let early_or_late = early_or_late.load(Ordering::Relaxed);
+    checks.equal("timers that fired out of turn", early_or_late, 0);
     Ok(timers as f64 / seconds)
 }
