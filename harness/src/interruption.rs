@@ -9,11 +9,11 @@
 //! Calls into the C library. `sigaction` is given a handler that touches atomics and `errno` and calls `write`, all of which are allowed in a handler, and structs of ours for the time of the call. `write`
 //! reads a byte of ours. `raise` takes a number.
 
-use std::io::{self, PipeReader, PipeWriter, Read};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -31,19 +31,21 @@ const SIGNALS: [libc::c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
 /// How long after a failure a signal may still come that has caused it: Ctrl-C is for our children, too, whose end may be seen first.
 const AFTERMATH: Duration = Duration::from_millis(200);
 
-/// Where the handler writes the number of the signal; below zero for nowhere. Relaxed throughout, as the handler needs nothing but this number: the pipe is open for as long as it is here.
-static PIPE: AtomicI32 = AtomicI32::new(-1);
-/// Whether a signal has come. Relaxed: nothing else goes with it.
+/// Where the handler writes the number of the signal, and the drop of a watch a zero. Never closed: a handler may be at it at any time.
+static PIPE: OnceLock<(PipeReader, PipeWriter)> = OnceLock::new();
+/// Whether somebody watches. Relaxed: there is nothing that goes with it, as the pipe is there before.
+static WATCHED: AtomicBool = AtomicBool::new(false);
+/// Whether a signal has come. Relaxed: as above.
 static CAME: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn on_signal(signal: libc::c_int) {
     CAME.store(true, Ordering::Relaxed);
+    let Some((_, pipe)) = PIPE.get() else { return };
     let byte = u8::try_from(signal).unwrap_or(0);
     // SAFETY: this thread's own `errno`, which is put back for whoever was interrupted.
     let errno = unsafe { *libc::__errno_location() };
-    // SAFETY: one byte of ours. It fits, as no more than one of each signal is written.
-    let _written =
-        unsafe { libc::write(PIPE.load(Ordering::Relaxed), (&raw const byte).cast(), 1) };
+    // SAFETY: one byte of ours. There is room, as each signal is handled once.
+    let _written = unsafe { libc::write(pipe.as_raw_fd(), (&raw const byte).cast(), 1) };
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = errno };
 }
@@ -64,8 +66,8 @@ pub(crate) struct Interruption {
 }
 
 struct Watch {
+    pipe: &'static PipeWriter,
     before: Vec<libc::sigaction>,
-    pipe: Option<PipeWriter>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -124,21 +126,19 @@ fn lock(finished: &Mutex<Finished>) -> MutexGuard<'_, Finished> {
 impl Watch {
     /// `None` if there is one.
     fn begin(finished: Arc<Mutex<Finished>>) -> io::Result<Option<Self>> {
-        let (reader, writer) = io::pipe()?;
-        let none =
-            PIPE.compare_exchange(-1, writer.as_raw_fd(), Ordering::Relaxed, Ordering::Relaxed);
-        if none.is_err() {
+        let (reader, writer) = pipe()?;
+        if WATCHED.swap(true, Ordering::Relaxed) {
             return Ok(None);
         }
-        let thread = thread::Builder::new().name("harness-signals".to_owned());
-        let thread = thread.spawn(move || wait_for_signal(reader, &finished));
         let mut watch = Self {
+            pipe: writer,
             before: Vec::new(),
-            pipe: Some(writer),
             thread: None,
         };
-        // If that has failed, the drop of the watch lets the next one try.
-        watch.thread = Some(thread?);
+        let thread = thread::Builder::new().name("harness-signals".to_owned());
+        // If it does not start, the drop of the watch lets the next one try.
+        let thread = thread.spawn(move || wait_for_signal(reader, &finished))?;
+        watch.thread = Some(thread);
         watch.before = SIGNALS.iter().map(|&signal| handle(signal)).collect();
         Ok(Some(watch))
     }
@@ -149,14 +149,23 @@ impl Drop for Watch {
         for (signal, before) in SIGNALS.into_iter().zip(&self.before) {
             set_action(signal, before);
         }
-        PIPE.store(-1, Ordering::Relaxed);
-        // The thread reads its end.
-        self.pipe = None;
         if let Some(thread) = self.thread.take() {
+            let mut pipe = self.pipe;
+            pipe.write_all(&[0])
+                .expect("the pipe is open, and has room");
             // A panic of it was printed, and is nobody's loss.
             let _ended = thread.join();
         }
+        WATCHED.store(false, Ordering::Relaxed);
     }
+}
+
+fn pipe() -> io::Result<&'static (PipeReader, PipeWriter)> {
+    if let Some(pipe) = PIPE.get() {
+        return Ok(pipe);
+    }
+    let pipe = io::pipe()?;
+    Ok(PIPE.get_or_init(|| pipe))
 }
 
 /// Has this program not hear of Ctrl-C, nor of the end of its terminal: it is somebody's child, and is told to end in another way.
@@ -193,9 +202,11 @@ fn set_action(signal: libc::c_int, action: &libc::sigaction) -> libc::sigaction 
 }
 
 /// The other thread: returns if there was no signal.
-fn wait_for_signal(mut pipe: PipeReader, finished: &Mutex<Finished>) {
+fn wait_for_signal(mut pipe: &PipeReader, finished: &Mutex<Finished>) {
     let mut signal = [0];
-    if pipe.read_exact(&mut signal).is_err() {
+    pipe.read_exact(&mut signal)
+        .expect("the pipe has no end, as it is never closed");
+    if signal == [0] {
         return;
     }
     // Nothing is reported from here on.

@@ -268,6 +268,30 @@ fn lines_for_programs_are_whole_whenever_the_end_comes() {
 }
 
 #[test]
+fn a_signal_that_is_not_to_be_heard_is_not() {
+    let folder = Folder::new("ignored");
+    let harness = env!("CARGO_BIN_EXE_harness");
+    let line = format!(
+        "trap '' INT; exec {harness} run {FIRST} ThreadRing --repeat 300000 --runs 1 --warmup 0 --json"
+    );
+    let mut program = Command::new("sh")
+        .args(["-c", &line])
+        .current_dir(&folder.0)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = program.stdout.take().unwrap();
+    let mut text = vec![0];
+    output.read_exact(&mut text).unwrap();
+    // SAFETY: two numbers. The program was not waited for, so the number is its own.
+    let result = unsafe { libc::kill(program.id().cast_signed(), libc::SIGINT) };
+    assert_eq!(result, 0);
+    output.read_to_end(&mut text).unwrap();
+    assert!(program.wait().unwrap().success());
+    assert_eq!(String::from_utf8(text).unwrap().lines().count(), 2);
+}
+
+#[test]
 fn a_disk_that_takes_no_more_harms_nothing() {
     let folder = Folder::new("full");
     let run = |prefix: &str| {
