@@ -62,6 +62,10 @@ fn connect(runtime: &Runtime) -> (Connection, Wire) {
     let address = listener.local_addr().expect("it listens");
     let connection = runtime.spawn_async(async move {
         let stream = TcpStream::connect(address).await.expect("somebody listens");
+        // As the library's own client: what is sent in two pieces would wait for an acknowledgement.
+        stream
+            .set_nodelay(true)
+            .expect("a TCP socket has that option");
         Connection::new(stream, &Default::default())
     });
     let (stream, _) = listener.accept().expect("it connects");

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use criterion::BenchmarkGroup;
 use criterion::measurement::WallTime;
 use libprocess::http::{Request, Server, ok};
-use libprocess::net::{ListenOptions, TcpListener};
+use libprocess::net::ListenOptions;
 use libprocess::{Runtime, spawn_async};
 
 use super::start;
@@ -84,7 +84,9 @@ pub(super) fn benchmarks(group: &mut BenchmarkGroup<'_, WallTime>) {
 fn serve(runtime: &Runtime, seen: &Arc<Seen>) -> (Server, std::net::SocketAddr) {
     let seen = Arc::clone(seen);
     let started = runtime.spawn_async(async {
-        let listener = TcpListener::bind(([127, 0, 0, 1], 0).into()).expect("a port is free");
+        let options = ListenOptions::new().nodelay(true);
+        let listener = options.bind(([127, 0, 0, 1], 0).into());
+        let listener = listener.expect("a port is free");
         let server = Server::new(listener, move |request: &Request| {
             // Relaxed: see `Seen::so_far`.
             seen.requests.fetch_add(1, Ordering::Relaxed);

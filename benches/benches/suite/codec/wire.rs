@@ -4,8 +4,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// How many requests go together: what they cost the sockets and the scheduler is shared by so many. Their answers are fewer bytes than a socket holds, so that nobody waits for them to be read.
-pub(super) const BATCH: u64 = 256;
+/// How many requests go together: what they cost the sockets and the scheduler is shared by so many. Their answers are fewer bytes than a socket holds, so that nobody waits for them to be read; and a
+/// client of the library has no more under way at a time.
+pub(super) const BATCH: u64 = 128;
 
 pub(super) struct Wire(TcpStream);
 
