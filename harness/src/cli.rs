@@ -44,7 +44,7 @@ Examples:
   harness matrix                                     which queues, semaphore and reactor are best?
 
 Exit status: 0 if all is well; 1 if a run failed; 2 if the arguments make no sense, or nothing
-matches the filters.";
+matches the filters. Ctrl-C tells what is finished, and ends as a signal does (130 in a shell).";
 
 const RUN_ABOUT: &str = "\
 Runs the benchmarks that a filter selects; without a filter, libprocess's throughput benchmark.
@@ -167,7 +167,7 @@ pub(crate) struct RunArguments {
     /// Also save the results, with facts of the machine, as results/local/NAME.json
     ///
     /// In the checkout that the current folder is in; outside of one, in the current folder. Results that were saved
-    /// under the same name are replaced.
+    /// under the same name are replaced. After Ctrl-C what is finished is saved as NAME.interrupted instead.
     #[arg(long, value_name = "NAME")]
     save: Option<SaveName>,
 }

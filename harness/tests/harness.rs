@@ -1,12 +1,15 @@
 //! The program as people and scripts use it: exit statuses, and what it prints where.
 
 mod common;
+#[path = "common/schema.rs"]
+mod schema;
 
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
 use common::{Folder, stderr, stdout};
+use schema::Schemas;
 
 /// Small enough to take no time, and still with a window that fills and a remainder.
 const SMALL: [&str; 6] = ["--repeat", "1001", "--runs", "2", "--warmup", "0"];
@@ -134,7 +137,9 @@ fn every_benchmark_prints_one_line_of_json() {
         .map(|line| line["benchmark"].as_str().unwrap())
         .collect();
     assert_eq!(names, expected);
+    let schemas = Schemas::load();
     for line in &lines {
+        schemas.check("result", line);
         assert_eq!(line["runs"].as_array().unwrap().len(), 2, "{line}");
         assert!(line["median"].as_f64().unwrap() > 0.0, "{line}");
         assert!(line["unit"].is_string(), "{line}");

@@ -45,11 +45,13 @@ impl Schemas {
     ///
     /// If the value is not as the schema has it.
     pub(crate) fn check(&self, name: &str, value: &Value) {
-        let errors: Vec<String> = self.0[name]
-            .iter_errors(value)
-            .map(|error| format!("{}: {error}", error.instance_path()))
-            .collect();
-        assert!(errors.is_empty(), "{name}: {}", errors.join("\n"));
+        let errors = || -> Vec<String> {
+            self.0[name]
+                .iter_errors(value)
+                .map(|error| format!("{}: {error}", error.instance_path()))
+                .collect()
+        };
+        assert!(self.allows(name, value), "{name}: {}", errors().join("\n"));
     }
 
     pub(crate) fn allows(&self, name: &str, value: &Value) -> bool {
