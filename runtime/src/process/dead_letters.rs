@@ -147,8 +147,8 @@ impl DeadLetters {
 #[cold]
 #[inline(never)]
 pub(super) fn bury(pid: RawPid, event: EventBox) {
-    if event.kind() == EventKind::Terminate {
-        // Who asks a process to end that has ended has lost nothing.
+    if event.kind() == EventKind::Terminate || event::dispatch::is_internal(event.table()) {
+        // Who asks a process to end that has ended has lost nothing; nor has who wakes an `async` block that has.
         return;
     }
     record(pid, &event, DeadLetterReason::Ended);

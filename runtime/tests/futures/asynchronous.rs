@@ -43,6 +43,22 @@ fn an_async_block_runs_on_the_runtime_and_gives_a_future() {
 }
 
 #[test]
+fn a_block_that_is_woken_when_it_has_ended_has_lost_nothing() {
+    let runtime = runtime(1);
+    let woken_at_its_end = runtime.spawn_async(std::future::poll_fn(|cx| {
+        cx.waker().wake_by_ref();
+        Poll::Ready(7)
+    }));
+    assert_eq!(await_ready!(woken_at_its_end), 7);
+    runtime.clock().pause();
+    runtime.clock().settle().unwrap();
+    assert_eq!(
+        (runtime.stats().alive, runtime.stats().dead_letters),
+        (0, 0)
+    );
+}
+
+#[test]
 fn an_async_block_awaits_processes_and_spawns_others() {
     let runtime = runtime(2);
     let pid = runtime.spawn(Idle);
