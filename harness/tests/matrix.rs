@@ -2,6 +2,8 @@
 //! moment, says what its features are to say, and can stand still until it is ended.
 
 mod common;
+#[path = "common/schema.rs"]
+mod schema;
 
 use std::io::Read;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -10,6 +12,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 use common::{Folder, stderr, stdout};
+use schema::Schemas;
 
 const MANIFEST: &str = r#"
 [package]
@@ -212,6 +215,7 @@ fn every_combination_is_measured_in_turn_and_the_best_one_named() {
     let svg = std::fs::read_to_string(folder.0.join("map.svg")).unwrap();
     assert_eq!(svg.matches("<g><title>").count(), 12);
     let saved = saved(&folder, "all.json");
+    Schemas::load().check("saved", &saved);
     let results = saved["results"].as_array().unwrap();
     let variants: Vec<String> = results
         .iter()
@@ -241,6 +245,7 @@ fn every_combination_is_measured_in_turn_and_the_best_one_named() {
     assert_eq!(again.status.code(), Some(0), "{again:?}");
     assert!(!stderr(&again).contains("Compiling"), "{again:?}");
     let table: Value = serde_json::from_str(stdout(&again)).unwrap();
+    Schemas::load().check("matrix", &table);
     assert_eq!(
         (
             &table["benchmark"],
@@ -260,7 +265,11 @@ fn reactors_are_rows_of_one_table(folder: &Folder) {
     std::fs::remove_file(folder.0.join("log")).unwrap();
     let output = harness(folder, &["matrix", "Net.*", "--rounds", "9", "--json"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let table: Value = serde_json::from_str(stdout(&output)).unwrap();
+    let mut table: Value = serde_json::from_str(stdout(&output)).unwrap();
+    let schemas = Schemas::load();
+    schemas.check("matrix", &table);
+    table["combinations"][3]["surprise"] = 1.into();
+    assert!(!schemas.allows("matrix", &table), "a key that is no one's");
     assert_eq!(table["benchmark"], "Net.Echo");
     assert_eq!(table["recommended"]["reactor"], "io_uring");
     assert_eq!(table["recommended"]["semaphore"], "kernel");
