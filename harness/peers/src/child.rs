@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -51,30 +52,30 @@ pub(crate) fn measure(
     interrupt: &Interrupt,
 ) -> Result<Measured, NoFigure> {
     // In a group of its own, so that the terminal's Ctrl-C does not reach it: it would look like a failure of its own.
+    command.process_group(0);
+    // What it says beside its result is of interest when it fails; the harness's progress bar is not.
     command
-        .process_group(0)
         .stdin(Stdio::null())
-        .stdout(Stdio::piped());
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command
         .spawn()
         .map_err(|error| failed("did not start", error))?;
-    let ended = wait(&mut child, limit, interrupt);
-    if ended.is_err() {
+    let (printed, said) = (collect(child.stdout.take()), collect(child.stderr.take()));
+    if let Err(no_figure) = wait(&mut child, limit, interrupt) {
         // It may have ended meanwhile.
         let _ = child.kill();
+        let _ = child.wait();
+        return Err(no_figure);
     }
     let status = child
         .wait()
         .map_err(|error| failed("cannot be waited for", error))?;
-    ended?;
     if !status.success() {
+        eprint!("{}", said.join().unwrap_or_default());
         return Err(failed("ended", status));
     }
-    let mut printed = String::new();
-    if let Some(mut output) = child.stdout.take() {
-        let read = output.read_to_string(&mut printed);
-        read.map_err(|error| failed("printed what is no text", error))?;
-    }
+    let printed = printed.join().unwrap_or_default();
     let measured: Measured =
         serde_json::from_str(&printed).map_err(|error| failed("printed no result", error))?;
     if let Some(counts) = &measured.counts {
@@ -85,6 +86,18 @@ pub(crate) fn measure(
     } else {
         Err(failed("took", format!("{} seconds", measured.seconds)))
     }
+}
+
+/// Reads all of a pipe, so that the child does not wait for room in it.
+fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            // What was read before an error is told.
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
 }
 
 fn failed(how: &str, why: impl std::fmt::Display) -> NoFigure {

@@ -1,5 +1,6 @@
 //! Telling it.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -14,13 +15,24 @@ pub(crate) fn list() -> ExitCode {
     for one in Peer::ALL {
         peer(one, versions::version(one).as_deref(), false);
     }
-    println!();
+    say("\n");
     for workload in Workload::ALL {
         let (name, repeat) = (workload.name(), grouped(workload.default_repeat()));
-        println!("{name:22} {}", workload.summary());
-        println!("{:22} {repeat} repeats; {}", "", workload.unit());
+        say(&format!("{name:22} {}\n", workload.summary()));
+        say(&format!(
+            "{:22} {repeat} repeats; {}\n",
+            "",
+            workload.unit()
+        ));
     }
     ExitCode::SUCCESS
+}
+
+/// Ends the program where nobody reads on.
+fn say(text: &str) {
+    if std::io::stdout().write_all(text.as_bytes()).is_err() {
+        std::process::exit(1);
+    }
 }
 
 /// Who it is; to standard error where only results are printed.
@@ -37,7 +49,7 @@ pub(crate) fn peer(peer: Peer, version: Option<&str>, aside: bool) {
     if aside {
         eprintln!("{line}");
     } else {
-        println!("{line}");
+        say(&format!("{line}\n"));
     }
 }
 
@@ -45,10 +57,10 @@ pub(crate) fn peer(peer: Peer, version: Option<&str>, aside: bool) {
 pub(crate) fn comparison(comparison: &Comparison, as_json: bool) {
     if as_json {
         for entry in &comparison.entries {
-            println!("{}", record(comparison, entry));
+            say(&format!("{}\n", record(comparison, entry)));
         }
     } else {
-        print!("{}", table(comparison));
+        say(&table(comparison));
     }
 }
 
@@ -142,7 +154,7 @@ fn size(job: &Job) -> String {
 /// All workloads side by side, as a table that Markdown knows too.
 pub(crate) fn summary(comparisons: &[Comparison]) {
     if let Some(text) = side_by_side(comparisons) {
-        print!("\n{text}");
+        say(&format!("\n{text}"));
     }
 }
 

@@ -74,8 +74,15 @@ impl Comparison {
 
 /// Does what the arguments say.
 pub(crate) fn compare(arguments: &RunArguments) -> ExitCode {
+    let interrupt = match Interrupt::take_signals() {
+        Ok(interrupt) => interrupt,
+        Err(error) => {
+            eprintln!("error: Ctrl-C cannot be caught: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     match begin(arguments) {
-        Ok((jobs, peers)) => run(arguments, &jobs, &peers),
+        Ok((jobs, peers)) => run(arguments, &jobs, &peers, &interrupt),
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::from(2)
@@ -109,17 +116,10 @@ fn begin(arguments: &RunArguments) -> Result<(Vec<Job>, Vec<Peer>), String> {
     }
 }
 
-fn run(arguments: &RunArguments, jobs: &[Job], peers: &[Peer]) -> ExitCode {
-    let interrupt = match Interrupt::take_signals() {
-        Ok(interrupt) => interrupt,
-        Err(error) => {
-            eprintln!("error: Ctrl-C cannot be caught: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
+fn run(arguments: &RunArguments, jobs: &[Job], peers: &[Peer], interrupt: &Interrupt) -> ExitCode {
     let mut finished = Vec::new();
     for job in jobs {
-        let comparison = in_turn(arguments, *job, peers, &interrupt);
+        let comparison = in_turn(arguments, *job, peers, interrupt);
         if comparison.rounds() > 0 || !interrupt.came() {
             report::comparison(&comparison, arguments.json);
             finished.push(comparison);
@@ -189,8 +189,10 @@ struct Progress;
 impl Progress {
     fn show(what: std::fmt::Arguments<'_>) -> Option<Self> {
         let mine = std::io::stderr().is_terminal();
-        mine.then(|| eprint!("\r\x1b[K{what}"));
-        mine.then_some(Self)
+        mine.then(|| {
+            eprint!("\r\x1b[K{what}");
+            Self
+        })
     }
 }
 

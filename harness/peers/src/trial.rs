@@ -18,10 +18,13 @@ pub(crate) struct Measured {
     pub(crate) counts: Option<Vec<u64>>,
 }
 
+/// A count, and where it stands among the others.
+type Placed = (usize, u64);
+
 /// A run that is under way, of any of the libraries in Rust.
 pub(crate) struct Trial {
     signals: (Sender<()>, Receiver<()>),
-    tallies: (Sender<(usize, u64)>, Receiver<(usize, u64)>),
+    tallies: (Sender<Placed>, Receiver<Placed>),
     seconds: f64,
 }
 
@@ -98,7 +101,7 @@ impl Trial {
 pub(crate) struct Tally {
     place: usize,
     count: u64,
-    report: Sender<(usize, u64)>,
+    report: Sender<Placed>,
 }
 
 impl Tally {
