@@ -39,17 +39,17 @@ Exit status: 0 if all is well; 1 if a measurement failed; 2 if the arguments mak
 #[derive(Debug, Parser)]
 #[command(
     name = "peers",
-    version,
+    args_conflicts_with_subcommands = true,
     long_about = LONG_ABOUT,
-    after_long_help = EXAMPLES,
     after_help = "See `peers --help` for examples.",
-    args_conflicts_with_subcommands = true
+    after_long_help = EXAMPLES,
+    version
 )]
 pub(crate) struct Cli {
-    #[command(subcommand)]
-    pub(crate) command: Option<Command>,
     #[command(flatten)]
     pub(crate) run: RunArguments,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]

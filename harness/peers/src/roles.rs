@@ -2,6 +2,8 @@
 //!
 //! A role decides what comes next, and its actor sends it: so all libraries do the same work, and their files have what is theirs.
 
+use std::fmt::Debug;
+
 use crate::trial::{Signal, Tally, Trial};
 use crate::workload::{FAN_OUT, Job, NODES, ROW, SENDERS, in_memory, share};
 
@@ -231,6 +233,7 @@ pub(crate) struct Asker {
     window: u64,
     left: u64,
     answers: u64,
+    in_any_order: bool,
     good: Tally,
     done: Signal,
 }
@@ -242,35 +245,45 @@ impl Asker {
             window: job.window(),
             left: job.repeat,
             answers: 0,
+            in_any_order: false,
             good: trial.tally(0),
             done: trial.signal(),
         };
         (asker, trial.tally(1))
     }
 
-    /// How many questions are asked before the answers are awaited; zero when all have been, and then the asker is done.
-    #[must_use]
-    pub(crate) fn round(&mut self) -> u64 {
-        let round = self.window.min(self.left);
-        self.left -= round;
-        if round == 0 {
-            self.done.send();
+    /// For a library that promises no order.
+    pub(crate) fn in_any_order(mut self) -> Self {
+        self.in_any_order = true;
+        self
+    }
+
+    /// Asks a window of questions, awaits their answers, and so on until all are asked. `ask` returns when a question is sent.
+    pub(crate) async fn run<A, E>(mut self, mut ask: impl AsyncFnMut() -> A)
+    where
+        A: Future<Output = Result<u64, E>>,
+        E: Debug,
+    {
+        let mut asked = Vec::new();
+        while self.left > 0 {
+            let round = self.window.min(self.left);
+            for _ in 0..round {
+                asked.push(ask().await);
+            }
+            self.left -= round;
+            let before = self.answers;
+            for answer in asked.drain(..) {
+                let calls = answer.await.expect("each question is answered");
+                self.answers += 1;
+                // The answers are the numbers from one on; without an order, those of this round.
+                let good = if self.in_any_order {
+                    calls > before && calls <= before + round
+                } else {
+                    calls == self.answers
+                };
+                self.good.add(u64::from(good));
+            }
         }
-        round
-    }
-
-    /// The answers are the numbers from one on.
-    pub(crate) fn answer(&mut self, calls: u64) {
-        self.answers += 1;
-        self.good.add(u64::from(calls == self.answers));
-    }
-
-    /// As [`answer`](Self::answer), of a library that does not promise an order.
-    pub(crate) fn answer_in_any_order(&mut self, calls: u64) {
-        // All of a round have been asked, and none of the next.
-        let asked = self.answers / self.window * self.window;
-        self.answers += 1;
-        self.good
-            .add(u64::from(calls > asked && calls <= asked + self.window));
+        self.done.send();
     }
 }

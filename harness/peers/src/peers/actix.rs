@@ -17,13 +17,7 @@ pub(super) struct Actix {
 }
 
 impl Actix {
-    fn arbiter(&self, index: u64) -> &ArbiterHandle {
-        &self.arbiters[in_memory(index) % self.arbiters.len()]
-    }
-}
-
-impl Actors for Actix {
-    fn start(workers: usize) -> Self {
+    pub(super) fn start(workers: u64) -> Self {
         let system = System::new();
         let arbiters = (0..workers).map(|_| Arbiter::new().handle()).collect();
         Self {
@@ -32,6 +26,12 @@ impl Actors for Actix {
         }
     }
 
+    fn arbiter(&self, index: u64) -> &ArbiterHandle {
+        &self.arbiters[in_memory(index) % self.arbiters.len()]
+    }
+}
+
+impl Actors for Actix {
     fn pairs(&self, job: &Job, mut trial: Trial) -> Measured {
         let clients: Vec<_> = (0..job.pairs())
             .map(|pair| {
@@ -109,28 +109,15 @@ impl Actors for Actix {
     }
 
     fn ask(&self, job: &Job, mut trial: Trial) -> Measured {
-        let (mut asker, calls) = roles::Asker::with_counter(job, &trial);
+        let (asker, calls) = roles::Asker::with_counter(job, &trial);
         let room = in_memory(job.window());
         let counter = Counter::start_in_arbiter(self.arbiter(0), move |cx| {
             // With the default of 16, no more questions than that would be under way.
             cx.set_mailbox_capacity(room);
             Counter { calls }
         });
-        trial.time(1, || {
-            self.arbiter(0).spawn(async move {
-                let mut answers = Vec::new();
-                loop {
-                    let round = asker.round();
-                    if round == 0 {
-                        break;
-                    }
-                    answers.extend((0..round).map(|_| counter.send(Call)));
-                    for answer in answers.drain(..) {
-                        asker.answer(answer.await.expect("each is answered"));
-                    }
-                }
-            });
-        });
+        let asking = asker.run(async move || counter.send(Call));
+        trial.time(1, || assert!(self.arbiter(0).spawn(asking), "it runs"));
         trial.finish()
     }
 }

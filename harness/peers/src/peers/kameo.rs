@@ -5,29 +5,20 @@ use kameo::actor::{ActorRef, Spawn};
 use kameo::error::Infallible;
 use kameo::mailbox;
 use kameo::message::{Context, Message};
-use tokio::runtime::Runtime;
+use tokio::runtime::Handle;
 
-use super::{Actors, tokio_runtime};
+use super::Actors;
 use crate::roles::{self, AfterPong, RingNode, Span, Sum, Top};
 use crate::trial::{Life, Measured, Tally, Trial};
 use crate::workload::{Job, in_memory};
 
-pub(super) struct Kameo {
-    runtime: Runtime,
-}
+pub(super) struct Kameo(pub(super) Handle);
 
 /// Why a message is told without looking at what becomes of it.
 const LIVES: &str = "who is told something lives";
 
 impl Actors for Kameo {
-    fn start(workers: usize) -> Self {
-        Self {
-            runtime: tokio_runtime(workers),
-        }
-    }
-
     fn pairs(&self, job: &Job, mut trial: Trial) -> Measured {
-        let _inside = self.runtime.enter();
         // With the default of 64 both would wait for room, each in the mailbox of the other.
         let room = in_memory(job.window() + 1).max(64);
         let clients: Vec<_> = (0..job.pairs())
@@ -52,7 +43,6 @@ impl Actors for Kameo {
     }
 
     fn fan_in(&self, job: &Job, mut trial: Trial) -> Measured {
-        let _inside = self.runtime.enter();
         let receiver = Receiver::spawn(Receiver {
             received: trial.tally(0),
         });
@@ -75,15 +65,13 @@ impl Actors for Kameo {
     }
 
     fn ring(&self, job: &Job, mut trial: Trial) -> Measured {
-        let _inside = self.runtime.enter();
-        let mut next = None;
-        let mut last = None;
-        for role in RingNode::all(&trial).into_iter().rev() {
-            let node = Node::spawn(Node { role, next });
-            last.get_or_insert_with(|| node.clone());
-            next = Some(node);
-        }
-        let (first, last) = next.zip(last).expect("a ring has nodes");
+        let mut roles = RingNode::all(&trial);
+        let role = roles.pop().expect("a ring has nodes");
+        let last = Node::spawn(Node { role, next: None });
+        let first = roles.into_iter().rev().fold(last.clone(), |next, role| {
+            let next = Some(next);
+            Node::spawn(Node { role, next })
+        });
         last.tell(Close(first.clone()))
             .blocking_send()
             .expect(LIVES);
@@ -96,7 +84,6 @@ impl Actors for Kameo {
     }
 
     fn skynet(&self, job: &Job, mut trial: Trial) -> Measured {
-        let _inside = self.runtime.enter();
         let above = Above::Nobody(Top::new(&trial));
         let span = Span::root(job);
         trial.time(1, || drop(Tree::spawn((span, above))));
@@ -104,7 +91,6 @@ impl Actors for Kameo {
     }
 
     fn lives(&self, job: &Job, trial: Trial) -> Measured {
-        let _inside = self.runtime.enter();
         let role = roles::Parent::new(job);
         trial.time_lives(job.repeat, |lives| {
             let parent = Parent::spawn(Parent { role, lives });
@@ -113,26 +99,10 @@ impl Actors for Kameo {
     }
 
     fn ask(&self, job: &Job, mut trial: Trial) -> Measured {
-        let _inside = self.runtime.enter();
-        let (mut asker, calls) = roles::Asker::with_counter(job, &trial);
+        let (asker, calls) = roles::Asker::with_counter(job, &trial);
         let counter = Counter::spawn(Counter { calls });
-        trial.time(1, || {
-            tokio::spawn(async move {
-                let mut answers = Vec::new();
-                loop {
-                    let round = asker.round();
-                    if round == 0 {
-                        break;
-                    }
-                    for _ in 0..round {
-                        answers.push(counter.ask(Call).enqueue().await.expect(LIVES));
-                    }
-                    for answer in answers.drain(..) {
-                        asker.answer(answer.await.expect(LIVES));
-                    }
-                }
-            });
-        });
+        let ask = async move || counter.ask(Call).enqueue().await.expect(LIVES);
+        trial.time(1, || drop(self.0.spawn(asker.run(ask))));
         trial.finish()
     }
 }

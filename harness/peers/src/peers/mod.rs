@@ -11,7 +11,9 @@ mod xtra;
 use std::process::Command;
 
 use crate::trial::{Measured, Trial};
-use crate::workload::{Job, Workload};
+use ::tokio::runtime::Handle;
+
+use crate::workload::{Job, Workload, in_memory};
 
 pub(crate) use outside::Outside;
 
@@ -101,12 +103,12 @@ impl Peer {
     pub(crate) fn place(self) -> Place {
         match self {
             Self::Libprocess => Place::Here(libprocess::measure),
-            Self::Tokio => Place::Here(measure::<tokio::Tokio<tokio::Bounded>>),
-            Self::TokioUnbounded => Place::Here(measure::<tokio::Tokio<tokio::Unbounded>>),
-            Self::Actix => Place::Here(measure::<actix::Actix>),
-            Self::Kameo => Place::Here(measure::<kameo::Kameo>),
-            Self::Ractor => Place::Here(measure::<ractor::Ractor>),
-            Self::Xtra => Place::Here(measure::<xtra::Xtra>),
+            Self::Tokio => Place::Here(|job| on_tokio(job, tokio::Tokio::bounded)),
+            Self::TokioUnbounded => Place::Here(|job| on_tokio(job, tokio::Tokio::unbounded)),
+            Self::Actix => Place::Here(|job| measure(job, &actix::Actix::start(job.workers))),
+            Self::Kameo => Place::Here(|job| on_tokio(job, kameo::Kameo)),
+            Self::Ractor => Place::Here(|job| on_tokio(job, ractor::Ractor)),
+            Self::Xtra => Place::Here(|job| on_tokio(job, xtra::Xtra)),
             Self::Erlang => Place::Outside(&outside::Erlang),
             Self::Go => Place::Outside(&outside::Go),
         }
@@ -137,11 +139,8 @@ pub(crate) fn arguments(job: &Job) -> [String; 4] {
     ]
 }
 
-/// A library in Rust: what starts its threads, and how its actors do each workload.
+/// A library in Rust: how its actors do each workload. Its threads, which all runs share, have started.
 trait Actors {
-    /// Starts so many workers, which all runs share.
-    fn start(workers: usize) -> Self;
-
     fn pairs(&self, job: &Job, trial: Trial) -> Measured;
     fn fan_in(&self, job: &Job, trial: Trial) -> Measured;
     fn ring(&self, job: &Job, trial: Trial) -> Measured;
@@ -150,8 +149,7 @@ trait Actors {
     fn ask(&self, job: &Job, trial: Trial) -> Measured;
 }
 
-fn measure<A: Actors>(job: &Job) -> Measured {
-    let actors = A::start(crate::workload::in_memory(job.workers));
+fn measure(job: &Job, actors: &impl Actors) -> Measured {
     let once = || {
         let trial = Trial::new();
         match job.workload {
@@ -169,10 +167,12 @@ fn measure<A: Actors>(job: &Job) -> Measured {
     once()
 }
 
-/// tokio's runtime with so many workers: what all but actix run on.
-fn tokio_runtime(workers: usize) -> ::tokio::runtime::Runtime {
-    ::tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers)
+/// Of those whose actors are tokio's tasks, and that spawn on the runtime that they are in: all but actix.
+fn on_tokio<A: Actors>(job: &Job, actors: fn(Handle) -> A) -> Measured {
+    let runtime = ::tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(in_memory(job.workers))
         .build()
-        .expect("a machine that lets threads start")
+        .expect("a machine that lets threads start");
+    let _inside = runtime.enter();
+    measure(job, &actors(runtime.handle().clone()))
 }

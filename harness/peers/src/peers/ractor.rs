@@ -1,24 +1,21 @@
 //! ractor: after Erlang's `gen_server`; an actor has one type of message, and its state is apart from it.
 
-use std::future::Future;
 use std::marker::PhantomData;
 
 use ractor::concurrency::oneshot;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use tokio::runtime::Runtime;
+use tokio::runtime::Handle;
 
-use super::{Actors, tokio_runtime};
+use super::Actors;
 use crate::roles::{self, AfterPong, RingNode, Span, Sum, Top};
 use crate::trial::{Life, Lives, Measured, Tally, Trial};
 use crate::workload::Job;
 
-pub(super) struct Ractor {
-    runtime: Runtime,
-}
+pub(super) struct Ractor(pub(super) Handle);
 
 impl Ractor {
     fn spawn<S: Stateful>(&self, state: S) -> ActorRef<S::Message> {
-        self.runtime.block_on(spawn(state))
+        self.0.block_on(spawn(state))
     }
 }
 
@@ -32,12 +29,6 @@ async fn spawn<S: Stateful>(state: S) -> ActorRef<S::Message> {
 type Done = Result<(), ActorProcessingErr>;
 
 impl Actors for Ractor {
-    fn start(workers: usize) -> Self {
-        Self {
-            runtime: tokio_runtime(workers),
-        }
-    }
-
     fn pairs(&self, job: &Job, mut trial: Trial) -> Measured {
         let (clients, destinations): (Vec<_>, Vec<_>) = (0..job.pairs())
             .map(|pair| {
@@ -119,29 +110,18 @@ impl Actors for Ractor {
         })
     }
 
+    #[expect(clippy::async_yields_async, reason = "answers are awaited later")]
     fn ask(&self, job: &Job, mut trial: Trial) -> Measured {
-        let (mut asker, calls) = roles::Asker::with_counter(job, &trial);
+        let (asker, calls) = roles::Asker::with_counter(job, &trial);
         let counter = self.spawn(Counter { calls });
         let asked = counter.clone();
         trial.time(1, || {
-            self.runtime.spawn(async move {
-                let mut answers = Vec::new();
-                loop {
-                    let round = asker.round();
-                    if round == 0 {
-                        break;
-                    }
-                    for _ in 0..round {
-                        // As `call` does, which sends when it is awaited.
-                        let (reply, answer) = oneshot();
-                        asked.cast(Call(reply.into())).expect("it lives");
-                        answers.push(answer);
-                    }
-                    for answer in answers.drain(..) {
-                        asker.answer(answer.await.expect("each is answered"));
-                    }
-                }
-            });
+            self.0.spawn(asker.run(async move || {
+                // As `call` does, which sends when it is awaited.
+                let (reply, answer) = oneshot();
+                asked.cast(Call(reply.into())).expect("it lives");
+                answer
+            }));
         });
         counter.stop(None);
         trial.finish()
@@ -329,8 +309,8 @@ impl Stateful for Node {
 }
 
 struct Tree {
-    span: Span,
     above: Above,
+    span: Span,
     sum: Sum,
 }
 
@@ -379,12 +359,12 @@ impl Stateful for Tree {
     }
 }
 
-struct Parent {
-    role: roles::Parent,
-    lives: Lives,
-}
-
 struct GoOn;
+
+struct Parent {
+    lives: Lives,
+    role: roles::Parent,
+}
 
 impl Stateful for Parent {
     type Message = GoOn;

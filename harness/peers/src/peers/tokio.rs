@@ -1,13 +1,12 @@
 //! tokio: an actor is a task that receives from an mpsc channel, as in <https://ryhl.io/blog/actors-with-tokio/>.
 
-use std::future::Future;
 use std::marker::PhantomData;
 
-use ::tokio::runtime::Runtime;
+use ::tokio::runtime::Handle;
 use ::tokio::sync::{mpsc, oneshot};
 use ::tokio::task::yield_now;
 
-use super::{Actors, tokio_runtime};
+use super::Actors;
 use crate::roles::{AfterPong, Asker, Client, Parent, RingNode, Sender, Span, Sum, Top};
 use crate::trial::{Life, Measured, Tally, Trial};
 use crate::workload::{FAN_OUT, Job, in_memory};
@@ -66,18 +65,25 @@ impl Channel for Unbounded {
 }
 
 pub(super) struct Tokio<C> {
-    runtime: Runtime,
+    runtime: Handle,
     channel: PhantomData<C>,
 }
 
-impl<C: Channel> Actors for Tokio<C> {
-    fn start(workers: usize) -> Self {
-        Self {
-            runtime: tokio_runtime(workers),
-            channel: PhantomData,
-        }
+impl Tokio<Bounded> {
+    pub(super) fn bounded(runtime: Handle) -> Self {
+        let channel = PhantomData;
+        Self { runtime, channel }
     }
+}
 
+impl Tokio<Unbounded> {
+    pub(super) fn unbounded(runtime: Handle) -> Self {
+        let channel = PhantomData;
+        Self { runtime, channel }
+    }
+}
+
+impl<C: Channel> Actors for Tokio<C> {
     fn pairs(&self, job: &Job, mut trial: Trial) -> Measured {
         let clients: Vec<_> = (0..job.pairs())
             .map(|pair| {
@@ -169,28 +175,17 @@ impl<C: Channel> Actors for Tokio<C> {
         })
     }
 
+    #[expect(clippy::async_yields_async, reason = "answers are awaited later")]
     fn ask(&self, job: &Job, mut trial: Trial) -> Measured {
-        let (mut asker, calls) = Asker::with_counter(job, &trial);
+        let (asker, calls) = Asker::with_counter(job, &trial);
         let (to_counter, inbox) = C::open(job.window());
         self.runtime.spawn(counter::<C>(calls, inbox));
         trial.time(1, || {
-            self.runtime.spawn(async move {
-                let mut answers = Vec::new();
-                loop {
-                    let round = asker.round();
-                    if round == 0 {
-                        break;
-                    }
-                    for _ in 0..round {
-                        let (reply, answer) = oneshot::channel();
-                        C::send(&to_counter, Ask { reply }).await;
-                        answers.push(answer);
-                    }
-                    for answer in answers.drain(..) {
-                        asker.answer(answer.await.expect("each is answered"));
-                    }
-                }
-            });
+            self.runtime.spawn(asker.run(async move || {
+                let (reply, answer) = oneshot::channel();
+                C::send(&to_counter, Ask { reply }).await;
+                answer
+            }));
         });
         trial.finish()
     }

@@ -3,18 +3,16 @@
 //! Its mailboxes are heaps by priority, in which messages of the same priority keep no order. So nothing here is told to end by a message:
 //! an actor ends when its last strong address is dropped, and has served everything by then.
 
-use tokio::runtime::Runtime;
+use tokio::runtime::Handle;
 use xtra::prelude::*;
 use xtra::{Actor, WeakAddress};
 
-use super::{Actors, tokio_runtime};
+use super::Actors;
 use crate::roles::{self, AfterPong, RingNode, Span, Sum, Top};
 use crate::trial::{Life, Lives, Measured, Signal, Tally, Trial};
 use crate::workload::Job;
 
-pub(super) struct Xtra {
-    runtime: Runtime,
-}
+pub(super) struct Xtra(pub(super) Handle);
 
 /// Puts a message into a mailbox, and does not wait until it was served.
 macro_rules! tell {
@@ -29,37 +27,54 @@ macro_rules! tell {
 }
 
 impl Actors for Xtra {
-    fn start(workers: usize) -> Self {
-        Self {
-            runtime: tokio_runtime(workers),
-        }
+    fn ask(&self, job: &Job, mut trial: Trial) -> Measured {
+        let (asker, calls) = roles::Asker::with_counter(job, &trial);
+        let counter = xtra::spawn_tokio(Counter { calls }, Mailbox::unbounded());
+        let ask = async move || counter.send(Call).detach().await.expect("it lives");
+        let asking = asker.in_any_order().run(ask);
+        trial.time(1, || drop(self.0.spawn(asking)));
+        trial.finish()
     }
 
-    fn pairs(&self, job: &Job, mut trial: Trial) -> Measured {
-        let _inside = self.runtime.enter();
-        let clients: Vec<_> = (0..job.pairs())
-            .map(|pair| {
-                let (role, pings) = roles::Client::with_destination(job, &trial, pair);
-                let (address, mailbox) = Mailbox::unbounded();
-                let client = address.downgrade();
-                let destination = Destination { pings, client };
-                let destination = xtra::spawn_tokio(destination, Mailbox::unbounded());
-                xtra::spawn_tokio(Client { role, destination }, (address, mailbox))
-            })
-            .collect();
-        trial.time(job.pairs(), || {
-            self.runtime.block_on(async {
-                for client in &clients {
-                    tell!(client, Run);
-                }
-            });
+    fn lives(&self, job: &Job, trial: Trial) -> Measured {
+        let role = roles::Parent::new(job);
+        trial.time_lives(job.repeat, |lives| {
+            let parent = xtra::spawn_tokio(Parent { role, lives }, Mailbox::unbounded());
+            self.0.block_on(async { tell!(parent, GoOn) });
+            parent
+        })
+    }
+
+    fn skynet(&self, job: &Job, mut trial: Trial) -> Measured {
+        let above = Above::Nobody(Top::new(&trial));
+        let span = Span::root(job);
+        trial.time(1, || Tree::spawn(span, above));
+        trial.finish()
+    }
+
+    fn ring(&self, job: &Job, mut trial: Trial) -> Measured {
+        let roles = RingNode::all(&trial);
+        let (addresses, mailboxes): (Vec<_>, Vec<_>) =
+            roles.iter().map(|_| Mailbox::unbounded()).unzip();
+        let nexts = addresses.iter().cycle().skip(1);
+        for (((role, mailbox), own), next) in
+            roles.into_iter().zip(mailboxes).zip(&addresses).zip(nexts)
+        {
+            let next = next.downgrade();
+            drop(xtra::spawn_tokio(
+                Node { role, next },
+                (own.clone(), mailbox),
+            ));
+        }
+        trial.time(1, || {
+            self.0
+                .block_on(async { tell!(addresses[0], Token(job.repeat)) });
         });
-        drop(clients);
+        drop(addresses);
         trial.finish()
     }
 
     fn fan_in(&self, job: &Job, mut trial: Trial) -> Measured {
-        let _inside = self.runtime.enter();
         let receiver = Receiver {
             received: trial.tally(0),
             expected: job.repeat,
@@ -75,7 +90,7 @@ impl Actors for Xtra {
             .collect();
         // What ends a burst may overtake the rest of it, so the receiver has to be done too.
         trial.time(senders.len() as u64 + 1, || {
-            self.runtime.block_on(async {
+            self.0.block_on(async {
                 for sender in &senders {
                     tell!(sender, Start);
                 }
@@ -85,114 +100,165 @@ impl Actors for Xtra {
         trial.finish()
     }
 
-    fn ring(&self, job: &Job, mut trial: Trial) -> Measured {
-        let _inside = self.runtime.enter();
-        let roles = RingNode::all(&trial);
-        let (addresses, mailboxes): (Vec<_>, Vec<_>) =
-            roles.iter().map(|_| Mailbox::unbounded()).unzip();
-        let nexts = addresses.iter().cycle().skip(1);
-        for (((role, mailbox), own), next) in
-            roles.into_iter().zip(mailboxes).zip(&addresses).zip(nexts)
-        {
-            let next = next.downgrade();
-            drop(xtra::spawn_tokio(
-                Node { role, next },
-                (own.clone(), mailbox),
-            ));
-        }
-        trial.time(1, || {
-            self.runtime
-                .block_on(async { tell!(addresses[0], Token(job.repeat)) });
-        });
-        drop(addresses);
-        trial.finish()
-    }
-
-    fn skynet(&self, job: &Job, mut trial: Trial) -> Measured {
-        let _inside = self.runtime.enter();
-        let above = Above::Nobody(Top::new(&trial));
-        let span = Span::root(job);
-        trial.time(1, || Tree::spawn(span, above));
-        trial.finish()
-    }
-
-    fn lives(&self, job: &Job, trial: Trial) -> Measured {
-        let _inside = self.runtime.enter();
-        let role = roles::Parent::new(job);
-        trial.time_lives(job.repeat, |lives| {
-            let parent = xtra::spawn_tokio(Parent { role, lives }, Mailbox::unbounded());
-            self.runtime.block_on(async { tell!(parent, GoOn) });
-            parent
-        })
-    }
-
-    fn ask(&self, job: &Job, mut trial: Trial) -> Measured {
-        let _inside = self.runtime.enter();
-        let (mut asker, calls) = roles::Asker::with_counter(job, &trial);
-        let counter = xtra::spawn_tokio(Counter { calls }, Mailbox::unbounded());
-        trial.time(1, || {
-            tokio::spawn(async move {
-                let mut answers = Vec::new();
-                loop {
-                    let round = asker.round();
-                    if round == 0 {
-                        break;
-                    }
-                    for _ in 0..round {
-                        answers.push(counter.send(Call).detach().await.expect("it lives"));
-                    }
-                    for answer in answers.drain(..) {
-                        asker.answer_in_any_order(answer.await.expect("each is answered"));
-                    }
+    fn pairs(&self, job: &Job, mut trial: Trial) -> Measured {
+        let clients: Vec<_> = (0..job.pairs())
+            .map(|pair| {
+                let (role, pings) = roles::Client::with_destination(job, &trial, pair);
+                let (address, mailbox) = Mailbox::unbounded();
+                let client = address.downgrade();
+                let destination = Destination { pings, client };
+                let destination = xtra::spawn_tokio(destination, Mailbox::unbounded());
+                xtra::spawn_tokio(Client { role, destination }, (address, mailbox))
+            })
+            .collect();
+        trial.time(job.pairs(), || {
+            self.0.block_on(async {
+                for client in &clients {
+                    tell!(client, Run);
                 }
             });
         });
+        drop(clients);
         trial.finish()
     }
 }
 
-struct Run;
-struct Ping;
-struct Pong;
+struct Call;
 
 #[derive(Actor)]
-struct Client {
-    role: roles::Client,
-    destination: Address<Destination>,
+struct Counter {
+    calls: Tally,
 }
 
-impl Handler<Run> for Client {
+impl Handler<Call> for Counter {
+    type Return = u64;
+
+    async fn handle(&mut self, _: Call, _: &mut Context<Self>) -> u64 {
+        self.calls.add(1);
+        self.calls.count()
+    }
+}
+
+struct GoOn;
+
+#[derive(Actor)]
+struct Parent {
+    role: roles::Parent,
+    lives: Lives,
+}
+
+impl Handler<GoOn> for Parent {
     type Return = ();
 
-    async fn handle(&mut self, _: Run, _: &mut Context<Self>) {
-        for _ in 0..self.role.begin() {
-            tell!(self.destination, Ping);
+    async fn handle(&mut self, _: GoOn, cx: &mut Context<Self>) {
+        let row = self.role.row();
+        for _ in 0..row {
+            let life = self.lives.begin();
+            let child = xtra::spawn_tokio(Child { life }, Mailbox::unbounded());
+            tell!(child, First);
+        }
+        if row > 0 {
+            tell!(cx.mailbox().address(), GoOn);
         }
     }
 }
 
-impl Handler<Pong> for Client {
+struct First;
+
+#[derive(Actor)]
+struct Child {
+    life: Life,
+}
+
+impl Handler<First> for Child {
     type Return = ();
 
-    async fn handle(&mut self, _: Pong, _: &mut Context<Self>) {
-        if let AfterPong::Ping = self.role.pong() {
-            tell!(self.destination, Ping);
+    async fn handle(&mut self, _: First, _: &mut Context<Self>) {
+        self.life.message();
+    }
+}
+
+enum Above {
+    Parent(Address<Tree>),
+    Nobody(Top),
+}
+
+impl Above {
+    async fn tell(&mut self, sum: u64) {
+        match self {
+            Self::Parent(parent) => tell!(parent, Told(sum)),
+            Self::Nobody(top) => top.tell(sum),
+        }
+    }
+}
+
+struct Tree {
+    span: Span,
+    above: Above,
+    sum: Sum,
+    /// For the children; gone once they have it, so that the last of them leaves nobody.
+    own: Option<Address<Self>>,
+}
+
+impl Tree {
+    fn spawn(span: Span, above: Above) {
+        let (address, mailbox) = Mailbox::unbounded();
+        let tree = Self {
+            span,
+            above,
+            sum: Sum::of(span),
+            own: Some(address.clone()),
+        };
+        drop(xtra::spawn_tokio(tree, (address, mailbox)));
+    }
+}
+
+impl Actor for Tree {
+    type Stop = ();
+
+    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), ()> {
+        if let Some(number) = self.span.leaf() {
+            self.above.tell(number).await;
+        } else if let Some(own) = &self.own {
+            for child in self.span.children() {
+                Self::spawn(child, Above::Parent(own.clone()));
+            }
+        }
+        self.own = None;
+        Ok(())
+    }
+
+    async fn stopped(self) {}
+}
+
+/// What a child has to tell.
+struct Told(u64);
+
+impl Handler<Told> for Tree {
+    type Return = ();
+
+    async fn handle(&mut self, Told(sum): Told, _: &mut Context<Self>) {
+        if let Some(all) = self.sum.add(sum) {
+            self.above.tell(all).await;
         }
     }
 }
 
 #[derive(Actor)]
-struct Destination {
-    pings: Tally,
-    client: WeakAddress<Client>,
+struct Node {
+    role: RingNode,
+    next: WeakAddress<Self>,
 }
 
-impl Handler<Ping> for Destination {
+struct Token(u64);
+
+impl Handler<Token> for Node {
     type Return = ();
 
-    async fn handle(&mut self, _: Ping, _: &mut Context<Self>) {
-        self.pings.add(1);
-        tell!(self.client, Pong);
+    async fn handle(&mut self, Token(hops_left): Token, _: &mut Context<Self>) {
+        if let Some(left) = self.role.token(hops_left) {
+            tell!(self.next, Token(left));
+        }
     }
 }
 
@@ -271,140 +337,46 @@ impl Handler<More> for Sender {
 }
 
 #[derive(Actor)]
-struct Node {
-    role: RingNode,
-    next: WeakAddress<Self>,
+struct Client {
+    role: roles::Client,
+    destination: Address<Destination>,
 }
 
-struct Token(u64);
-
-impl Handler<Token> for Node {
+impl Handler<Run> for Client {
     type Return = ();
 
-    async fn handle(&mut self, Token(hops_left): Token, _: &mut Context<Self>) {
-        if let Some(left) = self.role.token(hops_left) {
-            tell!(self.next, Token(left));
+    async fn handle(&mut self, _: Run, _: &mut Context<Self>) {
+        for _ in 0..self.role.begin() {
+            tell!(self.destination, Ping);
         }
     }
 }
 
-enum Above {
-    Parent(Address<Tree>),
-    Nobody(Top),
-}
-
-impl Above {
-    async fn tell(&mut self, sum: u64) {
-        match self {
-            Self::Parent(parent) => tell!(parent, Told(sum)),
-            Self::Nobody(top) => top.tell(sum),
-        }
-    }
-}
-
-struct Tree {
-    span: Span,
-    above: Above,
-    sum: Sum,
-    /// For the children; gone once they have it, so that the last of them leaves nobody.
-    own: Option<Address<Self>>,
-}
-
-impl Tree {
-    fn spawn(span: Span, above: Above) {
-        let (address, mailbox) = Mailbox::unbounded();
-        let tree = Self {
-            span,
-            above,
-            sum: Sum::of(span),
-            own: Some(address.clone()),
-        };
-        drop(xtra::spawn_tokio(tree, (address, mailbox)));
-    }
-}
-
-impl Actor for Tree {
-    type Stop = ();
-
-    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), ()> {
-        if let Some(number) = self.span.leaf() {
-            self.above.tell(number).await;
-        } else if let Some(own) = &self.own {
-            for child in self.span.children() {
-                Self::spawn(child, Above::Parent(own.clone()));
-            }
-        }
-        self.own = None;
-        Ok(())
-    }
-
-    async fn stopped(self) {}
-}
-
-/// What a child has to tell.
-struct Told(u64);
-
-impl Handler<Told> for Tree {
+impl Handler<Pong> for Client {
     type Return = ();
 
-    async fn handle(&mut self, Told(sum): Told, _: &mut Context<Self>) {
-        if let Some(all) = self.sum.add(sum) {
-            self.above.tell(all).await;
+    async fn handle(&mut self, _: Pong, _: &mut Context<Self>) {
+        if let AfterPong::Ping = self.role.pong() {
+            tell!(self.destination, Ping);
         }
     }
 }
+
+struct Run;
+struct Ping;
+struct Pong;
 
 #[derive(Actor)]
-struct Parent {
-    role: roles::Parent,
-    lives: Lives,
+struct Destination {
+    pings: Tally,
+    client: WeakAddress<Client>,
 }
 
-struct GoOn;
-
-impl Handler<GoOn> for Parent {
+impl Handler<Ping> for Destination {
     type Return = ();
 
-    async fn handle(&mut self, _: GoOn, cx: &mut Context<Self>) {
-        let row = self.role.row();
-        for _ in 0..row {
-            let life = self.lives.begin();
-            let child = xtra::spawn_tokio(Child { life }, Mailbox::unbounded());
-            tell!(child, First);
-        }
-        if row > 0 {
-            tell!(cx.mailbox().address(), GoOn);
-        }
-    }
-}
-
-#[derive(Actor)]
-struct Child {
-    life: Life,
-}
-
-struct First;
-
-impl Handler<First> for Child {
-    type Return = ();
-
-    async fn handle(&mut self, _: First, _: &mut Context<Self>) {
-        self.life.message();
-    }
-}
-
-#[derive(Actor)]
-struct Counter {
-    calls: Tally,
-}
-
-struct Call;
-
-impl Handler<Call> for Counter {
-    type Return = u64;
-
-    async fn handle(&mut self, _: Call, _: &mut Context<Self>) -> u64 {
-        self.calls.add(1);
-        self.calls.count()
+    async fn handle(&mut self, _: Ping, _: &mut Context<Self>) {
+        self.pings.add(1);
+        tell!(self.client, Pong);
     }
 }
