@@ -117,6 +117,9 @@ fn begin(arguments: &RunArguments) -> Result<(Vec<Job>, Vec<Peer>), String> {
 }
 
 fn run(arguments: &RunArguments, jobs: &[Job], peers: &[Peer], interrupt: &Interrupt) -> ExitCode {
+    if cfg!(debug_assertions) {
+        eprintln!("built without optimisation: the figures of those in Rust mean nothing");
+    }
     let mut finished = Vec::new();
     for job in jobs {
         let comparison = in_turn(arguments, *job, peers, interrupt);
