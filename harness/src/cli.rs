@@ -2,10 +2,12 @@
 
 mod compare;
 mod matrix;
+mod report;
 mod show;
 
 pub(crate) use compare::{BadSubject, Builds, CompareArguments, Subject};
 pub(crate) use matrix::{BadRun, MatrixArguments};
+pub(crate) use report::{PlotFormat, ReportArguments};
 pub(crate) use show::{Export, ShowArguments};
 
 use std::time::Duration;
@@ -42,6 +44,7 @@ Examples:
   harness compare before pinned                      is it better than what was saved before?
   harness compare --rev main --rev HEAD              is the revision better than another?
   harness matrix                                     which queues, semaphore and reactor are best?
+  harness report                                     a page of all that was saved, with plots
 
 Exit status: 0 if all is well; 1 if a run failed; 2 if the arguments make no sense, or nothing
 matches the filters. Ctrl-C tells what is finished, and ends as a signal does (130 in a shell).";
@@ -86,6 +89,9 @@ pub(crate) enum Command {
     /// Measures every combination of queues, semaphore and reactor in turn, and says which to choose
     #[command(long_about = matrix::ABOUT, after_long_help = matrix::EXAMPLES)]
     Matrix(MatrixArguments),
+    /// Makes one page of many results, with plots: by choice, over workers, percentiles and revisions
+    #[command(long_about = report::ABOUT, after_long_help = report::EXAMPLES)]
+    Report(ReportArguments),
     /// One run, for a harness that is measuring
     #[command(name = IsolatedArguments::SUBCOMMAND, hide = true)]
     RunIsolated(IsolatedArguments),

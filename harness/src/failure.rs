@@ -8,6 +8,7 @@ use crate::checks::WrongResult;
 use crate::cli::{BadRun, BadSubject};
 use crate::compare::{NoPairs, TurnsError};
 use crate::matrix::{PictureError, Undecided};
+use crate::page::NoResults;
 use crate::parameters::BadParameters;
 use crate::registry::NoMatch;
 use crate::save::SaveError;
@@ -62,6 +63,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     NoHistogram(#[from] NoHistogram),
     #[error(transparent)]
+    NoResults(#[from] NoResults),
+    #[error(transparent)]
     NoPairs(#[from] NoPairs),
     #[error(transparent)]
     Turns(#[from] TurnsError),
@@ -93,6 +96,7 @@ impl Failure {
             | Self::BadParameters(_)
             | Self::BadFile(_)
             | Self::NoHistogram(_)
+            | Self::NoResults(_)
             | Self::NoPairs(_)
             | Self::BadSubject(_)
             | Self::BadRun(_)

@@ -34,6 +34,7 @@
 //! | `report`, `format`, `save` | telling and keeping it |
 //! | `compare` | two results, and whether one is better |
 //! | `matrix` | every combination of queues, semaphore and reactor, and which to choose |
+//! | `page` | many results as one page, and plots of them |
 //! | `saved`, `show`, `hgrm` | what was kept, showing it, and the text of percentiles that other programs read |
 
 mod benchmark;
@@ -53,6 +54,7 @@ mod load;
 mod machine;
 mod matrix;
 mod measure;
+mod page;
 mod parameters;
 mod placement;
 mod progress;

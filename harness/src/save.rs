@@ -14,6 +14,8 @@ use crate::saved::Saved;
 pub(crate) const LANDMARK: &str = "results/README.md";
 /// Ignored by git: figures of one machine concern nobody else.
 const FOLDER: &str = "results/local";
+/// That, and what is kept.
+const RESULTS: &str = "results";
 
 /// The name under which results are saved: a file's name without its ending.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,12 +86,21 @@ pub(crate) struct Destination {
 
 /// `results/local` in the checkout that the current folder is in; outside of one, in the current folder.
 pub(crate) fn folder() -> io::Result<PathBuf> {
+    Ok(root()?.join(FOLDER))
+}
+
+/// `results` there, with the results of this machine and those that are kept.
+pub(crate) fn results() -> io::Result<PathBuf> {
+    Ok(root()?.join(RESULTS))
+}
+
+fn root() -> io::Result<PathBuf> {
     let here = std::env::current_dir()?;
     let root = here
         .ancestors()
         .find(|folder| folder.join(LANDMARK).is_file())
         .unwrap_or(&here);
-    Ok(root.join(FOLDER))
+    Ok(root.to_owned())
 }
 
 impl Destination {
@@ -164,6 +175,14 @@ fn remove_litter(folder: &Path, file: &str) {
         {
             let _left_behind = fs::remove_file(entry.path());
         }
+    }
+}
+
+/// As [`replace`], but for what is no file: a pipe, a terminal or a link takes the contents, and a file in its place would be no service.
+pub(crate) fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if !there.is_file() => fs::write(path, contents),
+        _ => replace(path, contents),
     }
 }
 

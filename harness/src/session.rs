@@ -11,6 +11,7 @@ use crate::interruption::Interruption;
 use crate::isolated;
 use crate::matrix;
 use crate::measure::measure;
+use crate::page;
 use crate::registry::{self, BENCHMARKS};
 use crate::report::{JsonReport, Report, TextReport};
 use crate::save::Destination;
@@ -25,6 +26,7 @@ pub(crate) fn carry_out(cli: &Cli, output: &mut dyn Write) -> Result<(), Failure
         Some(Command::Show(arguments)) => show::show(arguments, output),
         Some(Command::Compare(arguments)) => compare::compare(arguments, output),
         Some(Command::Matrix(arguments)) => matrix::matrix(arguments, output),
+        Some(Command::Report(arguments)) => page::report(arguments, output),
         Some(Command::RunIsolated(arguments)) => run_isolated(arguments, output),
         Some(Command::Serve(arguments)) => {
             server::serve(arguments, &mut io::stdin().lock(), output)

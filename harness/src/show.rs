@@ -1,7 +1,6 @@
 //! Showing what was saved.
 
-use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -66,21 +65,13 @@ pub(crate) fn show(arguments: &ShowArguments, output: &mut dyn Write) -> Result<
         Some(Export::Log) => write_log(&selected, &mut text)?,
     }
     match &arguments.output {
-        Some(path) => write(path, &text).map_err(|error| SaveError::new(path, error))?,
+        Some(path) => save::write(path, &text).map_err(|error| SaveError::new(path, error))?,
         None => {
             output.write_all(&text)?;
             output.flush()?;
         }
     }
     Ok(())
-}
-
-fn write(path: &Path, text: &[u8]) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        // A pipe, a terminal or a link takes the text; a file in its place would be no service.
-        Ok(there) if !there.is_file() => fs::write(path, text),
-        _ => save::replace(path, text),
-    }
 }
 
 fn nothing(arguments: &ShowArguments, loaded: &[Loaded]) -> Failure {

@@ -8,8 +8,8 @@ mod text;
 
 pub(crate) use comparison::compare;
 pub(crate) use json::JsonReport;
-pub(crate) use record::{describe, line, result};
-pub(crate) use stored::show;
+pub(crate) use record::{describe, describe_without_workers, line, result};
+pub(crate) use stored::{build, moment, place, show};
 pub(crate) use text::TextReport;
 
 use std::io;

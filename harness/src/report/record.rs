@@ -13,11 +13,17 @@ pub(crate) fn line(output: &mut dyn Write, label: &str, text: &str) -> io::Resul
 
 /// With what it was run.
 pub(crate) fn describe(parameters: &Parameters) -> String {
-    let mut text = count(parameters.workers as u64, "worker");
+    let workers = count(parameters.workers as u64, "worker");
+    format!("{workers}, {}", describe_without_workers(parameters))
+}
+
+/// The same of results on several numbers of workers.
+pub(crate) fn describe_without_workers(parameters: &Parameters) -> String {
+    let mut text = String::new();
     if let Some(pairs) = parameters.pairs {
-        text.push_str(&format!(", {}", count(pairs, "pair")));
+        text.push_str(&format!("{}, ", count(pairs, "pair")));
     }
-    text.push_str(&format!(", repeat {}", grouped(parameters.repeat)));
+    text.push_str(&format!("repeat {}", grouped(parameters.repeat)));
     if let Some(window) = parameters.window {
         text.push_str(&format!(", window {}", grouped(window)));
     }

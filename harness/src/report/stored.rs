@@ -9,6 +9,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::record::{compat, describe, line, result, taken};
 use crate::format::{bytes, count, figure, grouped, nanoseconds};
+use crate::machine::Machine;
 use crate::record::Record;
 use crate::saved::Saved;
 
@@ -35,7 +36,7 @@ pub(crate) fn show(
 ) -> io::Result<()> {
     writeln!(output, "{}, saved {}", path.display(), moment(saved))?;
     line(output, "machine", &machine(saved))?;
-    line(output, "build", &build(saved))?;
+    line(output, "build", &build(&saved.machine))?;
     for (record, latencies) in records {
         writeln!(output, "\n{}", record.benchmark)?;
         line(output, "build", &record.variant.to_string())?;
@@ -97,8 +98,8 @@ pub(crate) fn moment(saved: &Saved) -> String {
         .unwrap_or_else(|| format!("{unix} s after 1970"))
 }
 
-fn machine(saved: &Saved) -> String {
-    let machine = &saved.machine;
+/// What it was measured on.
+pub(crate) fn place(machine: &Machine) -> String {
     let mut text = format!("{}, {}", machine.cpu, count(machine.cores as u64, "core"));
     if let Some(memory) = machine.memory_bytes {
         text.push_str(&format!(", {}", bytes(memory)));
@@ -107,6 +108,11 @@ fn machine(saved: &Saved) -> String {
     if let Some(governor) = &machine.governor {
         text.push_str(&format!("; governor {governor}"));
     }
+    text
+}
+
+fn machine(saved: &Saved) -> String {
+    let mut text = place(&saved.machine);
     if let Some(before) = saved.load_average.before {
         text.push_str(&format!("; load {before:.2} before"));
     }
@@ -116,8 +122,8 @@ fn machine(saved: &Saved) -> String {
     text
 }
 
-fn build(saved: &Saved) -> String {
-    let machine = &saved.machine;
+/// What it was built with, and from.
+pub(crate) fn build(machine: &Machine) -> String {
     let mut text = format!("{}, {}", machine.profile, machine.rustc);
     if let Some(features) = &machine.features {
         text.push_str("; features ");
