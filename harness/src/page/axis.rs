@@ -98,18 +98,18 @@ impl Axis {
         let high = end_of_nines(count);
         let half = Tick {
             value: 0.5_f64.recip().log10(),
-            label: "50 %".to_owned(),
+            label: "50".to_owned(),
         };
         let zero = Tick {
             value: 0.0,
-            label: "0 %".to_owned(),
+            label: "0".to_owned(),
         };
         let nines = (1..=high.floor() as usize).map(|nines| Tick {
             value: nines as f64,
             label: match nines {
-                1 => "90 %".to_owned(),
-                2 => "99 %".to_owned(),
-                more => format!("99.{} %", "9".repeat(more - 2)),
+                1 => "90".to_owned(),
+                2 => "99".to_owned(),
+                more => format!("99.{}", "9".repeat(more - 2)),
             },
         });
         Self {
@@ -117,7 +117,7 @@ impl Axis {
             high,
             logarithmic: false,
             ticks: [zero, half].into_iter().chain(nines).collect(),
-            title: "percentile of the latencies".to_owned(),
+            title: "percentile of the latencies, in %".to_owned(),
         }
     }
 
@@ -311,9 +311,7 @@ mod tests {
         let axis = Axis::of_percentiles(100_000);
         assert_eq!(
             labels(&axis),
-            [
-                "0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %"
-            ]
+            ["0", "50", "90", "99", "99.9", "99.99", "99.999"]
         );
         let places: Vec<f64> = axis.ticks.iter().map(|tick| tick.value).collect();
         for (place, known) in places.iter().zip([0.0, 0.301, 1.0, 2.0, 3.0, 4.0, 5.0]) {
@@ -325,7 +323,7 @@ mod tests {
         // The greatest one is seen, and there is nothing behind it.
         assert_eq!(nines(100_000, 100_000), axis.high);
         assert!((axis.high - 5.301).abs() < 0.001);
-        assert_eq!(labels(&Axis::of_percentiles(1)), ["0 %", "50 %", "90 %"]);
+        assert_eq!(labels(&Axis::of_percentiles(1)), ["0", "50", "90"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::bars::{Bar, BarPlot};
 use super::figure::{Figure, RUN_HEADS, Section, Table, named, run_cells, told};
 use super::group::{self, Build, Entry, grouped, labels, newest, pooled, spread};
 use super::scene::LINES;
+use super::words;
 use crate::compare::is_rate;
 use crate::record::Record;
 use crate::report::describe;
@@ -27,13 +28,8 @@ pub(super) fn section(entries: &[Entry<'_>]) -> Section {
         remarks: Vec::new(),
     };
     let works = grouped(entries.iter().copied(), |entry| {
-        let Record {
-            benchmark,
-            unit,
-            params,
-            ..
-        } = entry.record;
-        (benchmark, unit, params, entry.ground())
+        let record = entry.record;
+        (family(record), &record.unit, &record.params, entry.ground())
     });
     for (_, entries) in works {
         let mut candidates = candidates(&entries);
@@ -50,13 +46,17 @@ pub(super) fn section(entries: &[Entry<'_>]) -> Section {
         if !older.is_empty() {
             section.remarks.push(format!(
                 "{}, {}: the newest is shown; {} has older ones, or others.",
-                shown.entries[0].record.benchmark,
+                family(shown.entries[0].record),
                 describe(&shown.entries[0].record.params),
                 named(&older)
             ));
         }
     }
     section
+}
+
+fn family(record: &Record) -> &str {
+    words::family(&record.benchmark, &words::choices(&record.variant))
 }
 
 /// Of one revision each: sources that differ would be a choice that no bar tells of.
@@ -92,11 +92,11 @@ fn draw(number: usize, candidate: &Candidate<'_>) -> Figure {
     let entries = &candidate.entries;
     let record = entries[0].record;
     let mut by_choice = grouped(entries.iter().copied(), |entry| entry.choice());
-    by_choice.sort_by_cached_key(|(choice, _)| super::words::choices(choice.variant));
+    by_choice.sort_by_cached_key(|(choice, _)| words::choices(choice.variant));
     let builds: Vec<Build<'_>> = by_choice
         .iter()
         .map(|(choice, _)| Build {
-            choice: *choice,
+            choice: choice.clone(),
             revision: None,
         })
         .collect();
@@ -149,8 +149,8 @@ fn draw(number: usize, candidate: &Candidate<'_>) -> Figure {
         description,
     };
     let mut figure = Figure::new(
-        ID,
-        number,
+        (ID, number),
+        family(record),
         entries,
         describe(&record.params),
         plot.draw(),

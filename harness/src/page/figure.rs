@@ -14,7 +14,9 @@ const NAMED: usize = 6;
 pub(super) struct Figure {
     /// By which it is linked to, and the name of its files.
     pub(super) id: String,
-    pub(super) benchmark: String,
+    /// What it is of: a benchmark, or a family of them.
+    pub(super) heading: String,
+    pub(super) benchmarks: Vec<String>,
     pub(super) scene: Scene,
     /// What it is of: a word, and the rest.
     pub(super) facts: Vec<(&'static str, String)>,
@@ -50,21 +52,19 @@ impl Figure {
     ///
     /// If there is no entry.
     pub(super) fn new(
-        section: &str,
-        number: usize,
+        (section, number): (&str, usize),
+        heading: &str,
         entries: &[Entry<'_>],
         parameters: String,
         scene: Scene,
         table: Table,
     ) -> Self {
-        let benchmark = &entries[0].record.benchmark;
-        let commands = entries.iter().map(|entry| {
-            let machine = &entry.source.saved.machine;
-            command(machine, entry.record)
-        });
+        let benchmarks = entries.iter().map(|entry| entry.record.benchmark.clone());
+        let commands = entries.iter().map(|entry| command(*entry));
         Self {
-            id: format!("{section}-{}-{}", number + 1, slug(benchmark)),
-            benchmark: benchmark.clone(),
+            id: format!("{section}-{}-{}", number + 1, slug(heading)),
+            heading: heading.to_owned(),
+            benchmarks: distinct(benchmarks),
             scene,
             facts: facts(entries, parameters),
             table,

@@ -30,14 +30,15 @@ pub(super) struct Ground<'a> {
 }
 
 /// What was chosen when it was built.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Choice<'a> {
     pub(super) variant: &'a Variant,
-    pub(super) features: Option<&'a [String]>,
+    /// The features of which the variant does not tell, if they are known.
+    further: Option<Vec<&'a str>>,
 }
 
 /// What is on a line, if the x axis is not of revisions.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Build<'a> {
     pub(super) choice: Choice<'a>,
     pub(super) revision: Option<&'a str>,
@@ -59,8 +60,27 @@ impl<'a> Entry<'a> {
     pub(super) fn choice(self) -> Choice<'a> {
         Choice {
             variant: &self.record.variant,
-            features: self.source.saved.machine.features.as_deref(),
+            further: self.features().map(further),
         }
+    }
+
+    /// Those of the harness that measured it. A file with results of several builds has one list, which cannot be that of each.
+    pub(super) fn features(self) -> Option<&'a [String]> {
+        let built = |record: &'a Record| {
+            let Variant {
+                run_queue,
+                event_queue,
+                semaphore,
+                ..
+            } = &record.variant;
+            (run_queue, event_queue, semaphore)
+        };
+        let saved = &self.source.saved;
+        let mut others = saved.results.iter();
+        if others.any(|other| built(other) != built(self.record)) {
+            return None;
+        }
+        saved.machine.features.as_deref()
     }
 
     pub(super) fn revision(self) -> Option<&'a str> {
@@ -78,6 +98,18 @@ impl<'a> Entry<'a> {
     pub(super) fn saved(self) -> u64 {
         self.source.saved.saved_unix_seconds
     }
+}
+
+/// Without those that are told by what they choose.
+fn further(features: &[String]) -> Vec<&str> {
+    const TOLD: [&str; 4] = [
+        "work-stealing-run-queue",
+        "lock-free-run-queue",
+        "lock-free-event-queue",
+        "last-in-first-out-fixed-size-semaphore",
+    ];
+    let features = features.iter().map(String::as_str);
+    features.filter(|feature| !TOLD.contains(feature)).collect()
 }
 
 /// Whether all sources that were built are in the revision: else there may be two builds of that name.
@@ -172,18 +204,18 @@ pub(super) fn labels(builds: &[Build<'_>]) -> Vec<String> {
     };
     let labels = joined(&columns);
     if (1..labels.len()).any(|index| labels[..index].contains(&labels[index])) {
-        // Most features are a choice, and would be told twice.
-        columns.push(builds.iter().map(|build| features(build.choice)).collect());
+        let further = builds.iter().map(|build| told(&build.choice));
+        columns.push(further.collect());
         return joined(&columns);
     }
     labels
 }
 
-pub(super) fn features(choice: Choice<'_>) -> String {
-    match choice.features {
-        None => "features not told".to_owned(),
-        Some([]) => "no feature".to_owned(),
-        Some(features) => format!("features {}", features.join(", ")),
+fn told(choice: &Choice<'_>) -> String {
+    match choice.further.as_deref() {
+        None => "further features not told".to_owned(),
+        Some([]) => "no further feature".to_owned(),
+        Some(features) => format!("with {}", features.join(", ")),
     }
 }
 
@@ -242,8 +274,11 @@ mod tests {
             run_queue: "work-stealing".to_owned(),
             ..locking.clone()
         };
-        let build = |variant, features, revision| Build {
-            choice: Choice { variant, features },
+        let build = |variant, features: Option<&'static [String]>, revision| Build {
+            choice: Choice {
+                variant,
+                further: features.map(further),
+            },
             revision,
         };
         assert_eq!(labels(&[build(&locking, None, None)]), [""]);
@@ -261,14 +296,25 @@ mod tests {
                 "work-stealing run queue, revision unknown"
             ]
         );
-        let spans = ["tracing-spans".to_owned()];
+        let spans = ["lock-free-event-queue", "tracing-spans"].map(str::to_owned);
+        let spans: &'static [String] = Box::leak(Box::new(spans));
         assert_eq!(
             labels(&[
-                build(&locking, Some(&spans), None),
+                build(&locking, Some(spans), None),
                 build(&locking, Some(&[]), None)
             ]),
-            ["features tracing-spans", "no feature"]
+            ["with tracing-spans", "no further feature"]
         );
+    }
+
+    #[test]
+    fn the_features_of_a_file_are_those_of_its_only_build() {
+        let mut other = example::record("X", 1);
+        let one = example::source("one", vec![example::record("X", 1), other.clone()]);
+        assert!(example::entries(&one)[1].features().is_some());
+        other.variant.semaphore.push('x');
+        let several = example::source("several", vec![example::record("X", 1), other]);
+        assert_eq!(example::entries(&several)[1].features(), None);
     }
 
     #[test]

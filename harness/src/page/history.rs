@@ -129,7 +129,7 @@ fn draw(number: usize, past: &[Past<'_>]) -> Figure {
     let builds: Vec<Build<'_>> = past
         .iter()
         .map(|line| Build {
-            choice: line.choice,
+            choice: line.choice.clone(),
             revision: None,
         })
         .collect();
@@ -206,7 +206,14 @@ fn draw(number: usize, past: &[Past<'_>]) -> Figure {
         ),
     };
     let parameters = describe(&record.params);
-    let mut figure = Figure::new(ID, number, &entries, parameters, plot.draw(), table);
+    let mut figure = Figure::new(
+        (ID, number),
+        &entries[0].record.benchmark,
+        &entries,
+        parameters,
+        plot.draw(),
+        table,
+    );
     if cut {
         let note = "The upright axis does not begin at zero: a small change looks large.";
         figure.notes.push(note.to_owned());

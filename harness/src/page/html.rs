@@ -1,7 +1,7 @@
 //! The page: an index, each plot with its table, every result, and what to make of it.
 
 use super::figure::{Figure, Section, Table, distinct, named, slug};
-use super::group::{self, is_whole};
+use super::group::{self, Entry, is_whole};
 use super::input::{Input, Source};
 use super::markup::Markup;
 use super::svg;
@@ -120,7 +120,7 @@ fn index(input: &Input, sections: &[Section], markup: &mut Markup) {
     let head = ["benchmark"]
         .into_iter()
         .chain(sections.iter().map(|section| section.title))
-        .chain(["results"]);
+        .chain(["newest results"]);
     scrolled(markup, "Benchmarks, and where they are", |markup| {
         markup.open("thead", &[]).open("tr", &[]);
         for title in head {
@@ -139,7 +139,7 @@ fn index(input: &Input, sections: &[Section], markup: &mut Markup) {
                 let plots = section
                     .figures
                     .iter()
-                    .filter(|figure| figure.benchmark == benchmark);
+                    .filter(|figure| figure.benchmarks.contains(&benchmark));
                 numbered(markup, section.title, plots.map(|figure| figure.id.clone()));
             }
             let ids = input.sources.iter().enumerate().flat_map(|(file, source)| {
@@ -147,13 +147,19 @@ fn index(input: &Input, sections: &[Section], markup: &mut Markup) {
                 let rows = rows.filter(|(_, record)| record.benchmark == benchmark);
                 rows.map(move |(row, _)| result_id(file, row))
             });
-            numbered(markup, "result", ids);
+            let all: Vec<String> = ids.collect();
+            // The newest, as all of them would be a page of their own.
+            let some = all.len().saturating_sub(SHOWN);
+            numbered(markup, "result", all[some..].iter().cloned());
             markup.close();
         }
         markup.close();
     });
     markup.close();
 }
+
+/// So many results of a benchmark are in the index.
+const SHOWN: usize = 4;
 
 fn link(markup: &mut Markup, id: &str, text: &str, behind: &str) {
     markup
@@ -214,13 +220,15 @@ fn draw_section(section: &Section, markup: &mut Markup) {
 fn draw_figure(section: &Section, figure: &Figure, markup: &mut Markup) {
     markup
         .open("article", &[("class", "figure"), ("id", &figure.id)])
-        .leaf("h3", &[], &figure.benchmark);
-    if let Some(benchmark) = registry::find(&figure.benchmark) {
-        markup.leaf("p", &[("class", "muted")], benchmark.summary());
+        .leaf("h3", &[], &figure.heading);
+    for benchmark in &figure.benchmarks {
+        if let Some(benchmark) = registry::find(benchmark) {
+            markup.leaf("p", &[("class", "muted")], benchmark.summary());
+        }
     }
     facts(markup, &figure.facts);
     markup.open("div", &[("class", "pair")]).open("figure", &[]);
-    let title = format!("{}: {}", section.title, figure.benchmark);
+    let title = format!("{}: {}", section.title, figure.heading);
     svg::draw(&figure.scene, &figure.id, &title, markup);
     markup.close();
     let caption = format!("Numbers of {title}");
@@ -358,7 +366,7 @@ fn file(number: usize, source: &Source, markup: &mut Markup) {
         let caption = format!("Results of {}", source.name);
         scrolled(markup, &caption, |markup| rows(number, source, markup));
         let all = saved.results.iter();
-        let all = distinct(all.map(|record| command(&saved.machine, record)));
+        let all = distinct(all.map(|record| command(Entry { source, record })));
         commands(markup, &all);
     }
     markup.close();

@@ -94,7 +94,7 @@ pub(super) fn section(entries: &[Entry<'_>]) -> Section {
 }
 
 fn draw(number: usize, measured: &[Measured<'_>]) -> Figure {
-    let builds: Vec<Build<'_>> = measured.iter().map(|line| line.build).collect();
+    let builds: Vec<Build<'_>> = measured.iter().map(|line| line.build.clone()).collect();
     let labels = labels(&builds);
     let most = measured
         .iter()
@@ -163,7 +163,14 @@ fn draw(number: usize, measured: &[Measured<'_>]) -> Figure {
         .flat_map(|line| line.entries.clone())
         .collect();
     let parameters = describe(&entries[0].record.params);
-    Figure::new(ID, number, &entries, parameters, plot.draw(), table)
+    Figure::new(
+        (ID, number),
+        &entries[0].record.benchmark,
+        &entries,
+        parameters,
+        plot.draw(),
+        table,
+    )
 }
 
 /// A value of all runs together, and in brackets the least and the greatest of them.

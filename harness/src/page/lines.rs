@@ -4,8 +4,8 @@ use super::axis::Axis;
 use super::scene::{Anchor, Dash, Ink, Mark, Place, Scene, Shape, TEXT_LINE, text_width, wrapped};
 
 /// Of a plot; narrow, so that its texts can be read where it is scaled to a telephone.
-pub(super) const WIDTH: f64 = 460.0;
-const PLOT_HEIGHT: f64 = 240.0;
+pub(super) const WIDTH: f64 = 400.0;
+const PLOT_HEIGHT: f64 = 220.0;
 /// Between texts, and between them and lines.
 const GAP: f64 = 6.0;
 /// What a line has in the legend.
@@ -120,7 +120,12 @@ impl LinePlot {
                     ink,
                     told: String::new(),
                 });
-                y = legend_text(&line.label, y, scene);
+                // A line that has no other beside it has no name of its own.
+                let label = match line.label.as_str() {
+                    "" => "measured",
+                    label => label,
+                };
+                y = legend_text(label, y, scene);
             }
         }
         if let Some((label, _)) = &self.reference {

@@ -66,7 +66,7 @@ pub(super) fn draw(section: &Section, figure: &Figure, format: PlotFormat) -> Ve
 }
 
 fn title(section: &Section, figure: &Figure) -> String {
-    format!("{}: {}", section.title, figure.benchmark)
+    format!("{}: {}", section.title, figure.heading)
 }
 
 /// In a process once: plotters has one list of fonts.
@@ -210,7 +210,7 @@ impl<B: DrawingBackend> Brush<'_, B> {
                 Ok(())
             }
             Mark::Area { points, ink } => {
-                let style = colour(*ink).mix(0.2).filled();
+                let style = colour(*ink).mix(0.15).filled();
                 self.area.draw(&Polygon::new(self.places(points), style))
             }
             Mark::Rectangle {

@@ -108,7 +108,7 @@ fn draw(number: usize, scaled: &[Scaled<'_>], pairs: Pairs) -> Figure {
         })
         .collect();
     let record = entries[0].record;
-    let builds: Vec<Build<'_>> = scaled.iter().map(|line| line.build).collect();
+    let builds: Vec<Build<'_>> = scaled.iter().map(|line| line.build.clone()).collect();
     let labels = labels(&builds);
     let several = scaled.len() > 1;
     let mut workers: Vec<usize> = entries
@@ -182,7 +182,14 @@ fn draw(number: usize, scaled: &[Scaled<'_>], pairs: Pairs) -> Figure {
         description,
     };
     let parameters = parameters(&record.params, pairs);
-    Figure::new(ID, number, &entries, parameters, plot.draw(), table)
+    Figure::new(
+        (ID, number),
+        &entries[0].record.benchmark,
+        &entries,
+        parameters,
+        plot.draw(),
+        table,
+    )
 }
 
 fn parameters(params: &Parameters, pairs: Pairs) -> String {

@@ -133,12 +133,13 @@ pub(super) const TEXT_LINE: f64 = 17.0;
 
 /// How wide a text may become: the page's font is not known, so this is of a wide one.
 pub(super) fn text_width(text: &str) -> f64 {
-    text.chars().count() as f64 * TEXT_SIZE * 0.55
+    text.chars().count() as f64 * TEXT_SIZE * 0.62
 }
 
 /// The text in lines of this width at most. Words that are wider are cut.
 pub(super) fn wrapped(text: &str, width: f64) -> Vec<String> {
-    let longest = ((width / text_width("x")) as usize).max(1);
+    // As many as fit, also where the division is a little short of a whole number.
+    let longest = ((width / text_width("x") + 1e-6) as usize).max(1);
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let mut word: &str = word;

@@ -1,7 +1,9 @@
 //! What is measured, where and with what, in words.
 
-use crate::machine::Machine;
-use crate::record::{Record, Variant};
+use serde_json::Value;
+
+use super::group::Entry;
+use crate::record::Variant;
 
 /// A figure in few characters, for where it is beside a plot: the table has its digits.
 pub(super) fn short(value: f64) -> String {
@@ -39,12 +41,15 @@ pub(super) fn short_revision(revision: Option<&str>) -> String {
     }
 }
 
-/// The choices that a library was built with: their kinds, as people call them, and what was chosen.
+/// The choices that were measured: their kinds, as people call them, and what was chosen.
 ///
 /// By the keys that a variant is written with: a choice that is added to it is told without a change here.
 pub(super) fn choices(variant: &Variant) -> Vec<(String, String)> {
+    written_choices(&serde_json::to_value(variant).expect("a variant can be written as JSON"))
+}
+
+fn written_choices(written: &Value) -> Vec<(String, String)> {
     const ORDER: [&str; 4] = ["run_queue", "event_queue", "semaphore", "reactor"];
-    let written = serde_json::to_value(variant).expect("a variant can be written as JSON");
     let mut choices: Vec<(String, String)> = written
         .as_object()
         .expect("a variant has keys")
@@ -59,6 +64,30 @@ pub(super) fn choices(variant: &Variant) -> Vec<(String, String)> {
         .collect()
 }
 
+/// The name of a benchmark without that of its reactor, if it is told apart from the name: then it is a choice, and others may be beside it.
+pub(super) fn family<'a>(benchmark: &'a str, choices: &[(String, String)]) -> &'a str {
+    if !choices.iter().any(|(kind, _)| kind == "reactor") {
+        return benchmark;
+    }
+    let endings = [".IoUring", ".Epoll"].into_iter();
+    let mut families = endings.filter_map(|ending| benchmark.strip_suffix(ending));
+    families.next().unwrap_or(benchmark)
+}
+
+/// The features with which a harness has these choices; of others, its own.
+fn features_of(variant: &Variant) -> Vec<String> {
+    let chosen = [
+        (&variant.run_queue, "locking", "-run-queue"),
+        (&variant.event_queue, "locking", "-event-queue"),
+        (&variant.semaphore, "kernel", "-semaphore"),
+    ];
+    let features = chosen
+        .into_iter()
+        .filter(|(chosen, without, _)| chosen != without)
+        .map(|(chosen, _, ending)| format!("{chosen}{ending}"));
+    features.chain(["io-uring".to_owned()]).collect()
+}
+
 /// All choices in a line.
 pub(super) fn built_with(variant: &Variant) -> String {
     let choices = choices(variant).into_iter();
@@ -69,17 +98,20 @@ pub(super) fn built_with(variant: &Variant) -> String {
 }
 
 /// What makes this result again, with the sources of its revision.
-pub(super) fn command(machine: &Machine, record: &Record) -> String {
+///
+/// Where it is not known with which features, with those that the choices have.
+pub(super) fn command(entry: Entry<'_>) -> String {
+    let (machine, record) = (&entry.source.saved.machine, entry.record);
     let mut words = vec!["cargo run".to_owned()];
     if machine.profile == "release" {
         words.push("--release".to_owned());
     }
     words.push("-p libprocess-harness".to_owned());
-    if let Some(features) = &machine.features {
-        words.push("--no-default-features".to_owned());
-        if !features.is_empty() {
-            words.push(format!("--features {}", quoted(&features.join(","))));
-        }
+    words.push("--no-default-features".to_owned());
+    let features = entry.features().map(<[String]>::to_vec);
+    let features = features.unwrap_or_else(|| features_of(&record.variant));
+    if !features.is_empty() {
+        words.push(format!("--features {}", quoted(&features.join(","))));
     }
     words.push(format!("-- run {}", quoted(&record.benchmark)));
     let params = &record.params;
@@ -120,6 +152,7 @@ fn quoted(word: &str) -> String {
 mod tests {
     use super::*;
     use crate::page::example;
+    use crate::page::input::Source;
 
     #[test]
     fn figures_beside_a_plot_have_few_characters() {
@@ -165,23 +198,42 @@ mod tests {
         let mut record = example::record("It's", 2);
         record.params.pin = true;
         record.params.rate = Some(1_000);
-        let mut machine = example::machine();
+        record.variant.run_queue = "work-stealing".to_owned();
+        let mut source = example::source("one", vec![record]);
+        let command = |source: &Source| command(example::entries(source)[0]);
         assert_eq!(
-            command(&machine, &record),
+            command(&source),
             r"cargo run --release -p libprocess-harness --no-default-features --features io-uring,tracing-spans -- run 'It'\''s' --workers 2 --repeat 10 --rate 1000 --runs 3 --warmup 1 --pin --save NAME"
         );
-        machine.features = Some(Vec::new());
-        machine.profile = "debug".to_owned();
-        let text = command(&machine, &record);
+        source.saved.machine.features = Some(Vec::new());
+        source.saved.machine.profile = "debug".to_owned();
+        let text = command(&source);
         assert!(
             text.starts_with("cargo run -p libprocess-harness --no-default-features -- run "),
             "{text}"
         );
-        machine.features = None;
-        let text = command(&machine, &record);
+        source.saved.machine.features = None;
+        let text = command(&source);
         assert!(
-            text.starts_with("cargo run -p libprocess-harness -- run "),
+            text.contains(" --features work-stealing-run-queue,io-uring -- run "),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_reactor_is_a_choice_where_it_is_told() {
+        let variant = serde_json::json!({
+            "run_queue": "locking", "event_queue": "locking", "semaphore": "kernel", "reactor": "epoll"
+        });
+        let choices = written_choices(&variant);
+        assert_eq!(choices[3], ("reactor".to_owned(), "epoll".to_owned()));
+        for (benchmark, of) in [
+            ("Net.Echo.Epoll", "Net.Echo"),
+            ("Net.Echo.IoUring", "Net.Echo"),
+            ("Remote.PingPong", "Remote.PingPong"),
+        ] {
+            assert_eq!(family(benchmark, &choices), of);
+        }
+        assert_eq!(family("Net.Echo.Epoll", &choices[..3]), "Net.Echo.Epoll");
     }
 }
