@@ -104,8 +104,8 @@ impl Benchmark for DispatchAwait {
     }
 
     fn run(&self, setting: &Setting<'_>) -> Result<Sample, Failure> {
-        let (runtime, repeat) = (setting.runtime, setting.parameters.repeat);
-        let window = setting.parameters.window.unwrap_or(1).min(repeat);
+        let repeat = setting.parameters.repeat;
+        let window = window(setting.parameters);
         let message_parameters = Parameters {
             pairs: Some(1),
             window: Some(window),
@@ -117,43 +117,54 @@ impl Benchmark for DispatchAwait {
         })?;
         let message_seconds = messages.seconds / (2.0 * repeat as f64);
 
-        let mut trial = Trial::begin(setting);
-        let counter = runtime.spawn_owned(Counter { calls: 0 });
-        let pid = counter.pid();
-        let started = Instant::now();
-        let awaited = runtime.spawn_async(async move {
-            let mut in_order = 0;
-            let mut results = Vec::new();
-            let mut left = repeat;
-            while left > 0 {
-                let round = window.min(left);
-                results.extend((0..round).map(|_| libprocess::dispatch(pid, Counter::call, ())));
-                for result in results.drain(..) {
-                    in_order += u64::from(result.await? == repeat - left + 1);
-                    left -= 1;
-                }
-            }
-            Ok::<u64, libprocess::FutureError>(in_order)
-        });
-        let in_order = trial.wait(awaited.flatten(), |counts| counts.dispatches.min(repeat))?;
-        let seconds = started.elapsed().as_secs_f64();
-
-        counter.terminate_after_pending();
-        trial.equal("results in order", in_order, repeat);
-        trial.equal("calls", counter.join()?.calls, repeat);
-        // The block's process ends by itself.
-        trial.wait_for_ends(2);
-        trial.equal("dead letters", trial.counts().dead_letters, 0);
-        let each = seconds / repeat as f64;
-        let verified = format!(
-            "{} dispatches awaited in order, no dead letter",
-            grouped(repeat)
-        );
-        let sample = Sample::rate(repeat, seconds, verified)
+        let sample = dispatch_and_await(setting)?;
+        let each = sample.seconds / repeat as f64;
+        Ok(sample
             .also("messages/s", 1.0 / message_seconds)
-            .also("messages/dispatch", each / message_seconds);
-        Ok(trial.finish_uncounted(sample)?)
+            .also("messages/dispatch", each / message_seconds))
     }
+}
+
+fn window(parameters: &Parameters) -> u64 {
+    parameters.window.unwrap_or(1).min(parameters.repeat)
+}
+
+/// [`DispatchAwait`] without the messages before it.
+pub(crate) fn dispatch_and_await(setting: &Setting<'_>) -> Result<Sample, Failure> {
+    let (runtime, repeat) = (setting.runtime, setting.parameters.repeat);
+    let window = window(setting.parameters);
+    let mut trial = Trial::begin(setting);
+    let counter = runtime.spawn_owned(Counter { calls: 0 });
+    let pid = counter.pid();
+    let started = Instant::now();
+    let awaited = runtime.spawn_async(async move {
+        let mut in_order = 0;
+        let mut results = Vec::new();
+        let mut left = repeat;
+        while left > 0 {
+            let round = window.min(left);
+            results.extend((0..round).map(|_| libprocess::dispatch(pid, Counter::call, ())));
+            for result in results.drain(..) {
+                in_order += u64::from(result.await? == repeat - left + 1);
+                left -= 1;
+            }
+        }
+        Ok::<u64, libprocess::FutureError>(in_order)
+    });
+    let in_order = trial.wait(awaited.flatten(), |counts| counts.dispatches.min(repeat))?;
+    let seconds = started.elapsed().as_secs_f64();
+
+    counter.terminate_after_pending();
+    trial.equal("results in order", in_order, repeat);
+    trial.equal("calls", counter.join()?.calls, repeat);
+    // The block's process ends by itself.
+    trial.wait_for_ends(2);
+    trial.equal("dead letters", trial.counts().dead_letters, 0);
+    let verified = format!(
+        "{} dispatches awaited in order, no dead letter",
+        grouped(repeat)
+    );
+    Ok(trial.finish_uncounted(Sample::rate(repeat, seconds, verified))?)
 }
 
 struct Counter {
