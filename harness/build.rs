@@ -29,6 +29,15 @@ fn main() {
     let version = output(&rustc, &["--version"]).unwrap_or_else(|| "unknown".to_owned());
     println!("cargo::rustc-env=HARNESS_RUSTC={version}");
 
+    let target = std::env::var("TARGET").unwrap_or_else(|_| "unknown".to_owned());
+    println!("cargo::rustc-env=HARNESS_TARGET={target}");
+    // Cargo puts a character between them that is in no flag.
+    let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    println!(
+        "cargo::rustc-env=HARNESS_RUSTFLAGS={}",
+        flags.replace('\x1f', " ")
+    );
+
     let profile = std::env::var("PROFILE").unwrap_or_else(|_| "unknown".to_owned());
     println!("cargo::rustc-env=HARNESS_PROFILE={profile}");
 

@@ -1,11 +1,13 @@
 //! What can be said on the command line.
 
 mod compare;
+mod gate;
 mod matrix;
 mod report;
 mod show;
 
 pub(crate) use compare::{BadSubject, Builds, CompareArguments, Subject};
+pub(crate) use gate::{GateArguments, GateMode, GateRegionArguments};
 pub(crate) use matrix::{BadRun, MatrixArguments};
 pub(crate) use report::{PlotFormat, ReportArguments};
 pub(crate) use show::{Export, ShowArguments};
@@ -45,6 +47,7 @@ Examples:
   harness compare --rev main --rev HEAD              is the revision better than another?
   harness matrix                                     which queues, semaphore and reactor are best?
   harness report                                     a page of all that was saved, with plots
+  harness gate                                       does anything cost more than it did?
 
 Exit status: 0 if all is well; 1 if a run failed; 2 if the arguments make no sense, or nothing
 matches the filters. Ctrl-C tells what is finished, and ends as a signal does (130 in a shell).";
@@ -92,6 +95,12 @@ pub(crate) enum Command {
     /// Makes one page of many results, with plots: by choice, over workers, percentiles and revisions
     #[command(long_about = report::ABOUT, after_long_help = report::EXAMPLES)]
     Report(ReportArguments),
+    /// Fails if an operation costs more than it did
+    #[command(long_about = gate::ABOUT, after_long_help = gate::EXAMPLES)]
+    Gate(GateArguments),
+    /// A piece of work, for a harness that counts what it costs
+    #[command(name = GateRegionArguments::SUBCOMMAND, hide = true)]
+    GateRegion(GateRegionArguments),
     /// One run, for a harness that is measuring
     #[command(name = IsolatedArguments::SUBCOMMAND, hide = true)]
     RunIsolated(IsolatedArguments),

@@ -7,6 +7,7 @@ use crate::Outcome;
 use crate::checks::WrongResult;
 use crate::cli::{BadRun, BadSubject};
 use crate::compare::{NoPairs, TurnsError};
+use crate::gate::{BadBaseline, GateError};
 use crate::matrix::{PictureError, Undecided};
 use crate::page::NoResults;
 use crate::parameters::BadParameters;
@@ -76,6 +77,10 @@ pub(crate) enum Failure {
     BadRun(#[from] BadRun),
     #[error(transparent)]
     BadSubject(#[from] BadSubject),
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    #[error(transparent)]
+    BadBaseline(#[from] BadBaseline),
     #[error("the report cannot be written: {0}")]
     Output(#[from] io::Error),
 }
@@ -100,7 +105,9 @@ impl Failure {
             | Self::NoPairs(_)
             | Self::BadSubject(_)
             | Self::BadRun(_)
+            | Self::BadBaseline(_)
             | Self::Turns(TurnsError::NoRevision(_) | TurnsError::Features(_)) => Outcome::Misused,
+            Self::Gate(error) if error.is_misuse() => Outcome::Misused,
             _ => Outcome::Failed,
         }
     }

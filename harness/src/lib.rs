@@ -35,6 +35,7 @@
 //! | `compare` | two results, and whether one is better |
 //! | `matrix` | every combination of queues, semaphore and reactor, and which to choose |
 //! | `page` | many results as one page, and plots of them |
+//! | `gate` | whether an operation costs more than it did |
 //! | `saved`, `show`, `hgrm` | what was kept, showing it, and the text of percentiles that other programs read |
 
 mod benchmark;
@@ -46,6 +47,7 @@ mod compare;
 mod failure;
 mod filter;
 mod format;
+mod gate;
 mod hgrm;
 mod interruption;
 mod isolated;

@@ -7,6 +7,7 @@ use crate::cli::{Cli, Command, IsolatedArguments, RunArguments};
 use crate::compare;
 use crate::failure::Failure;
 use crate::format::grouped;
+use crate::gate;
 use crate::interruption::Interruption;
 use crate::isolated;
 use crate::matrix;
@@ -27,6 +28,8 @@ pub(crate) fn carry_out(cli: &Cli, output: &mut dyn Write) -> Result<(), Failure
         Some(Command::Compare(arguments)) => compare::compare(arguments, output),
         Some(Command::Matrix(arguments)) => matrix::matrix(arguments, output),
         Some(Command::Report(arguments)) => page::report(arguments, output),
+        Some(Command::Gate(arguments)) => gate::gate(arguments, output),
+        Some(Command::GateRegion(arguments)) => gate::run_region(arguments),
         Some(Command::RunIsolated(arguments)) => run_isolated(arguments, output),
         Some(Command::Serve(arguments)) => {
             server::serve(arguments, &mut io::stdin().lock(), output)
