@@ -513,4 +513,50 @@ mod tests {
             assert!(error.contains(what), "{error}");
         }
     }
+
+    /// What is committed is held: each region that there is, and none that is not.
+    #[test]
+    fn the_committed_baselines_have_all_regions() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/gate.json");
+        let baselines = Baselines::load(&path).unwrap();
+        assert!(!baselines.baselines.is_empty());
+        let mut names: Vec<&str> = crate::gate::region::REGIONS
+            .iter()
+            .map(|region| region.name)
+            .collect();
+        names.sort_unstable();
+        for baseline in &baselines.baselines {
+            let there: Vec<&str> = baseline.regions.keys().map(String::as_str).collect();
+            assert_eq!(there, names, "{}", baseline.environment.rustc);
+            for region in &crate::gate::region::REGIONS {
+                let repeats = baseline.regions[region.name].repeats;
+                assert_eq!(repeats, region.repeats(1), "{}", region.name);
+            }
+            assert_eq!(baseline.environment.profile, "release");
+        }
+    }
+
+    /// Else CI would fail with the next push, and say that there is no baseline.
+    #[test]
+    fn the_workflow_runs_where_a_baseline_was_counted() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let workflow = fs::read_to_string(root.join(".github/workflows/ci.yml")).unwrap();
+        let baselines = Baselines::load(&root.join("results/gate.json")).unwrap();
+        let images: Vec<&str> = workflow
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("image: rust:"))
+            .collect();
+        assert!(!images.is_empty(), "{workflow}");
+        for image in images {
+            let (compiler, _) = image.split_once('-').unwrap();
+            let compiler = format!("rustc {compiler} ");
+            assert!(
+                baselines
+                    .baselines
+                    .iter()
+                    .any(|baseline| baseline.environment.rustc.starts_with(&compiler)),
+                "{image}"
+            );
+        }
+    }
 }
