@@ -1,6 +1,8 @@
 //! The gate as people and scripts use it: under valgrind, with a baseline that is made here, as this build is not the one that the committed baseline is of.
 
 mod common;
+#[path = "common/schema.rs"]
+mod schema;
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -9,6 +11,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 use common::{Folder, stderr, stdout};
+use schema::Schemas;
 
 /// So that a build without optimization takes seconds: still whole chains.
 const LITTLE: [&str; 2] = ["--divide", "20"];
@@ -45,13 +48,17 @@ fn baseline(folder: &Folder) -> PathBuf {
 }
 
 fn read(folder: &Folder) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(baseline(folder)).unwrap()).unwrap()
+    let text = std::fs::read_to_string(baseline(folder)).unwrap();
+    let read = serde_json::from_str(&text).unwrap();
+    Schemas::load().check("baseline", &read);
+    read
 }
 
 /// The verdicts on a region's figures.
 fn verdicts(output: &Output) -> Value {
     let line = stdout(output).lines().next().unwrap();
     let judged: Value = serde_json::from_str(line).unwrap();
+    Schemas::load().check("gate", &judged);
     let figures = judged["figures"].as_object().unwrap();
     let verdicts = figures
         .iter()
@@ -350,4 +357,22 @@ fn a_count_of_nothing_is_no_count() {
         stderr(&nothing).contains("nothing of it was counted"),
         "{nothing:?}"
     );
+}
+
+#[test]
+fn the_committed_baseline_is_as_its_schema_says() {
+    let committed = serde_json::from_str(include_str!("../../results/gate.json")).unwrap();
+    let schemas = Schemas::load();
+    schemas.check("baseline", &committed);
+    // One that says no more why it changed is none.
+    for (pointer, key) in [
+        ("/baselines/0/history/0", "reason"),
+        ("/baselines/0/environment", "rustc"),
+        ("/baselines/0/regions/then/figures", "allocations"),
+    ] {
+        let mut changed: Value = committed.clone();
+        let object = changed.pointer_mut(pointer).unwrap();
+        object.as_object_mut().unwrap().remove(key).unwrap();
+        assert!(!schemas.allows("baseline", &changed), "{pointer}/{key}");
+    }
 }
