@@ -61,7 +61,7 @@ impl Choice {
     }
 
     /// Whether it cannot be told from the best one; `None` if nothing can be said.
-    pub(crate) fn is_as_good(&self, candidate: usize) -> Option<bool> {
+    pub(crate) fn may_be_best(&self, candidate: usize) -> Option<bool> {
         match self {
             Self::Ahead { best, .. } => Some(candidate == *best),
             Self::Alike { alike, .. } => Some(alike.contains(&candidate)),
@@ -230,7 +230,7 @@ mod tests {
         assert!(1.48 < by.low && by.high < 1.52, "{by:?}");
         assert_eq!(choice.recommended(), Some(1));
         assert_eq!(
-            [0, 1].map(|one| choice.is_as_good(one)),
+            [0, 1].map(|one| choice.may_be_best(one)),
             [Some(false), Some(true)]
         );
     }
@@ -267,7 +267,7 @@ mod tests {
         };
         assert_eq!(choice(7), Choice::TooFewRounds { leader: 4 });
         assert_eq!(choice(7).recommended(), None);
-        assert_eq!(choice(7).is_as_good(4), None);
+        assert_eq!(choice(7).may_be_best(4), None);
         assert_eq!(choice(8).recommended(), Some(4));
     }
 

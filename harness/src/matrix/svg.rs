@@ -187,8 +187,8 @@ impl<'a> Map<'a> {
             "default"
         } else if self.table.choice.recommended() == Some(index) {
             "recommended"
-        } else if self.table.choice.is_as_good(index) == Some(true) {
-            "as good"
+        } else if self.table.choice.may_be_best(index) == Some(true) {
+            "may be best"
         } else {
             ""
         };
@@ -313,7 +313,7 @@ mod tests {
         assert_eq!(svg.matches("</g>").count(), 12 + 24);
         assert_eq!(svg.matches("stroke=\"#d4145a\"").count(), 2);
         assert_eq!(svg.matches(">default</text>").count(), 2);
-        assert_eq!(svg.matches(">as good</text>").count(), 11 + 11);
+        assert_eq!(svg.matches(">may be best</text>").count(), 11 + 11);
         assert_eq!(svg.matches(">recommended</text>").count(), 0);
         let not_the_default = made_up("messages/s", &[], |variant| {
             rounds(if variant.semaphore == "kernel" {
@@ -324,7 +324,7 @@ mod tests {
         });
         let svg_of_it = draw(&[not_the_default]);
         assert_eq!(svg_of_it.matches(">recommended</text>").count(), 1);
-        assert_eq!(svg_of_it.matches(">as good</text>").count(), 5);
+        assert_eq!(svg_of_it.matches(">may be best</text>").count(), 5);
         assert_eq!(svg.matches(">0.50</text>").count(), 12 + 1, "and the scale");
         assert_eq!(svg.matches(">io_uring</text>").count(), 3);
         assert!(svg.contains("<title>locking run queue, locking event queue, kernel semaphore, epoll reactor: 1.40 requests/s, 0.500 (0.500 to 0.500) of the default</title>"));

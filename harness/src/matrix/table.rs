@@ -48,7 +48,7 @@ struct PrintedRow<'a> {
     default: bool,
     /// Absent where there is no choice.
     #[serde(skip_serializing_if = "Option::is_none")]
-    as_good_as_the_best: Option<bool>,
+    may_be_the_best: Option<bool>,
     #[serde(flatten)]
     ratio: Option<&'a Ratio>,
     result: &'a Record,
@@ -158,7 +158,7 @@ impl Table {
                 .enumerate()
                 .map(|(index, row)| PrintedRow {
                     default: row.changes == 0,
-                    as_good_as_the_best: self.choice.is_as_good(index),
+                    may_be_the_best: self.choice.may_be_best(index),
                     ratio: row.ratio.as_ref(),
                     result: &row.record,
                 })
@@ -253,8 +253,8 @@ pub(crate) mod tests {
         );
         assert_eq!(table.rows[11].changes, 0);
         assert_eq!(table.choice.recommended(), Some(11));
-        assert_eq!(table.choice.is_as_good(8), Some(true));
-        assert_eq!(table.choice.is_as_good(4), Some(false));
+        assert_eq!(table.choice.may_be_best(8), Some(true));
+        assert_eq!(table.choice.may_be_best(4), Some(false));
     }
 
     #[test]
@@ -303,7 +303,7 @@ pub(crate) mod tests {
             last,
             json!({
                 "default": true,
-                "as_good_as_the_best": false,
+                "may_be_the_best": false,
                 "ratio": 1.0,
                 "interval": {"low": 1.0, "high": 1.0},
                 "drift": 0.0,
@@ -314,6 +314,6 @@ pub(crate) mod tests {
         let few = made_up("x/s", &[], |_| vec![1.0]);
         let few = serde_json::to_value(few.printed()).unwrap();
         assert_eq!(few["recommended"], Value::Null);
-        assert_eq!(few["combinations"][0].get("as_good_as_the_best"), None);
+        assert_eq!(few["combinations"][0].get("may_be_the_best"), None);
     }
 }

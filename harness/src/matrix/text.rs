@@ -149,7 +149,7 @@ fn row_of_figures(table: &Table, index: usize, row: &Row) -> Vec<String> {
     let variant = &row.record.variant;
     let mark = if table.choice.recommended() == Some(index) {
         ">"
-    } else if table.choice.is_as_good(index) == Some(true) {
+    } else if table.choice.may_be_best(index) == Some(true) {
         "="
     } else {
         ""
