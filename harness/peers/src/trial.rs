@@ -70,6 +70,7 @@ impl Trial {
         let lives = Lives::default();
         let started = Instant::now();
         let kept = start(lives.clone());
+        // Pairs with the Release of each end.
         while lives.0.ends.load(Ordering::Acquire) < number {
             std::thread::sleep(LOOK_EVERY);
         }

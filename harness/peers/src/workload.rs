@@ -187,13 +187,17 @@ impl Job {
     /// If anything came that was not to come, or did not.
     pub(crate) fn check(&self, counts: &[u64]) -> Result<(), String> {
         let expected = self.expected();
-        if counts == expected {
-            return Ok(());
+        if counts.len() != expected.len() {
+            let (found, wanted) = (counts.len(), expected.len());
+            return Err(format!("a wrong result: {found} counts, expected {wanted}"));
         }
-        Err(format!(
-            "a wrong result of {} repeats: counted {counts:?}, expected {expected:?}",
-            self.repeat
-        ))
+        let mut pairs = counts.iter().zip(&expected).enumerate();
+        match pairs.find(|(_, (count, wanted))| count != wanted) {
+            None => Ok(()),
+            Some((place, (count, wanted))) => Err(format!(
+                "a wrong result: {count} at place {place} of the counts, expected {wanted}"
+            )),
+        }
     }
 }
 
@@ -254,7 +258,10 @@ mod tests {
                 for wrong in [good[at] - 1, good[at] + 1] {
                     let mut counts = good.clone();
                     counts[at] = wrong;
-                    job.check(&counts).unwrap_err();
+                    let error = job.check(&counts).unwrap_err();
+                    let place =
+                        format!("{wrong} at place {at} of the counts, expected {}", good[at]);
+                    assert!(error.ends_with(&place), "{error}");
                 }
             }
             job.check(&good[1..]).unwrap_err();
