@@ -102,9 +102,10 @@ impl Judged {
 }
 
 impl JudgedFigure {
-    /// From the baseline, in per cent.
+    /// From the baseline, in per cent. None of so little that it may double.
     pub(super) fn change(&self) -> Option<String> {
-        let baseline = self.baseline.filter(|baseline| *baseline > 0.0)?;
+        let least = self.tolerated.unwrap_or_default();
+        let baseline = self.baseline.filter(|baseline| *baseline > least)?;
         let change = (self.counted / baseline - 1.0) * 100.0;
         // No -0.0 %.
         let change = if change.abs() < 0.05 { 0.0 } else { change };
@@ -158,11 +159,13 @@ mod tests {
                 "then: 2.000 allocations, and 1.000 in the baseline: +100.0 %, where 2 % are tolerated",
             ]
         );
-        // Of none there is no percentage.
-        let before = entry([1, 2], 100.0, 0.0);
-        let worse = judged(entry([1, 2], 100.0, 1.0), Some(before), true);
-        let expected = "then: 1.000 allocations, and 0.000 in the baseline";
-        assert_eq!(worse.failures(), [expected]);
+        // Of none, or next to none, there is no percentage.
+        for (before, told) in [(0.0, "0.000"), (0.005, "0.005")] {
+            let before = entry([1, 2], 100.0, before);
+            let worse = judged(entry([1, 2], 100.0, 1.0), Some(before), true);
+            let expected = format!("then: 1.000 allocations, and {told} in the baseline");
+            assert_eq!(worse.failures(), [expected]);
+        }
     }
 
     #[test]

@@ -47,7 +47,8 @@ impl Steadiness {
     }
 
     fn describe(&self) -> String {
-        let per_cent = if self.median > 0.0 {
+        // Of next to none a part says nothing.
+        let per_cent = if self.median > self.kind.tolerated(self.median) {
             format!(", {:.2} % apart", 100.0 * self.range / self.median)
         } else {
             String::new()
@@ -143,6 +144,15 @@ mod tests {
         let of = |figures: &[f64]| steadiness(Kind::SystemCalls, figures).steady;
         assert!(of(&[0.0, 0.0, 0.0025]));
         assert!(!of(&[0.0, 0.0, 0.0026]));
+    }
+
+    #[test]
+    fn of_next_to_none_there_is_no_percentage() {
+        let of = steadiness(Kind::SystemCalls, &[0.0, 0.0001, 0.001]);
+        assert_eq!(
+            of.describe(),
+            "system calls      0.000, from 0.000 to 0.001"
+        );
     }
 
     #[test]
