@@ -337,7 +337,19 @@ fn a_bad_file_is_refused_where_it_is_named_and_left_out_where_it_is_found() {
             "{output:?}"
         );
     }
-    let none = folder.harness(&["report", "--benchmark", "Spawn.*", "-o", "named.html"]);
+    // What is kept beside them is nothing that was asked for.
+    let mut kept = read(&folder, "one");
+    kept["results"][0]["benchmark"] = json!("Spawn.Life");
+    write(&folder, "baseline/kept.json", &kept);
+    let named = [
+        "report",
+        "one",
+        "--benchmark",
+        "Spawn.*",
+        "-o",
+        "named.html",
+    ];
+    let none = folder.harness(&named);
     assert_eq!(none.status.code(), Some(2), "{none:?}");
     assert!(stderr(&none).contains("`Spawn.*`"), "{none:?}");
     // Nothing is written where something is wrong, not even in part.

@@ -111,7 +111,8 @@ impl Input {
     /// Leaves only the benchmarks that any of the filters lets through.
     fn select(&mut self, filters: &[Filter]) -> Result<(), NoMatch> {
         let names = |sources: &[Source]| -> Vec<String> {
-            let records = sources.iter().flat_map(|source| &source.saved.results);
+            let asked_for = sources.iter().filter(|source| source.asked_for);
+            let records = asked_for.flat_map(|source| &source.saved.results);
             records.map(|record| record.benchmark.clone()).collect()
         };
         let before = names(&self.sources);
