@@ -14,7 +14,7 @@ machine, the build, the parameters, the commands that make it, and what to bewar
 
 Without a RESULT it is of all that is under results/. With some it is of those, and the history also has \
 what is kept under results/baseline. A line has results of one machine, compiler, set of parameters \
-and build only, so: to see a benchmark by choice, save it with builds of several features; over \
+and build only, so: to see a benchmark by choice, measure it with `harness matrix`; over \
 workers, with several --workers; over revisions, keep the files. A file that is named has to be good; one that \
 is found and is not is left out, and told.
 
@@ -32,6 +32,7 @@ What it can be made of:
   harness run '*' --runs 9 --workers 1 --save one     scaling: the same with other workers
   harness run '*' --runs 9 --workers 2 --save two
   harness run 'Latency.*' --runs 9 --save latencies   curves of latencies
+  harness matrix --save choices                       throughput by choice
 
 Exit status: 0 if all is well; 1 if a file cannot be written; 2 if a file that was named is no result, or there \
 is nothing to report.";

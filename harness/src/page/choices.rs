@@ -23,7 +23,7 @@ pub(super) fn section(entries: &[Entry<'_>]) -> Section {
         id: ID,
         title: "Throughput by choice",
         about: "The same work with each choice of run queue, event queue, semaphore and reactor that was measured. A bar is the median of the runs, the line on it reaches from the least run to the greatest. Bars of one colour have the same run queue. Believe no difference that is smaller than those lines.",
-        missing: "No benchmark was measured with more than one choice, on one machine, with the same parameters and sources. Build the harness with other features (`--no-default-features --features …`), and save what each measures.",
+        missing: "No benchmark was measured with more than one choice, on one machine, with the same parameters and sources. `harness matrix --save NAME` measures every choice in turn, and keeps what it measured.",
         figures: Vec::new(),
         remarks: Vec::new(),
     };
@@ -291,6 +291,29 @@ mod tests {
             "{:?}",
             section.remarks
         );
+    }
+
+    #[test]
+    fn benchmarks_that_differ_in_the_reactor_are_side_by_side() {
+        let over = |reactor: &str, ending| {
+            let mut record = example::record(&format!("Net.Echo.{ending}"), 1);
+            record.variant.reactor = Some(reactor.to_owned());
+            record
+        };
+        let records = vec![over("io_uring", "IoUring"), over("epoll", "Epoll")];
+        let section = choices_of(&[example::source("one", records)]);
+        let [figure] = section.figures.as_slice() else {
+            panic!("{section:?}")
+        };
+        assert_eq!(figure.heading, "Net.Echo");
+        assert_eq!(figure.benchmarks, ["Net.Echo.IoUring", "Net.Echo.Epoll"]);
+        let labels: Vec<&str> = figure
+            .table
+            .rows
+            .iter()
+            .map(|row| row[0].as_str())
+            .collect();
+        assert_eq!(labels, ["epoll reactor", "io_uring reactor"]);
     }
 
     #[test]
