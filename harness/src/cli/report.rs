@@ -12,7 +12,7 @@ queue, semaphore, reactor), scaling over workers, latencies over percentiles, hi
 revisions, and every result. Each plot has its numbers beside it, with the spread of the runs, the \
 machine, the build, the parameters, the commands that make it, and what to beware of.
 
-Without a RESULT it is of all that is under results/. With some it is of those, and the history also has \
+Without a RESULT it is of all that is under results/baseline and results/local. With some it is of those, and the history also has \
 what is kept under results/baseline. A line has results of one machine, compiler, set of parameters \
 and build only, so: to see a benchmark by choice, measure it with `harness matrix`; over \
 workers, with several --workers; over revisions, keep the files. A file that is named has to be good; one that \
@@ -22,7 +22,7 @@ The page needs no network and no scripts. --plots also writes each plot as a fil
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  harness report                                      all under results/, to results/local/report.html
+  harness report                                      all that was saved, to results/local/report.html
   harness report before after -o both.html            two results, and their history
   harness report --benchmark 'Latency.*'              part of it
   harness report --plots plots                        and each plot, as plots/*.svg and plots/*.png
@@ -39,7 +39,7 @@ is nothing to report.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArguments {
-    /// What to report: the NAME of `--save NAME`, or the path of a file [default: all under results/]
+    /// What to report: the NAME of `--save NAME`, or the path of a file [default: all under results/baseline and results/local]
     #[arg(value_name = "RESULT")]
     pub(crate) results: Vec<PathBuf>,
 

@@ -11,6 +11,10 @@ use crate::registry::NoMatch;
 use crate::save;
 use crate::saved::{BadFile, Saved};
 
+/// Where results are, below `results`; what is beside them is of other forms.
+const KEPT: &str = "baseline";
+const KEPT_AND_LOCAL: [&str; 2] = [KEPT, "local"];
+
 /// A file of results.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -37,7 +41,7 @@ pub(super) struct Input {
 pub(crate) struct NoResults(PathBuf);
 
 impl Input {
-    /// What is named, and beside it what is kept in `results/baseline`, for the history; if nothing is named, all that is under `results`.
+    /// What is named, and beside it what is kept in `results/baseline`, for the history; if nothing is named, all that is kept, and what this machine has in `results/local`.
     ///
     /// A file that is named has to be good. One that is found need not be: it is left out.
     pub(super) fn gather(arguments: &ReportArguments) -> Result<Self, Failure> {
@@ -52,16 +56,15 @@ impl Input {
             input.add(&root, &path, saved, true, &mut seen);
         }
         let all = arguments.results.is_empty();
-        let scanned = if all {
-            root.clone()
-        } else {
-            root.join("baseline")
-        };
+        let folders: &[&str] = if all { &KEPT_AND_LOCAL } else { &[KEPT] };
         let mut found = Vec::new();
-        scan(&scanned, &mut found).map_err(|error| BadFile::Unreadable {
-            path: scanned.clone(),
-            error,
-        })?;
+        for folder in folders {
+            let folder = root.join(folder);
+            scan(&folder, &mut found).map_err(|error| BadFile::Unreadable {
+                path: folder,
+                error,
+            })?;
+        }
         for path in found {
             match load(&path) {
                 Ok((path, saved)) => input.add(&root, &path, saved, all, &mut seen),
