@@ -226,6 +226,11 @@ impl Parent {
         self.left -= row;
         row
     }
+
+    /// Whether there is another row. Who has begun the last one says nothing to itself: it may be ended as soon as those lives are.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.left > 0
+    }
 }
 
 /// Who asks, and awaits the answers.

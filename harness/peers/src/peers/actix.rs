@@ -399,7 +399,7 @@ impl Handler<GoOn> for Parent {
             // Its only address is dropped behind the message: so it ends once that was served.
             Child { life }.start().do_send(First);
         }
-        if row > 0 {
+        if self.role.goes_on() {
             cx.address().do_send(GoOn);
         }
     }

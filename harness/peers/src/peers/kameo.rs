@@ -340,7 +340,7 @@ impl Message<GoOn> for Parent {
             child.tell(First).await.expect(LIVES);
             child.stop_gracefully().await.expect(LIVES);
         }
-        if row > 0 {
+        if self.role.goes_on() {
             cx.actor_ref().tell(GoOn).await.expect(LIVES);
         }
     }

@@ -378,7 +378,7 @@ impl Stateful for Parent {
             // Behind the message.
             child.drain()?;
         }
-        if row > 0 {
+        if self.role.goes_on() {
             own.cast(GoOn)?;
         } else {
             own.stop(None);

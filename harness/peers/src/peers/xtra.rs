@@ -157,7 +157,7 @@ impl Handler<GoOn> for Parent {
             let child = xtra::spawn_tokio(Child { life }, Mailbox::unbounded());
             tell!(child, First);
         }
-        if row > 0 {
+        if self.role.goes_on() {
             tell!(cx.mailbox().address(), GoOn);
         }
     }
