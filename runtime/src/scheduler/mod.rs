@@ -23,6 +23,8 @@ pub(crate) mod counters;
 mod holder;
 mod idle;
 mod io;
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
+mod looking_on;
 #[cfg(all(test, any(libprocess_loom, libprocess_shuttle)))]
 mod model_script;
 #[cfg(all(test, libprocess_loom))]

@@ -344,8 +344,8 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
 
     /// Looks on for a while, in the last one awake.
     ///
-    /// Where there is I/O, only if it was not I/O that ended the last sleep: who is woken for I/O sleeps in the kernel until the next, and what is
-    /// to be submitted goes there with the sleep. Else it goes there before.
+    /// Where there is I/O, only if a signal ended the last sleep: who is woken for I/O sleeps in the kernel until the next. What is to be submitted
+    /// goes there first, and what is done while the worker looks on is found by the sleep behind that.
     fn look_on(&self, io: &impl SeatIo) -> Polled {
         if self.look_on.is_zero() || !self.idle.is_alone() {
             return Polled::Nothing;
