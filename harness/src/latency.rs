@@ -1,5 +1,6 @@
 //! How latencies are kept: in histograms, and those in results as text.
 
+use std::io::Read;
 use std::time::Duration;
 
 use base64::Engine;
@@ -10,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 /// Latencies are kept to three digits, up to a minute: a longer one counts as that.
 const LONGEST: Duration = Duration::from_secs(60);
+
+/// Of bytes, before it is compressed: a histogram of five digits over all of 64 bits, with each of its counts as long as can be, is half as long.
+const LONGEST_ENCODED: u32 = 128 << 20;
 
 /// Of nanoseconds, and empty. All have the same bounds, so that they can be added.
 pub(crate) fn histogram() -> Histogram<u64> {
@@ -47,10 +51,26 @@ impl EncodedHistogram {
         let bytes = STANDARD
             .decode(&self.0)
             .map_err(|error| BadHistogram(error.to_string()))?;
+        check_length(&bytes)?;
         Deserializer::new()
             .deserialize(&mut bytes.as_slice())
             .map_err(|error| BadHistogram(error.to_string()))
     }
+}
+
+/// The reader takes as much memory as a histogram says that it is long, before it looks whether it is: what a few bytes of a foreign file say may be gigabytes.
+fn check_length(compressed: &[u8]) -> Result<(), BadHistogram> {
+    // Each head is a cookie and a length, in four bytes; within the compressed part is the other one.
+    let mut head = [0; 8];
+    let inside = compressed.get(head.len()..).unwrap_or_default();
+    flate2::read::ZlibDecoder::new(inside)
+        .read_exact(&mut head)
+        .map_err(|error| BadHistogram(error.to_string()))?;
+    let length = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);
+    if length > LONGEST_ENCODED {
+        return Err(BadHistogram(format!("it says to be of {length} bytes")));
+    }
+    Ok(())
 }
 
 /// All in one histogram; `None` if there are none.
@@ -112,6 +132,27 @@ mod tests {
                 "{bad}: {error}"
             );
         }
+    }
+
+    #[test]
+    fn a_text_that_says_to_be_endless_takes_no_memory() {
+        let EncodedHistogram(text) = EncodedHistogram::of(&spread_out());
+        let compressed = STANDARD.decode(text).unwrap();
+        let mut inside = Vec::new();
+        flate2::read::ZlibDecoder::new(&compressed[8..])
+            .read_to_end(&mut inside)
+            .unwrap();
+        inside[4..8].copy_from_slice(&0x7fff_ffff_u32.to_be_bytes());
+        let mut again =
+            flate2::read::ZlibEncoder::new(inside.as_slice(), flate2::Compression::fast());
+        let mut forged = compressed[..8].to_vec();
+        again.read_to_end(&mut forged).unwrap();
+        let length = u32::try_from(forged.len() - 8).unwrap();
+        forged[4..8].copy_from_slice(&length.to_be_bytes());
+
+        let error = EncodedHistogram(STANDARD.encode(forged)).decode();
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("2147483647 bytes"), "{error}");
     }
 
     #[test]

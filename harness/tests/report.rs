@@ -382,7 +382,7 @@ fn where_there_is_nothing_that_is_said_with_what_to_do() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let error = stderr(&output);
     assert!(
-        error.contains("there is no result under ") && error.contains("harness run"),
+        error.contains("results/baseline or ") && error.contains("harness run"),
         "{error}"
     );
     assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0);

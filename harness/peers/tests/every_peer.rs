@@ -61,6 +61,9 @@ fn every_peer_does_every_workload_right() {
         .iter()
         .flat_map(|peer| WORKLOADS.map(|workload| (workload.to_owned(), (*peer).to_owned())))
         .collect();
+    let schema: Value =
+        serde_json::from_str(include_str!("../../../results/schema/peers.json")).expect("JSON");
+    let documented = keys(&schema["properties"]);
     // Fewer than there are senders and nodes; what is no multiple of anything; and several windows.
     for size in [
         "--workers 1 --repeat 7",
@@ -75,11 +78,16 @@ fn every_peer_does_every_workload_right() {
             assert_eq!(record["runs"].as_array().map(Vec::len), Some(2), "{line}");
             assert!(record["median"].as_f64() > Some(0.0), "{line}");
             assert!(record["ratio"].as_f64() > Some(0.0), "{line}");
+            assert_eq!(keys(&record), documented, "{line}");
             assert!(!of("version").is_empty() && of("base") == "libprocess");
             done.insert((of("workload"), of("peer")));
         }
         assert_eq!(done, all, "{size}");
     }
+}
+
+fn keys(object: &Value) -> BTreeSet<&String> {
+    object.as_object().expect("an object").keys().collect()
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub(super) struct Input {
 /// There is nothing to report on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no result under {}: make one with `harness run '*' --runs 9 --save NAME`, or name the files", .0.display()
+    "there is no result in {results}/baseline or {results}/local: make one with `harness run '*' --runs 9 --save NAME`, or name the files", results = .0.display()
 )]
 pub(crate) struct NoResults(PathBuf);
 
