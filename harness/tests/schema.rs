@@ -4,6 +4,8 @@ mod common;
 #[path = "common/schema.rs"]
 mod schema;
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 
 use common::{Folder, stderr, stdout};
@@ -163,6 +165,24 @@ fn what_is_always_there_is_required() {
     let mut changed = saved.clone();
     changed["results"][0]["median"] = json!("1");
     assert!(!schemas.allows("saved", &changed));
+}
+
+#[test]
+fn kept_results_are_as_the_schema_says_of_release_builds_and_known_revisions() {
+    let schemas = Schemas::load();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/baseline");
+    let files: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
+    assert!(!files.is_empty(), "there is no kept result");
+    for file in files {
+        let path = file.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let saved: Value = serde_json::from_str(&text).unwrap();
+        schemas.check("saved", &saved);
+        let machine = &saved["machine"];
+        assert_eq!(machine["profile"], "release", "{}", path.display());
+        let revision = machine["revision"].as_str().unwrap_or("-modified");
+        assert!(!revision.ends_with("-modified"), "{}", path.display());
+    }
 }
 
 /// All keys of a schema, at any depth.
