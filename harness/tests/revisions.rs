@@ -266,6 +266,45 @@ fn what_cannot_be_built_or_found_is_told() {
     assert_eq!(log(&folder), Vec::<String>::new());
 }
 
+#[test]
+fn a_signal_that_is_not_to_be_heard_is_not() {
+    let folder = checkout("ignored");
+    let socket = folder.0.join("socket");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let harness = env!("CARGO_BIN_EXE_harness");
+    let line = format!("trap '' HUP INT; exec {harness} compare --rev fast --rev fast First");
+    let child = Command::new("sh")
+        .args(["-c", &line])
+        .current_dir(&folder.0)
+        .env_remove("CARGO_TARGET_DIR")
+        .env("RUN_LOG", folder.0.join("log"))
+        .env("STOP_AT", "build")
+        .env("STOP_SOCKET", &socket)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let id = child.id().to_string();
+    let output = std::thread::scope(|scope| {
+        let ended = scope.spawn(|| {
+            let output = child.wait_with_output().unwrap();
+            // One that never came there does not keep the other thread waiting.
+            let _nobody_waits = UnixStream::connect(&socket);
+            output
+        });
+        let (stopped, _) = listener.accept().unwrap();
+        for signal in ["-HUP", "-INT"] {
+            let sent = Command::new("kill").args([signal, &id]).status().unwrap();
+            assert!(sent.success());
+        }
+        // The build goes on.
+        drop(stopped);
+        ended.join().unwrap()
+    });
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(log(&folder).len(), 14, "{output:?}");
+}
+
 /// Has it end, by this signal, while it is there, and tells what it said.
 fn cancelled_at(folder: &Folder, place: &str, signal: &str, arguments: &[&str]) -> Output {
     let socket = folder.0.join("socket");

@@ -5,7 +5,7 @@
 //!
 //! # Safety
 //!
-//! Calls into the C library: `sigaction` is given a handler that only touches atomics and calls `kill`, both of which are allowed in a handler; `kill`
+//! Calls into the C library: `sigaction` is given a handler that only touches atomics and calls `kill`, both of which are allowed in a handler, and structs of ours; `kill`
 //! takes numbers; `waitid` fills a struct of ours. None keeps a pointer.
 
 use std::io::{self, Read};
@@ -22,7 +22,7 @@ static CANCELLED: AtomicBool = AtomicBool::new(false);
 /// The process group of the child that runs; zero for none.
 static GROUP: AtomicI32 = AtomicI32::new(0);
 
-/// From here on, until the end of this program, Ctrl-C ends the child that runs and no more.
+/// From here on, until the end of this program, Ctrl-C ends the child that runs and no more. A signal that is ignored stays so.
 pub(crate) fn take_signals() {
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         // SAFETY: all fields are integers, a pointer or an optional function, for which zero is a value: no flags, and nothing blocked.
@@ -30,10 +30,21 @@ pub(crate) fn take_signals() {
         action.sa_sigaction = cancel as extern "C" fn(libc::c_int) as libc::sighandler_t;
         // So that reads and waits go on, and end with the child.
         action.sa_flags = libc::SA_RESTART;
-        // SAFETY: the handler does only what handlers may, and the struct is ours for the time of the call.
-        let result = unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
-        assert_eq!(result, 0, "these signals can be handled");
+        let before = set_action(signal, &action);
+        if before.sa_sigaction == libc::SIG_IGN {
+            // As under `nohup`: who started us does not want to have it heard.
+            set_action(signal, &before);
+        }
     }
+}
+
+fn set_action(signal: libc::c_int, action: &libc::sigaction) -> libc::sigaction {
+    // SAFETY: as in `take_signals`.
+    let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: the handler does only what handlers may, or is what was there before, and the structs are ours for the time of the call.
+    let result = unsafe { libc::sigaction(signal, action, &raw mut before) };
+    assert_eq!(result, 0, "these signals can be handled");
+    before
 }
 
 extern "C" fn cancel(_signal: libc::c_int) {
