@@ -79,6 +79,8 @@ fn main() {
         "Net.Echo.Epoll" => { speed *= 0.7; r#", "reactor": "epoll""# }
         _ => "",
     };
+    let undecided = std::env::var("UNDECIDED_AT").as_ref() == Ok(benchmark);
+    let event_queue = if undecided { "locking" } else { event_queue };
     let mut log = std::fs::File::options().append(true).create(true).open(std::env::var("RUN_LOG").unwrap()).unwrap();
     writeln!(log, "{run_queue} {event_queue} {semaphore} {}", arguments.join(" ")).unwrap();
     let run = std::fs::read_to_string(std::env::var("RUN_LOG").unwrap()).unwrap().lines().count();
@@ -406,6 +408,22 @@ fn a_run_that_fails_does_not_take_the_finished_rounds_with_it(folder: &Folder) {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!(stdout(&output), "");
     assert!(!folder.0.join("results/local/none.json").exists());
+    is_clean(folder);
+
+    // Nor does a benchmark that tells nothing of a feature take those before it.
+    let arguments = ["matrix", "First:Net.*", "--rounds", "1", "--save", "first"];
+    let output = command(folder, &arguments)
+        .env("UNDECIDED_AT", "Net.Echo.IoUring")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(
+        stderr(&output).contains("do not decide the event queue"),
+        "{output:?}"
+    );
+    assert!(stdout(&output).contains("First\n"), "{output:?}");
+    let results = saved(folder, "first.json");
+    assert_eq!(results["results"].as_array().unwrap().len(), 12);
     is_clean(folder);
 }
 

@@ -54,6 +54,9 @@ fn main() {
     }
     let benchmark = &arguments[1];
     stop_at(benchmark);
+    if std::env::var("FAIL_AT").as_ref() == Ok(benchmark) {
+        std::process::exit(1);
+    }
     let speed = include_str!("speed").trim();
     let mut log = std::fs::File::options().append(true).create(true).open(std::env::var("RUN_LOG").unwrap()).unwrap();
     writeln!(log, "{speed} {}", arguments.join(" ")).unwrap();
@@ -129,6 +132,16 @@ fn log(folder: &Folder) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
+/// The names of the files that are kept.
+fn saved(folder: &Folder) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder.0.join("results/local"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
 /// Neither git nor the file system knows of a worktree, and no run has left its files.
 fn is_clean(folder: &Folder) {
     let worktrees = git(&folder.0, &["worktree", "list"]);
@@ -194,12 +207,7 @@ fn two_revisions_are_built_and_measured_in_turn() {
     is_clean(&folder);
 
     // Both are saved, with all that a comparison needs.
-    let local = folder.0.join("results/local");
-    let mut names: Vec<String> = std::fs::read_dir(local)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
+    let names = saved(&folder);
     assert_eq!(names.len(), 2, "{names:?}");
     let names: Vec<&str> = names
         .iter()
@@ -362,10 +370,35 @@ fn cancelled_while_it_measures_it_tells_what_is_finished() {
         "{text}"
     );
     is_clean(&folder);
-    assert_eq!(
-        std::fs::read_dir(folder.0.join("results/local"))
-            .unwrap()
-            .count(),
-        2
+    assert_eq!(saved(&folder).len(), 2);
+}
+
+#[test]
+fn a_run_that_fails_does_not_take_the_finished_benchmarks_with_it() {
+    let folder = checkout("failed-run");
+    let arguments = ["--rev", "slow", "--rev", "fast", "First:Second"];
+    let output = command(&folder, &arguments)
+        .env("FAIL_AT", "Second")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(
+        stderr(&output).ends_with("Second` failed (exit status: 1)\n"),
+        "{output:?}"
     );
+    let text = stdout(&output);
+    assert!(
+        text.contains("\nFirst\n") && text.ends_with("B, of 1 benchmark: 1 faster\n"),
+        "{text}"
+    );
+    assert_eq!(saved(&folder).len(), 2);
+    is_clean(&folder);
+
+    let arguments = ["--rev", "slow", "--rev", "fast", "Second"];
+    let output = command(&folder, &arguments)
+        .env("FAIL_AT", "Second")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(stdout(&output), "");
 }

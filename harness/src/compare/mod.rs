@@ -56,15 +56,15 @@ pub(crate) struct Comparison<'a> {
 }
 
 pub(crate) fn compare(arguments: &CompareArguments, output: &mut dyn Write) -> Result<(), Failure> {
-    let (sides, filters, cancelled) = match arguments.subject()? {
+    let (sides, filters, ended) = match arguments.subject()? {
         Subject::Results(names) => (
             [load(names[0])?, load(names[1])?],
             arguments.filters(),
-            false,
+            None,
         ),
         Subject::Builds(builds) => {
             let measured = turns::measure(builds, arguments)?;
-            (measured.sides, Vec::new(), measured.cancelled)
+            (measured.sides, Vec::new(), measured.ended)
         }
     };
     let pairing = Pairing::new(
@@ -89,10 +89,7 @@ pub(crate) fn compare(arguments: &CompareArguments, output: &mut dyn Write) -> R
     } else {
         report::compare(&sides, &pairing, &comparisons, output)?;
     }
-    if cancelled {
-        return Err(TurnsError::Cancelled.into());
-    }
-    Ok(())
+    ended.map_or(Ok(()), Err)
 }
 
 fn load(name: &str) -> Result<Side, BadFile> {

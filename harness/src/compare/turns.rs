@@ -71,10 +71,10 @@ impl TurnsError {
     }
 }
 
-/// What was measured, and whether it was all.
+/// What was finished, and why it is not all, if it is not.
 pub(super) struct Measured {
     pub(super) sides: [Side; 2],
-    pub(super) cancelled: bool,
+    pub(super) ended: Option<Failure>,
 }
 
 /// Builds both, measures them in turn, and keeps both results.
@@ -96,7 +96,7 @@ pub(super) fn measure(
     });
     let benchmarks = select(&harnesses, &arguments.filters())?;
     let mut sides: [Option<Saved>; 2] = [None, None];
-    let mut cancelled = false;
+    let mut ended = None;
     for benchmark in &benchmarks {
         match in_turn(&harnesses, benchmark, arguments.rounds) {
             Ok(measured) => {
@@ -104,15 +104,15 @@ pub(super) fn measure(
                     add(side, measured);
                 }
             }
-            Err(Failure::Turns(TurnsError::Cancelled)) => {
-                cancelled = true;
+            Err(failure) => {
+                // What took its time until here is not lost with it.
+                ended = Some(failure);
                 break;
             }
-            Err(error) => return Err(error),
         }
     }
     let [Some(a), Some(b)] = sides else {
-        return Err(TurnsError::Cancelled.into());
+        return Err(ended.expect("a benchmark is measured, or fails"));
     };
     let mut kept = Vec::new();
     for (destination, saved) in built.destinations.iter().zip([a, b]) {
@@ -123,7 +123,7 @@ pub(super) fn measure(
         });
     }
     let sides = kept.try_into().ok().expect("there are two");
-    Ok(Measured { sides, cancelled })
+    Ok(Measured { sides, ended })
 }
 
 /// Two harnesses, and where what they measure is kept.

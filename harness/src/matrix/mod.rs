@@ -58,7 +58,9 @@ pub(crate) fn matrix(arguments: &MatrixArguments, output: &mut dyn Write) -> Res
     let mut all: Option<Saved> = None;
     let mut ended = None;
     for family in &families {
-        let (measured, why) = rounds::measure(family, &builds, arguments.rounds)?;
+        // What cannot be told of one family is no reason to lose those before it.
+        let (measured, why) = rounds::measure(family, &builds, arguments.rounds)
+            .unwrap_or_else(|failure| (Vec::new(), Some(failure)));
         let of_this = Table::of(&family.name, &measured);
         for table in &of_this {
             if arguments.json {
