@@ -365,6 +365,11 @@ fn cancelled_it_tells_what_the_finished_rounds_give() {
     let folder = checkout("matrix-cancelled", "lock-free");
     // Two rounds are finished, and a part of the third.
     let arguments = ["matrix", "First", "--save", "part", "--svg", "part.svg"];
+    let complete = ["part.svg", "results/local/part.json"].map(|name| folder.0.join(name));
+    std::fs::create_dir_all(folder.0.join("results/local")).unwrap();
+    for path in &complete {
+        std::fs::write(path, "of before").unwrap();
+    }
     let output = cancelled_at(&folder, "run 30", "-INT", &arguments);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(stderr(&output).contains("error: cancelled: "), "{output:?}");
@@ -374,10 +379,17 @@ fn cancelled_it_tells_what_the_finished_rounds_give() {
         text.contains("  recommended none: with 2 rounds "),
         "{text}"
     );
-    for result in saved(&folder, "part.json")["results"].as_array().unwrap() {
+    for result in saved(&folder, "part.interrupted.json")["results"]
+        .as_array()
+        .unwrap()
+    {
         assert_eq!(result["runs"].as_array().unwrap().len(), 2);
     }
-    assert!(folder.0.join("part.svg").is_file());
+    assert!(folder.0.join("part.interrupted.svg").is_file());
+    // What was complete is not replaced by what is not.
+    for path in &complete {
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "of before");
+    }
     is_clean(&folder);
 
     a_run_that_fails_does_not_take_the_finished_rounds_with_it(&folder);
@@ -422,7 +434,7 @@ fn a_run_that_fails_does_not_take_the_finished_rounds_with_it(folder: &Folder) {
         "{output:?}"
     );
     assert!(stdout(&output).contains("First\n"), "{output:?}");
-    let results = saved(folder, "first.json");
+    let results = saved(folder, "first.interrupted.json");
     assert_eq!(results["results"].as_array().unwrap().len(), 12);
     is_clean(folder);
 }

@@ -18,7 +18,8 @@ machine that has nothing else to do, or again the other way round.
 With --rev twice, both revisions are built, in worktrees under the target folder, and measured in \
 turn: A B, B A, A B and so on, each run in a process of its own. Each pair sees the same machine, so \
 far smaller differences are seen. Both results are saved, and can be compared again. What is not \
-committed is not in a revision. Ctrl-C ends it, reports what is finished, and leaves no worktree.
+committed is not in a revision. Ctrl-C ends it, reports what is finished, and leaves no worktree; if a \
+run fails, what was finished before it is reported too. Either is saved with `interrupted` in its name.
 
 With --features twice, the checkout as it is, or one --rev, is built with each of the two sets, and \
 measured in the same way. A set is all that is on: features of the harness with commas between, \

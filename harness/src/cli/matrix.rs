@@ -20,7 +20,8 @@ combination that differs from the default features in the fewest parts. That nee
 twelve combinations, and 9 for twice as many.
 
 Finished builds are kept in the target folder; one that is up to date takes no time. Ctrl-C ends the \
-build or run that is under way, and reports what the finished rounds give.";
+build or run that is under way, and reports what the finished rounds give; so does a run that fails. What is \
+not all that was asked for is kept beside what is, with `interrupted` in its name.";
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -47,7 +48,7 @@ pub(crate) struct MatrixArguments {
     #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     pub(crate) rounds: usize,
 
-    /// Also draw the heat maps into this file, in place of one of that name
+    /// Also draw the heat maps into this file, in place of one of that name; into one with `interrupted` in its name if not all was measured
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
 
@@ -56,6 +57,8 @@ pub(crate) struct MatrixArguments {
     pub(crate) json: bool,
 
     /// Also save the results of all combinations, as results/local/NAME.json
+    ///
+    /// After Ctrl-C, or if a run fails, what is finished is saved as NAME.interrupted instead.
     #[arg(long, value_name = "NAME")]
     pub(crate) save: Option<SaveName>,
 

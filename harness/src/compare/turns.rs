@@ -115,7 +115,10 @@ pub(super) fn measure(
         return Err(ended.expect("a benchmark is measured, or fails"));
     };
     let mut kept = Vec::new();
-    for (destination, saved) in built.destinations.iter().zip([a, b]) {
+    for (mut destination, saved) in built.destinations.into_iter().zip([a, b]) {
+        if ended.is_some() {
+            destination = destination.interrupted();
+        }
         destination.write(&saved)?;
         kept.push(Side {
             path: destination.path().to_owned(),

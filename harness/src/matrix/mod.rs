@@ -14,6 +14,7 @@ mod text;
 
 pub(crate) use combination::Undecided;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -84,7 +85,16 @@ pub(crate) fn matrix(arguments: &MatrixArguments, output: &mut dyn Write) -> Res
     if let Some(mut saved) = all {
         // Each build has its own: they are in the variants.
         saved.machine.features = None;
-        keep(arguments, destination.as_ref(), &saved, &tables, output)?;
+        let places = Places {
+            results: destination,
+            picture: arguments.svg.clone(),
+        };
+        let places = if ended.is_some() {
+            places.interrupted()
+        } else {
+            places
+        };
+        keep(arguments, &places, &saved, &tables, output)?;
     }
     ended.map_or(Ok(()), Err)
 }
@@ -121,10 +131,42 @@ fn build<'a>(
     Ok((builds, families))
 }
 
+/// Where it is all kept, as far as that is wanted.
+struct Places {
+    results: Option<Destination>,
+    picture: Option<PathBuf>,
+}
+
+impl Places {
+    /// Beside them, for what is not all that was asked for: it does not take the place of what is.
+    fn interrupted(&self) -> Self {
+        Self {
+            results: self.results.as_ref().map(Destination::interrupted),
+            picture: self.picture.as_deref().map(beside),
+        }
+    }
+}
+
+/// As results are: `map.svg` is `map.interrupted.svg`. What is there and is no file, such as a pipe, has nothing to lose.
+fn beside(path: &Path) -> PathBuf {
+    if path.metadata().is_ok_and(|there| !there.is_file()) {
+        return path.to_owned();
+    }
+    // Beside what a link leads to, as `/dev/stdout` may lead to a file.
+    let file = path.read_link().and_then(|_| path.canonicalize());
+    let path = file.as_deref().unwrap_or(path);
+    let mut extension = OsString::from("interrupted");
+    if let Some(own) = path.extension() {
+        extension.push(".");
+        extension.push(own);
+    }
+    path.with_extension(extension)
+}
+
 /// What was finished is kept, whether it is all or not.
 fn keep(
     arguments: &MatrixArguments,
-    destination: Option<&Destination>,
+    places: &Places,
     saved: &Saved,
     tables: &[Table],
     output: &mut dyn Write,
@@ -137,11 +179,11 @@ fn keep(
             writeln!(output, "saved to {}", path.display())
         }
     };
-    if let Some(destination) = destination {
+    if let Some(destination) = &places.results {
         destination.write(saved)?;
         kept(destination.path())?;
     }
-    if let Some(path) = &arguments.svg {
+    if let Some(path) = &places.picture {
         save::replace(path, svg::draw(tables).as_bytes()).map_err(|error| PictureError {
             path: path.clone(),
             error,
@@ -166,4 +208,21 @@ fn can_be_written(path: &Path) -> Result<(), PictureError> {
         path: path.to_owned(),
         error: looked,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_picture_is_beside_it() {
+        for (path, expected) in [
+            ("nowhere/map.svg", "nowhere/map.interrupted.svg"),
+            ("nowhere/v1.2.svg", "nowhere/v1.2.interrupted.svg"),
+            ("nowhere/map", "nowhere/map.interrupted"),
+            ("/dev/null", "/dev/null"),
+        ] {
+            assert_eq!(beside(Path::new(path)), Path::new(expected));
+        }
+    }
 }
