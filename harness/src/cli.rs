@@ -3,12 +3,14 @@
 mod compare;
 mod gate;
 mod matrix;
+mod passed_on;
 mod report;
 mod show;
 
 pub(crate) use compare::{BadSubject, Builds, CompareArguments, Subject};
 pub(crate) use gate::{GateArguments, GateMode, GateRegionArguments};
-pub(crate) use matrix::{BadRun, MatrixArguments};
+pub(crate) use matrix::MatrixArguments;
+pub(crate) use passed_on::BadRun;
 pub(crate) use report::{PlotFormat, ReportArguments};
 pub(crate) use show::{Export, ShowArguments};
 

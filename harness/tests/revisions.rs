@@ -280,6 +280,19 @@ fn what_cannot_be_built_or_found_is_told() {
         stderr(&unmatched).contains("\n  First\n  Second\n  Third"),
         "{unmatched:?}"
     );
+    let unmatched = compare(&folder, &["--rev", "slow", "--rev", "fast", "Fourth"]);
+    assert_eq!(unmatched.status.code(), Some(2), "{unmatched:?}");
+    let builds = stderr(&unmatched).matches("building ").count();
+    assert_eq!(builds, 1, "{unmatched:?}");
+
+    for run in [&["--wrokers", "1"][..], &["--runs", "3"], &["Second"]] {
+        let line = [&["--rev", "slow", "--rev", "fast", "First", "--"], run].concat();
+        let refused = compare(&folder, &line);
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        let text = stderr(&refused);
+        assert!(text.contains("what is behind `--` is for"), "{text}");
+        assert!(!text.contains("building "), "{text}");
+    }
     assert_eq!(log(&folder), Vec::<String>::new());
 }
 

@@ -2,6 +2,7 @@
 
 use clap::{ArgGroup, Args};
 
+use super::passed_on::{self, BadRun};
 use crate::filter::Filter;
 
 pub(super) const ABOUT: &str = "\
@@ -137,6 +138,11 @@ impl CompareArguments {
             (Some(_), _, _) => Err(BadSubject::Both),
             (None, _, _) => Err(BadSubject::Revisions),
         }
+    }
+
+    /// What is behind the two dashes.
+    pub(crate) fn check_run(&self) -> Result<(), BadRun> {
+        passed_on::check(&self.run)
     }
 
     /// Those of benchmarks.

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser};
+use clap::Args;
 
-use super::Cli;
+use super::passed_on::{self, BadRun};
 use crate::filter::Filter;
 use crate::save::SaveName;
 
@@ -67,28 +67,19 @@ pub(crate) struct MatrixArguments {
     pub(crate) run: Vec<String>,
 }
 
-/// What is behind the two dashes is for no run.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("what is behind `--` is for `harness run`: {0}")]
-pub(crate) struct BadRun(String);
-
 impl MatrixArguments {
-    /// That the runs will understand what they are told: else that would be known only when all is built.
+    /// What is behind the two dashes.
     pub(crate) fn check_run(&self) -> Result<(), BadRun> {
-        let line = ["harness", "run", "--runs", "1", "--save", "x"].map(str::to_owned);
-        let refused = |error: clap::Error| {
-            let text = error.to_string();
-            BadRun(text.trim_start_matches("error: ").trim_end().to_owned())
-        };
-        let understood = Cli::try_parse_from(line.into_iter().chain(self.run.clone()));
-        understood.map(drop).map_err(refused)
+        passed_on::check(&self.run)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
-    use crate::cli::Command;
+    use crate::cli::{Cli, Command};
 
     fn parsed(line: &[&str]) -> Option<MatrixArguments> {
         let line = ["harness", "matrix"].iter().chain(line);
@@ -109,24 +100,6 @@ mod tests {
         assert_eq!((matrix.rounds, matrix.json), (3, false));
         assert_eq!(matrix.run, ["--workers", "1"]);
         assert_eq!(parsed(&[]).unwrap().rounds, 9);
-    }
-
-    #[test]
-    fn what_the_runs_will_not_understand_is_refused_at_once() {
-        let checked = |run: &[&str]| parsed(&[&["--"], run].concat()).unwrap().check_run();
-        assert_eq!(checked(&["--workers", "1", "--pin"]), Ok(()));
-        for run in [
-            &["--wrokers", "1"][..],
-            &["--workers", "0"],
-            &["--runs", "3"],
-            &["--help"],
-        ] {
-            let text = checked(run).unwrap_err().to_string();
-            assert!(
-                text.starts_with("what is behind `--` is for `harness run`: "),
-                "{text}"
-            );
-        }
     }
 
     #[test]

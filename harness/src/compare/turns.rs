@@ -83,18 +83,22 @@ pub(super) fn measure(
     arguments: &CompareArguments,
 ) -> Result<Measured, Failure> {
     children::take_signals();
+    arguments.check_run()?;
+    let filters = arguments.filters();
     let checkout = Checkout::find()?;
     let scratch = Scratch::new(checkout.scratch())?;
     let built = match builds {
-        Builds::Revisions(names) => revisions(&checkout, names)?,
-        Builds::Features { sets, revision } => feature_sets(&checkout, &scratch, sets, revision)?,
+        Builds::Revisions(names) => revisions(&checkout, &scratch, names, &filters)?,
+        Builds::Features { sets, revision } => {
+            feature_sets(&checkout, &scratch, sets, revision, &filters)?
+        }
     };
     let harnesses = built.programs.map(|program| Harness {
         program,
         scratch: &scratch,
         arguments: &arguments.run,
     });
-    let benchmarks = select(&harnesses, &arguments.filters())?;
+    let benchmarks = select(&harnesses, &filters)?;
     let mut sides: [Option<Saved>; 2] = [None, None];
     let mut ended = None;
     for benchmark in &benchmarks {
@@ -135,13 +139,19 @@ struct Built {
     programs: [PathBuf; 2],
 }
 
-fn revisions(checkout: &Checkout, names: [&str; 2]) -> Result<Built, Failure> {
+fn revisions(
+    checkout: &Checkout,
+    scratch: &Scratch,
+    names: [&str; 2],
+    filters: &[Filter],
+) -> Result<Built, Failure> {
     let revisions = [checkout.resolve(names[0])?, checkout.resolve(names[1])?];
     let destinations = [
         Destination::prepare(&save_name("a", revisions[0].short()))?,
         Destination::prepare(&save_name("b", revisions[1].short()))?,
     ];
     let first = checkout.build(&revisions[0])?;
+    check_filters(&first, scratch, filters)?;
     let second = if revisions[0] == revisions[1] {
         first.clone()
     } else {
@@ -158,6 +168,7 @@ fn feature_sets(
     scratch: &Scratch,
     sets: [&str; 2],
     revision: Option<&str>,
+    filters: &[Filter],
 ) -> Result<Built, Failure> {
     let revision: Option<Revision> = revision.map(|name| checkout.resolve(name)).transpose()?;
     let tree = checkout.tree(revision.as_ref())?;
@@ -173,6 +184,7 @@ fn feature_sets(
     let programs = ["a", "b"].map(|side| scratch.folder.join(format!("harness-{side}")));
     for ((side, set), program) in ["A", "B"].iter().zip(&sets).zip(&programs) {
         tree.build(Some(set), &format!("{side}: {set}"), program)?;
+        check_filters(program, scratch, filters)?;
     }
     Ok(Built {
         destinations,
@@ -190,13 +202,29 @@ fn save_name(side: &str, what: &str) -> SaveName {
 fn select(harnesses: &[Harness<'_>; 2], filters: &[Filter]) -> Result<Vec<String>, Failure> {
     let [mut benchmarks, others] = [harnesses[0].list()?, harnesses[1].list()?];
     benchmarks.retain(|name| others.contains(name));
+    selected(benchmarks, filters).map_err(Failure::from)
+}
+
+/// Whoever has misspelt a name does not wait for the second build: what is measured is in the first one too. This program's own benchmarks
+/// would be no measure, even before the first build, as those of what is built may be others.
+fn check_filters(program: &Path, scratch: &Scratch, filters: &[Filter]) -> Result<(), Failure> {
+    let harness = Harness {
+        program: program.to_owned(),
+        scratch,
+        arguments: &[],
+    };
+    selected(harness.list()?, filters)?;
+    Ok(())
+}
+
+fn selected(mut benchmarks: Vec<String>, filters: &[Filter]) -> Result<Vec<String>, NoMatch> {
     let there = benchmarks.clone();
     benchmarks.retain(|name| match filters {
         [] => name == registry::DEFAULT,
         filters => Filter::any_matches(filters, name),
     });
     if benchmarks.is_empty() {
-        return Err(NoMatch::among(filters, there).into());
+        return Err(NoMatch::among(filters, there));
     }
     Ok(benchmarks)
 }
