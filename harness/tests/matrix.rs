@@ -242,8 +242,14 @@ fn every_combination_is_measured_in_turn_and_the_best_one_named() {
         "{show:?}"
     );
 
-    // The builds are kept and up to date.
-    let again = harness(&folder, &["matrix", "First", "--rounds", "1", "--json"]);
+    // The builds are kept and up to date. A link stays one, and the picture is where it leads to.
+    std::os::unix::fs::symlink("led-to.svg", folder.0.join("link.svg")).unwrap();
+    let arguments = [
+        "matrix", "First", "--rounds", "1", "--json", "--svg", "link.svg",
+    ];
+    let again = harness(&folder, &arguments);
+    assert!(folder.0.join("link.svg").is_symlink());
+    assert!(folder.0.join("led-to.svg").is_file());
     assert_eq!(again.status.code(), Some(0), "{again:?}");
     assert!(!stderr(&again).contains("Compiling"), "{again:?}");
     let table: Value = serde_json::from_str(stdout(&again)).unwrap();

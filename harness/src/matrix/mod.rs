@@ -184,7 +184,7 @@ fn keep(
         kept(destination.path())?;
     }
     if let Some(path) = &places.picture {
-        save::replace(path, svg::draw(tables).as_bytes()).map_err(|error| PictureError {
+        save::write(path, svg::draw(tables).as_bytes()).map_err(|error| PictureError {
             path: path.clone(),
             error,
         })?;
