@@ -52,7 +52,9 @@ Examples:
   harness gate                                       does anything cost more than it did?
 
 Exit status: 0 if all is well; 1 if a run failed; 2 if the arguments make no sense, or nothing
-matches the filters. Ctrl-C tells what is finished, and ends as a signal does (130 in a shell).";
+matches the filters. Ctrl-C has a run tell what is finished, and end as a signal does (130 in a
+shell); matrix, compare and gate end what they build or measure, tell what is finished, and exit
+with 1. Signals that are ignored, as under nohup, stay so.";
 
 const RUN_ABOUT: &str = "\
 Runs the benchmarks that a filter selects; without a filter, libprocess's throughput benchmark.
