@@ -5,7 +5,7 @@ mod common;
 mod schema;
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -221,6 +221,53 @@ fn a_count_needs_no_baseline() {
 }
 
 #[test]
+fn what_valgrind_is_told_elsewhere_changes_no_count() {
+    if !has_valgrind("what_valgrind_is_told_elsewhere_changes_no_count") {
+        return;
+    }
+    let folder = Folder::new("gate-settings");
+    let counts_nothing = "--instr-atstart=no";
+    std::fs::write(folder.0.join(".valgrindrc"), counts_nothing).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_harness"))
+        .args(["gate", "then", "--count", "--divide", "20"])
+        .current_dir(&folder.0)
+        .env("HOME", &folder.0)
+        .env("VALGRIND_OPTS", counts_nothing)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
+fn what_is_exported_for_other_programs_is_not_counted_with() {
+    let folder = Folder::new("gate-exported");
+    let stand_in = "#!/bin/sh\nexport -p > \"$SEEN\"\nexec \"$STAND_IN\" \"$@\"\n";
+    let actual = folder.0.join("stand-in");
+    program(&actual, STAND_IN);
+    program(&folder.0.join("valgrind"), stand_in);
+    let seen = folder.0.join("seen");
+    let path = format!("{}:{}", folder.0.display(), std::env::var("PATH").unwrap());
+    let output = Command::new(env!("CARGO_BIN_EXE_harness"))
+        .args(["gate", "message", "--count"])
+        .current_dir(&folder.0)
+        .env("PATH", &path)
+        .env("STAND_IN", &actual)
+        .env("SEEN", &seen)
+        .env("LD_BIND_NOW", "1")
+        .env("MALLOC_PERTURB_", "1")
+        .env("VALGRIND_OPTS", "--instr-atstart=no")
+        .env("LIBPROCESS_TELEMETRY", "1")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let seen = std::fs::read_to_string(seen).unwrap();
+    for variable in ["LD_BIND_NOW", "MALLOC_PERTURB_", "VALGRIND_OPTS"] {
+        assert!(!seen.contains(variable), "{seen}");
+    }
+    assert!(seen.contains("LIBPROCESS_TELEMETRY"), "{seen}");
+}
+
+#[test]
 fn what_cannot_be_judged_is_refused_before_anything_is_counted() {
     let folder = Folder::new("gate-refused");
     let missing = gate(&folder, &[]);
@@ -297,13 +344,17 @@ done
 printf 'events: Ir sysCount\ntotals: %s 0\n' $((100 * repeat)) > "$profile"
 "#;
 
+fn program(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(path, executable).unwrap();
+}
+
 #[test]
 fn cancelled_it_leaves_nothing_and_has_told_what_was_finished() {
     let folder = Folder::new("gate-cancelled");
     let stand_in = folder.0.join("valgrind");
-    std::fs::write(&stand_in, STAND_IN).unwrap();
-    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&stand_in, executable).unwrap();
+    program(&stand_in, STAND_IN);
     let temporary = folder.0.join("temporary");
     std::fs::create_dir(&temporary).unwrap();
     let path = format!("{}:{}", folder.0.display(), std::env::var("PATH").unwrap());

@@ -18,6 +18,8 @@ use crate::compare::children;
 
 /// Asked of the runtime, whose variables the children are not to see: what somebody exported for another program would be counted with.
 const VARIABLES: &str = "LIBPROCESS_";
+/// Begin the names of what the C library and the dynamic linker are told: other code would be counted, or the allocator would work another way.
+const FOREIGN: [&str; 3] = ["LD_", "MALLOC_", "VALGRIND_"];
 /// What each run sees, whatever is exported.
 const SETTINGS: [(&str, &str); 2] = [
     // valgrind knows io_uring only in part, and in some versions not at all.
@@ -123,20 +125,19 @@ impl Counter {
         };
         let mut command = Command::new("valgrind");
         command
+            // A .valgrindrc, here or at home, may ask for other counts.
+            .arg("--command-line-only=yes")
             .args(["--tool=callgrind", "--quiet", "--collect-systime=yes"])
             .arg(option)
             .arg(program)
             .args(arguments.to_command_line())
             .stdin(Stdio::null())
             .stdout(Stdio::null());
-        if !self.manner.as_environment_says {
-            for (variable, _) in std::env::vars_os() {
-                if variable
-                    .as_encoded_bytes()
-                    .starts_with(VARIABLES.as_bytes())
-                {
-                    command.env_remove(variable);
-                }
+        for (variable, _) in std::env::vars_os() {
+            let begins = |with: &str| variable.as_encoded_bytes().starts_with(with.as_bytes());
+            let is_runtimes = !self.manner.as_environment_says && begins(VARIABLES);
+            if is_runtimes || FOREIGN.into_iter().any(begins) {
+                command.env_remove(variable);
             }
         }
         command.envs(SETTINGS);
