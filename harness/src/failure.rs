@@ -7,7 +7,7 @@ use crate::Outcome;
 use crate::checks::WrongResult;
 use crate::cli::{BadRun, BadSubject};
 use crate::compare::{NoPairs, TurnsError};
-use crate::gate::{BadBaseline, GateError};
+use crate::gate::{AgainstError, BadBaseline, GateError};
 use crate::matrix::{PictureError, Undecided};
 use crate::page::NoResults;
 use crate::parameters::BadParameters;
@@ -94,6 +94,24 @@ impl Failure {
         }
     }
 
+    /// Whether there is nothing to say any more: a child has said it, or whoever read has read enough.
+    pub(crate) fn is_told(&self) -> bool {
+        match self {
+            Self::Gate(error) => error.is_told() || self.is_unread(),
+            _ => self.is_unread(),
+        }
+    }
+
+    /// Whether the report is read no further, as by `head`.
+    fn is_unread(&self) -> bool {
+        let (Self::Output(error) | Self::Gate(GateError::Against(AgainstError::Output(error)))) =
+            self
+        else {
+            return false;
+        };
+        error.kind() == io::ErrorKind::BrokenPipe
+    }
+
     /// Whether the user asked for what cannot be, or something went wrong.
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
@@ -108,6 +126,7 @@ impl Failure {
             | Self::BadBaseline(_)
             | Self::Turns(TurnsError::NoRevision(_) | TurnsError::Features(_)) => Outcome::Misused,
             Self::Gate(error) if error.is_misuse() => Outcome::Misused,
+            failure if failure.is_unread() => Outcome::Unread,
             _ => Outcome::Failed,
         }
     }

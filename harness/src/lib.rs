@@ -99,6 +99,9 @@ pub enum Outcome {
     Failed,
     /// The arguments make no sense, or nothing matches the filters. Status 2, as of other programs.
     Misused,
+    /// Whoever read the report stopped before its end, as `head` does, and nothing is said of it. Status 141, as a shell says of programs that SIGPIPE ended: what was to be judged
+    /// was not judged to its end, so it is no pass.
+    Unread,
 }
 
 impl Outcome {
@@ -112,6 +115,7 @@ impl Outcome {
             Self::Passed => 0,
             Self::Failed => 1,
             Self::Misused => 2,
+            Self::Unread => 141,
         }
     }
 }
@@ -173,7 +177,9 @@ where
     match session::carry_out(&cli, output) {
         Ok(()) => Outcome::Passed,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            if !failure.is_told() {
+                eprintln!("error: {failure}");
+            }
             failure.outcome()
         }
     }

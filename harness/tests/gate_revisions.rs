@@ -141,6 +141,8 @@ fn what_makes_no_sense_is_told_as_such() {
         stderr(&unknown).contains("\"nowhere\" is no revision"),
         "{unknown:?}"
     );
+    let errors = stderr(&unknown).matches("error: ").count();
+    assert_eq!(errors, 1, "said once: {unknown:?}");
     let unmatched = gate(&folder, &["--against", "HEAD", "Nothing"]);
     assert_eq!(unmatched.status.code(), Some(2), "{unmatched:?}");
     let too_few = folder.harness(&["gate", "--against", "HEAD", "--rounds", "3"]);

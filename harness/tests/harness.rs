@@ -536,3 +536,19 @@ fn help_is_no_error_and_has_examples() {
         "{output:?}"
     );
 }
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_error() {
+    for arguments in [&["list"][..], &["gate", "--list"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new(env!("CARGO_BIN_EXE_harness"))
+            .args(arguments)
+            .stdout(writer)
+            .output()
+            .unwrap();
+        // As a shell says of a program that SIGPIPE ended.
+        assert_eq!(output.status.code(), Some(141), "{output:?}");
+        assert_eq!(stderr(&output), "");
+    }
+}

@@ -43,7 +43,7 @@ Examples:
                                                  in other benchmarks, with arguments of `harness run`
 
 Exit status: 0 if nothing is worse; 1 if something is, or could not be judged, or was cancelled; 2 if \
-the arguments make no sense, or the baseline cannot be read.";
+the arguments make no sense, or the baseline cannot be read; 141 if the report was not read to its end, as by `head`.";
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("mode").multiple(false))]

@@ -27,6 +27,7 @@ const BENCHMARKS: [&str; 4] = [
 pub(crate) enum AgainstError {
     #[error("the harness cannot start itself to compare: {0}")]
     Start(io::Error),
+    /// Said by the comparison itself, unless a signal ended it.
     #[error("the comparison failed ({0})")]
     Comparison(ExitStatus),
     #[error("the comparison said what is none: {0}")]
@@ -43,6 +44,11 @@ impl AgainstError {
     /// Whether the comparison was asked for what cannot be.
     pub(crate) fn is_misuse(&self) -> bool {
         matches!(self, Self::Comparison(status) if status.code() == Some(crate::Outcome::Misused.code().into()))
+    }
+
+    /// Whether somebody else has said why: what the comparison writes to standard error goes where ours goes.
+    pub(crate) fn is_told(&self) -> bool {
+        matches!(self, Self::Comparison(status) if status.code().is_some())
     }
 }
 

@@ -88,6 +88,11 @@ impl GateError {
     pub(crate) fn is_misuse(&self) -> bool {
         matches!(self, Self::Against(error) if error.is_misuse())
     }
+
+    /// Whether a child has said why.
+    pub(crate) fn is_told(&self) -> bool {
+        matches!(self, Self::Against(error) if error.is_told())
+    }
 }
 
 /// For whom the baseline does not hold.
