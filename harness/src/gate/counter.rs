@@ -20,6 +20,8 @@ use crate::compare::children;
 const VARIABLES: &str = "LIBPROCESS_";
 /// Begin the names of what the C library and the dynamic linker are told: other code would be counted, or the allocator would work another way.
 const FOREIGN: [&str; 3] = ["LD_", "MALLOC_", "VALGRIND_"];
+/// Begins the name of the folder of each process.
+const FOLDER: &str = "libprocess-gate-";
 /// What each run sees, whatever is exported.
 const SETTINGS: [(&str, &str); 2] = [
     // valgrind knows io_uring only in part, and in some versions not at all.
@@ -36,6 +38,8 @@ pub(crate) enum CountError {
     NoValgrind,
     #[error("valgrind does not start: {0}")]
     Start(io::Error),
+    #[error("there can be no folder for what callgrind writes, {} ({error}); TMPDIR says in which one it is made", .path.display())]
+    Folder { path: PathBuf, error: io::Error },
     #[error("{}: {error}", .path.display())]
     File { path: PathBuf, error: io::Error },
     #[error("{region} failed under valgrind ({status}):\n{said}")]
@@ -84,9 +88,15 @@ impl Counter {
     pub(crate) fn new(manner: Manner) -> Result<Self, CountError> {
         children::take_signals();
         let version = valgrind_version()?;
-        let name = format!("libprocess-gate-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir_all(&folder).map_err(CountError::file(&folder))?;
+        let temporary = std::env::temp_dir();
+        remove_litter(&temporary);
+        let folder = temporary.join(format!("{FOLDER}{}", std::process::id()));
+        if let Err(error) = fs::create_dir(&folder) {
+            return Err(CountError::Folder {
+                path: folder,
+                error,
+            });
+        }
         Ok(Self {
             folder,
             manner,
@@ -163,6 +173,21 @@ impl Counter {
 impl Drop for Counter {
     fn drop(&mut self) {
         let _left_behind = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Folders of processes that were killed, and one of an earlier process that had our number.
+fn remove_litter(temporary: &Path) {
+    for entry in fs::read_dir(temporary).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(FOLDER)?.parse::<u32>().ok());
+        if let Some(process) = owner
+            && (process == std::process::id() || !Path::new(&format!("/proc/{process}")).exists())
+        {
+            let _left_behind = fs::remove_dir_all(entry.path());
+        }
     }
 }
 
