@@ -4,7 +4,7 @@ mod common;
 #[path = "common/schema.rs"]
 mod schema;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -28,7 +28,9 @@ fn has_valgrind(test: &str) -> bool {
             Ok("true"),
             "valgrind is missing"
         );
-        eprintln!("SKIPPED: {test}, as valgrind is missing");
+        // Not `eprintln!`, which is shown only of tests that fail.
+        let line = format!("SKIPPED: {test}, as valgrind is missing\n");
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
     }
     is_there
 }
