@@ -1,5 +1,7 @@
 //! The list of benchmarks.
 
+use std::fmt::Display;
+
 use crate::benchmark::Benchmark;
 use crate::benchmarks::client_server::ClientServer;
 use crate::benchmarks::clock::Timers;
@@ -100,25 +102,33 @@ pub(crate) static BENCHMARKS: [&dyn Benchmark; 61] = [
 /// The one that runs without a filter.
 pub(crate) const DEFAULT: &str = throughput::NAME;
 
-/// No benchmark has a name that any of the filters lets through.
+/// Nothing has a name that any of the filters lets through.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no benchmark matches {}; there are:{}", .filters.join(" or "), list(there))]
+#[error("no {what} matches {}; there are:{}", .filters.join(" or "), list(there))]
 pub(crate) struct NoMatch {
+    what: &'static str,
     filters: Vec<String>,
     there: Vec<String>,
 }
 
 impl NoMatch {
     pub(crate) fn of(name: &str) -> Self {
-        Self {
-            filters: vec![format!("`{name}`")],
-            there: all(),
-        }
+        Self::new("benchmark", &[name], all())
     }
 
     /// None of these names.
     pub(crate) fn among(filters: &[Filter], there: Vec<String>) -> Self {
+        Self::new("benchmark", filters, there)
+    }
+
+    /// As [`among`](Self::among), of what the gate counts.
+    pub(crate) fn of_regions(filters: &[impl Display], there: Vec<String>) -> Self {
+        Self::new("region", filters, there)
+    }
+
+    fn new(what: &'static str, filters: &[impl Display], there: Vec<String>) -> Self {
         Self {
+            what,
             filters: filters.iter().map(|filter| format!("`{filter}`")).collect(),
             there,
         }

@@ -334,6 +334,14 @@ fn the_list_has_a_sentence_for_each() {
 }
 
 /// Says that it is valgrind, and writes a profile in which each repeat is a hundred instructions; but at `then` it stands still.
+
+    let one = gate(&folder, &["message", "--list"]);
+    assert_eq!(one.status.code(), Some(0), "{one:?}");
+    assert_eq!(stdout(&one).lines().count(), 2, "{one:?}");
+    let none = gate(&folder, &["nosuch", "--list"]);
+    assert_eq!(none.status.code(), Some(2), "{none:?}");
+    let expected = "error: no region matches `nosuch`; there are:\n  message\n";
+    assert!(stderr(&none).starts_with(expected), "{none:?}");
 const STAND_IN: &str = r#"#!/bin/sh
 [ "$1" = --version ] && { echo valgrind-of-a-test; exit; }
 for argument; do

@@ -45,7 +45,7 @@ use self::baseline::{Accepted, Baseline, Baselines, Entry, Known};
 use self::counter::{CountError, Counter, Manner};
 use self::environment::{Difference, Environment};
 use self::judged::Judged;
-use self::region::{REGIONS, Region};
+use self::region::Region;
 use crate::cli::{GateArguments, GateMode, GateRegionArguments};
 use crate::failure::Failure;
 use crate::machine::Machine;
@@ -127,21 +127,14 @@ pub(crate) fn gate(arguments: &GateArguments, output: &mut dyn Write) -> Result<
             };
             Ok(against::compare(&asked, arguments.json, output).map_err(GateError::from)?)
         }
-        GateMode::List => Ok(report::list(&REGIONS, output)?),
+        GateMode::List => Ok(report::list(&region::select(&arguments.filters)?, output)?),
     }
 }
 
 /// The side of the child that is counted.
 pub(crate) fn run_region(arguments: &GateRegionArguments) -> Result<(), Failure> {
-    let region = region::find(&arguments.region).ok_or_else(|| {
-        NoMatch::among(
-            &[],
-            REGIONS
-                .iter()
-                .map(|region| region.name.to_owned())
-                .collect(),
-        )
-    })?;
+    let region = region::find(&arguments.region)
+        .ok_or_else(|| NoMatch::of_regions(&[&arguments.region], region::names()))?;
     region.run(arguments.repeat, arguments.plant, arguments.timeout)
 }
 

@@ -174,10 +174,16 @@ pub(crate) fn select(filters: &[Filter]) -> Result<Vec<&'static Region>, NoMatch
         .filter(|region| Filter::any_matches(filters, region.name))
         .collect();
     if selected.is_empty() {
-        let there = REGIONS.iter().map(|region| region.name.to_owned());
-        return Err(NoMatch::among(filters, there.collect()));
+        return Err(NoMatch::of_regions(filters, names()));
     }
     Ok(selected)
+}
+
+pub(super) fn names() -> Vec<String> {
+    REGIONS
+        .iter()
+        .map(|region| region.name.to_owned())
+        .collect()
 }
 
 #[cfg(test)]
@@ -225,6 +231,8 @@ mod tests {
         let some = select(&["message*".parse().unwrap()]).unwrap();
         assert_eq!(some.len(), 2);
         let error = select(&["none".parse().unwrap()]).err().unwrap();
-        assert!(error.to_string().contains("\n  message\n"), "{error}");
+        let error = error.to_string();
+        assert!(error.starts_with("no region matches `none`; "), "{error}");
+        assert!(error.contains("\n  message\n"), "{error}");
     }
 }

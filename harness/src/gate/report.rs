@@ -98,7 +98,7 @@ pub(super) fn accepted(
     output.flush()
 }
 
-pub(super) fn list(regions: &[Region], output: &mut dyn Write) -> io::Result<()> {
+pub(super) fn list(regions: &[&Region], output: &mut dyn Write) -> io::Result<()> {
     for region in regions {
         writeln!(output, "{}\n  {}", region.name, region.operation)?;
     }
