@@ -59,7 +59,7 @@ pub(crate) enum GateError {
     )]
     Worse(Vec<String>),
     #[error(
-        "the baseline {} was counted in another environment:{}\n{RENEW}", .path.display(), lines(.differences)
+        "the baseline {} was counted in another environment:{}\n{RENEW} To judge allocations and system calls all the same: --elsewhere.", .path.display(), lines(.differences)
     )]
     Elsewhere {
         path: PathBuf,
@@ -98,7 +98,7 @@ impl GateError {
 /// For whom the baseline does not hold.
 const RENEW: &str = "\
 To add a baseline of this environment, count on a revision that is known to be good, and commit what is \
-written: harness gate --accept 'the reason'. To judge allocations and system calls all the same: --elsewhere.";
+written: harness gate --accept 'the reason'.";
 
 fn lines<T: std::fmt::Display>(of: &[T]) -> String {
     of.iter().map(|line| format!("\n  {line}")).collect()
