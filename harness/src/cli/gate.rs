@@ -56,7 +56,7 @@ pub(crate) struct GateArguments {
     #[arg(long, value_name = "REASON", group = "mode", value_parser = reason)]
     accept: Option<String>,
 
-    /// Only count, with what LIBPROCESS_ variables say; without a baseline
+    /// Only count, with what LIBPROCESS_ variables say, but over epoll, as valgrind knows io_uring only in part; without a baseline
     #[arg(long, group = "mode")]
     count: bool,
 
