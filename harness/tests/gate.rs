@@ -3,6 +3,8 @@
 mod common;
 #[path = "common/schema.rs"]
 mod schema;
+#[path = "common/signals.rs"]
+mod signals;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -375,7 +377,7 @@ fn cancelled_it_leaves_nothing_and_has_told_what_was_finished() {
         (&["--count"][..], "message: a message sent"),
         (&["--accept", "never"], ""),
     ] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_harness"))
+        let mut child = signals::heard(&mut Command::new(env!("CARGO_BIN_EXE_harness")))
             .args(["gate", "message:then"])
             .args(arguments)
             .current_dir(&folder.0)

@@ -5,6 +5,8 @@
 //! Calls into the C library, all with numbers and structs of ours that live for the time of the call.
 
 mod common;
+#[path = "common/signals.rs"]
+mod signals;
 
 use std::fs::File;
 use std::io::Read;
@@ -66,7 +68,7 @@ impl Terminal {
     fn start(&self, folder: &Folder, arguments: &[&str]) -> Child {
         let side = || Stdio::from(self.line.try_clone().unwrap());
         let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
-        command
+        signals::heard(&mut command)
             .args(arguments)
             .current_dir(&folder.0)
             .stdin(side())
@@ -240,7 +242,7 @@ fn a_run_in_a_process_of_its_own_ends_with_its_parent_and_wipes_its_bar() {
 fn lines_for_programs_are_whole_whenever_the_end_comes() {
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         let folder = Folder::new(&format!("signal-{signal}"));
-        let mut program = Command::new(env!("CARGO_BIN_EXE_harness"))
+        let mut program = signals::heard(&mut Command::new(env!("CARGO_BIN_EXE_harness")))
             .args([&RUN[..], &["--json"]].concat())
             .current_dir(&folder.0)
             .stdout(Stdio::piped())

@@ -4,6 +4,8 @@
 mod common;
 #[path = "common/schema.rs"]
 mod schema;
+#[path = "common/signals.rs"]
+mod signals;
 
 use std::io::Read;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -120,7 +122,7 @@ fn checkout(test: &str, event_queue: &str) -> Folder {
 
 fn command(folder: &Folder, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
-    command
+    signals::heard(&mut command)
         .args(arguments)
         .current_dir(&folder.0)
         .env_remove("CARGO_TARGET_DIR")

@@ -2,6 +2,8 @@
 //! stand still until it is ended.
 
 mod common;
+#[path = "common/signals.rs"]
+mod signals;
 
 use std::io::Read;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -114,7 +116,7 @@ fn commit(folder: &Path, tag: &str) {
 
 fn command(folder: &Folder, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
-    command
+    signals::heard(&mut command)
         .arg("compare")
         .args(arguments)
         .current_dir(&folder.0)
