@@ -247,19 +247,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
                 return Taken::Item(item);
             }
             match if searching {
-                self.look_on(io)
-            } else {
-                Polled::Nothing
-            } {
-                Polled::Io => {
-                    self.end_search(io, counters);
-                    return Taken::Io;
-                }
-                Polled::Shared => continue,
-                Polled::Nothing => {}
-            }
-            match if searching {
-                self.poll(io)
+                self.linger(io)
             } else {
                 Polled::Nothing
             } {
@@ -340,6 +328,14 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             }
         }
         None
+    }
+
+    /// What comes while sleeping would cost more than waiting, or is unwanted.
+    fn linger(&self, io: &impl SeatIo) -> Polled {
+        match self.look_on(io) {
+            Polled::Nothing => self.poll(io),
+            seen => seen,
+        }
     }
 
     /// Looks on for a while, in the last one awake.
