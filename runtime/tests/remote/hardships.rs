@@ -9,7 +9,7 @@ use super::common::answers::one;
 use super::common::serving::{connect, until};
 use super::common::sockets::any;
 use super::links::first_line;
-use super::{At, Kind, RemoteConnection, RemoteOptions, accept, on_each, station, upid};
+use super::{At, Kind, RemoteConnection, RemoteOptions, accept, on_each, pass, station, upid};
 use libprocess::http::Limits;
 use libprocess::{DeadLetterReason, Runtime};
 
@@ -176,17 +176,9 @@ fn the_heartbeat_of_an_old_connection_has_its_time() {
         if kind.faults.is_some() {
             return;
         }
-        let options = RemoteOptions::new()
-            .negotiate_links(false)
-            .heartbeat(Some(Duration::from_secs(6)))
-            .idle_timeout(Duration::from_secs(1_000));
-        let runtime = kind.build(|builder| builder.remote(options));
-        let clock = runtime.clock();
-        clock.pause();
-        let pass = |seconds| {
-            clock.settle().expect("outside of a process, and paused");
-            clock.advance(Duration::from_secs(seconds));
-        };
+        let runtime =
+            kind.with_heartbeat(|options| options.idle_timeout(Duration::from_secs(1_000)));
+        let pass = |seconds| pass(&runtime, seconds);
         let linker = station(&runtime, "linker");
         let listener = TcpListener::bind(any()).expect("a listener");
         let process = upid("process", listener.local_addr().expect("an address"));
@@ -214,16 +206,8 @@ fn the_heartbeat_begins_anew_with_a_connection() {
         if kind.faults.is_some() {
             return;
         }
-        let options = RemoteOptions::new()
-            .negotiate_links(false)
-            .heartbeat(Some(Duration::from_secs(6)));
-        let runtime = kind.build(|builder| builder.remote(options));
-        let clock = runtime.clock();
-        clock.pause();
-        let pass = |seconds| {
-            clock.settle().expect("outside of a process, and paused");
-            clock.advance(Duration::from_secs(seconds));
-        };
+        let runtime = kind.with_heartbeat(|options| options);
+        let pass = |seconds| pass(&runtime, seconds);
         let linker = station(&runtime, "linker");
         let listener = TcpListener::bind(any()).expect("a listener");
         let process = upid("process", listener.local_addr().expect("an address"));

@@ -13,7 +13,7 @@ mod wire;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::sockets::{FAULTS, LONG, REACTORS, any};
 use common::{HANG, scale};
@@ -43,6 +43,16 @@ impl Kind {
         set_up(builder).build().expect("a runtime")
     }
 
+    /// As `plain`, with a heartbeat of six seconds, and with a clock that is paused.
+    fn with_heartbeat(self, further: impl FnOnce(RemoteOptions) -> RemoteOptions) -> Runtime {
+        let options = RemoteOptions::new()
+            .negotiate_links(false)
+            .heartbeat(Some(Duration::from_secs(6)));
+        let runtime = self.build(|builder| builder.remote(further(options)));
+        runtime.clock().pause();
+        runtime
+    }
+
     /// As `runtime`, of which a peer that a test plays hears what a C++ libprocess would say, and nothing else.
     fn plain(self) -> Runtime {
         let options = RemoteOptions::new().negotiate_links(false);
@@ -52,6 +62,13 @@ impl Kind {
     fn runtime(self) -> Runtime {
         self.build(|builder| builder)
     }
+}
+
+/// Seconds pass, of a clock that is paused, once all that is under way is done.
+pub(crate) fn pass(runtime: &Runtime, seconds: u64) {
+    let clock = runtime.clock();
+    clock.settle().expect("outside of a process, and paused");
+    clock.advance(Duration::from_secs(seconds));
 }
 
 /// On both reactors, with one worker and with some, and with faults.

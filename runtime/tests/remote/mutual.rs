@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::common::serving::{connect, until};
 use super::common::sockets::any;
 use super::links::first_line;
-use super::{At, Kind, RemoteConnection, RemoteOptions, Served, accept, on_each, station, upid};
+use super::{At, Kind, RemoteConnection, Served, accept, on_each, pass, station, upid};
 use libprocess::{Context, Pid, Process, Runtime, Upid, dispatch_with, terminate, terminate_with};
 
 use RemoteConnection::{Reconnect, Reuse};
@@ -283,16 +283,8 @@ fn a_peer_whose_heart_does_not_beat_counts_as_gone() {
         if kind.faults.is_some() || kind.workers > 1 {
             return;
         }
-        let options = RemoteOptions::new()
-            .negotiate_links(false)
-            .heartbeat(Some(Duration::from_secs(6)));
-        let runtime = kind.build(|builder| builder.remote(options));
-        let clock = runtime.clock();
-        clock.pause();
-        let pass = || {
-            clock.settle().expect("outside of a process, and paused");
-            clock.advance(Duration::from_secs(2));
-        };
+        let runtime = kind.with_heartbeat(|options| options);
+        let pass = || pass(&runtime, 2);
         let linker = station(&runtime, "linker");
         let listener = TcpListener::bind(any()).expect("a listener");
         let process = upid("process", listener.local_addr().expect("an address"));
