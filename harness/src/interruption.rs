@@ -6,8 +6,7 @@
 //!
 //! # Safety
 //!
-//! Calls into the C library. `sigaction` is given a handler that touches atomics and `errno` and calls `write`, all of which are allowed in a handler, and structs of ours for the time of the call. `write`
-//! reads a byte of ours. `raise` takes a number.
+//! Calls into the C library. The handler of signals touches atomics and `errno` and calls `write`, all of which are allowed in a handler. `write` reads a byte of ours. `raise` takes a number.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsRawFd;
@@ -25,8 +24,7 @@ use crate::progress;
 use crate::record::Record;
 use crate::report::{self, Report};
 use crate::save::Destination;
-
-const SIGNALS: [libc::c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+use crate::signals;
 
 /// How long after a failure a signal may still come that has caused it: Ctrl-C is for our children, too, whose end may be seen first.
 const AFTERMATH: Duration = Duration::from_millis(200);
@@ -139,15 +137,15 @@ impl Watch {
         // If it does not start, the drop of the watch lets the next one try.
         let thread = thread.spawn(move || wait_for_signal(reader, &finished))?;
         watch.thread = Some(thread);
-        watch.before = SIGNALS.iter().map(|&signal| handle(signal)).collect();
+        watch.before = signals::ENDS.map(handle).to_vec();
         Ok(Some(watch))
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        for (signal, before) in SIGNALS.into_iter().zip(&self.before) {
-            set_action(signal, before);
+        for (signal, before) in signals::ENDS.into_iter().zip(&self.before) {
+            signals::put_back(signal, before);
         }
         if let Some(thread) = self.thread.take() {
             let mut pipe = self.pipe;
@@ -170,35 +168,14 @@ fn pipe() -> io::Result<&'static (PipeReader, PipeWriter)> {
 
 /// Has this program not hear of Ctrl-C, nor of the end of its terminal: it is somebody's child, and is told to end in another way.
 pub(crate) fn ignore() {
-    for signal in [libc::SIGINT, libc::SIGHUP] {
-        // SAFETY: all fields are integers, a pointer or an optional function, for which zero is a value.
-        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        action.sa_sigaction = libc::SIG_IGN;
-        set_action(signal, &action);
-    }
+    signals::ignore(libc::SIGINT);
+    signals::ignore(libc::SIGHUP);
 }
 
 /// Has the signal handled, once: the next one does what it did before there was a handler.
 fn handle(signal: libc::c_int) -> libc::sigaction {
-    // SAFETY: all fields are integers, a pointer or an optional function, for which zero is a value.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t;
-    action.sa_flags = libc::SA_RESTART | libc::SA_RESETHAND;
-    let before = set_action(signal, &action);
-    if before.sa_sigaction == libc::SIG_IGN {
-        // As under `nohup`: who started us does not want to have it heard.
-        set_action(signal, &before);
-    }
-    before
-}
-
-fn set_action(signal: libc::c_int, action: &libc::sigaction) -> libc::sigaction {
-    // SAFETY: as in `handle`.
-    let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: the handler is ours, or what was there before, and the structs are for the time of the call.
-    let result = unsafe { libc::sigaction(signal, action, &raw mut before) };
-    assert_eq!(result, 0, "these signals can be handled");
-    before
+    // SAFETY: the handler does only what handlers may.
+    unsafe { signals::handle(signal, on_signal, libc::SA_RESTART | libc::SA_RESETHAND) }
 }
 
 /// The other thread: returns if there was no signal.

@@ -28,10 +28,10 @@
 //! | `filter`, `registry` | names, and the list of benchmarks |
 //! | `benchmark`, `benchmarks` | what a benchmark is, and each of them |
 //! | `parameters`, `trial`, `checks` | with what one runs, what all runs do alike, and whether it did what it was to do |
-//! | `measure`, `isolated`, `watchdog`, `progress`, `interruption` | runs, runs in a process of their own, hung runs, slow runs, and runs that somebody has had enough of |
+//! | `measure`, `isolated`, `watchdog`, `progress`, `interruption`, `signals` | runs, runs in a process of their own, hung runs, slow runs, and runs that somebody has had enough of |
 //! | `server`, `load` | what benchmarks of sockets talk to, servers in a process of their own, and their clients |
 //! | `latency`, `series`, `usage`, `machine`, `record` | figures, what they took, where, and all of it together |
-//! | `report`, `format`, `save` | telling and keeping it |
+//! | `report`, `format`, `save`, `litter` | telling and keeping it, and what killed programs have left |
 //! | `compare` | two results, and whether one is better |
 //! | `matrix` | every combination of queues, semaphore and reactor, and which to choose |
 //! | `page` | many results as one page, and plots of them |
@@ -52,6 +52,7 @@ mod hgrm;
 mod interruption;
 mod isolated;
 mod latency;
+mod litter;
 mod load;
 mod machine;
 mod matrix;
@@ -69,6 +70,7 @@ mod series;
 mod server;
 mod session;
 mod show;
+mod signals;
 mod trial;
 mod usage;
 mod watchdog;

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::litter;
 use crate::machine;
 use crate::record::Record;
 use crate::saved::Saved;
@@ -158,24 +159,13 @@ pub(crate) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     result
 }
 
-/// Removes what programs that were killed while they wrote this file have left of it. That it cannot be removed is no reason not to write.
+/// Removes what programs that were killed while they wrote this file have left of it.
 fn remove_litter(folder: &Path, file: &str) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let writer = name
-            .to_str()
-            .and_then(|name| {
-                name.strip_prefix(file)?
-                    .strip_prefix('.')?
-                    .strip_suffix(".tmp")
-            })
-            .and_then(|process| process.parse::<u32>().ok());
-        if let Some(process) = writer
-            && !Path::new(&format!("/proc/{process}")).exists()
-        {
-            let _left_behind = fs::remove_file(entry.path());
-        }
-    }
+    litter::remove(folder, |name| {
+        name.strip_prefix(file)?
+            .strip_prefix('.')?
+            .strip_suffix(".tmp")
+    });
 }
 
 /// As [`replace`], but for what is no file: a pipe, a terminal or a link takes the contents, and a file in its place would be no service.

@@ -5,13 +5,15 @@
 //!
 //! # Safety
 //!
-//! Calls into the C library: `sigaction` is given a handler that only touches atomics and calls `kill`, both of which are allowed in a handler, and structs of ours; `kill`
-//! takes numbers; `waitid` fills a struct of ours. None keeps a pointer.
+//! Calls into the C library: the handler of signals only touches atomics and calls `kill`, both of which are allowed in a handler; `kill` takes numbers; `waitid` fills a
+//! struct of ours. None keeps a pointer.
 
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Output};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+use crate::signals;
 
 /// Whether we have been asked to end.
 ///
@@ -24,27 +26,10 @@ static GROUP: AtomicI32 = AtomicI32::new(0);
 
 /// From here on, until the end of this program, Ctrl-C ends the child that runs and no more. A signal that is ignored stays so.
 pub(crate) fn take_signals() {
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-        // SAFETY: all fields are integers, a pointer or an optional function, for which zero is a value: no flags, and nothing blocked.
-        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        action.sa_sigaction = cancel as extern "C" fn(libc::c_int) as libc::sighandler_t;
-        // So that reads and waits go on, and end with the child.
-        action.sa_flags = libc::SA_RESTART;
-        let before = set_action(signal, &action);
-        if before.sa_sigaction == libc::SIG_IGN {
-            // As under `nohup`: who started us does not want to have it heard.
-            set_action(signal, &before);
-        }
+    for signal in signals::ENDS {
+        // SAFETY: the handler only touches atomics and calls `kill`. The flag has reads and waits go on, and end with the child.
+        unsafe { signals::handle(signal, cancel, libc::SA_RESTART) };
     }
-}
-
-fn set_action(signal: libc::c_int, action: &libc::sigaction) -> libc::sigaction {
-    // SAFETY: as in `take_signals`.
-    let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: the handler does only what handlers may, or is what was there before, and the structs are ours for the time of the call.
-    let result = unsafe { libc::sigaction(signal, action, &raw mut before) };
-    assert_eq!(result, 0, "these signals can be handled");
-    before
 }
 
 extern "C" fn cancel(_signal: libc::c_int) {

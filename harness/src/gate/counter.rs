@@ -15,6 +15,7 @@ use super::profile::{BadProfile, Totals};
 use super::region::Region;
 use crate::cli::GateRegionArguments;
 use crate::compare::children;
+use crate::litter;
 
 /// Asked of the runtime, whose variables the children are not to see: what somebody exported for another program would be counted with.
 const VARIABLES: &str = "LIBPROCESS_";
@@ -89,7 +90,7 @@ impl Counter {
         children::take_signals();
         let version = valgrind_version()?;
         let temporary = std::env::temp_dir();
-        remove_litter(&temporary);
+        litter::remove(&temporary, |name| name.strip_prefix(FOLDER));
         let folder = temporary.join(format!("{FOLDER}{}", std::process::id()));
         if let Err(error) = fs::create_dir(&folder) {
             return Err(CountError::Folder {
@@ -173,21 +174,6 @@ impl Counter {
 impl Drop for Counter {
     fn drop(&mut self) {
         let _left_behind = fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// Folders of processes that were killed, and one of an earlier process that had our number.
-fn remove_litter(temporary: &Path) {
-    for entry in fs::read_dir(temporary).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let owner = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(FOLDER)?.parse::<u32>().ok());
-        if let Some(process) = owner
-            && (process == std::process::id() || !Path::new(&format!("/proc/{process}")).exists())
-        {
-            let _left_behind = fs::remove_dir_all(entry.path());
-        }
     }
 }
 
