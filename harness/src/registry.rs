@@ -163,6 +163,13 @@ pub(crate) fn select(filters: &[Filter]) -> Result<Vec<&'static dyn Benchmark>, 
     Ok(selected)
 }
 
+/// The name of a benchmark over a reactor, without what it has for that reactor, if anything.
+pub(crate) fn without_reactor(benchmark: &str) -> &str {
+    let without = |ending| benchmark.strip_suffix(ending);
+    let mut endings = [".IoUring", ".Epoll"].into_iter();
+    endings.find_map(without).unwrap_or(benchmark)
+}
+
 /// The one of exactly this name.
 pub(crate) fn find(name: &str) -> Option<&'static dyn Benchmark> {
     BENCHMARKS

@@ -5,9 +5,6 @@ use libprocess::{ReactorKind, Runtime};
 use crate::filter::Filter;
 use crate::registry::{self, NoMatch};
 
-/// What the names of benchmarks over a reactor end with, if they have anything for it.
-const ENDINGS: [&str; 2] = [".IoUring", ".Epoll"];
-
 /// Where nobody says what to measure: the same work within a runtime and between two, so that both queues and the reactor have a part.
 const DEFAULTS: [&str; 3] = [
     registry::DEFAULT,
@@ -52,9 +49,8 @@ fn reactor(benchmark: &str) -> Option<ReactorKind> {
 }
 
 fn family(benchmark: &str) -> &str {
-    let ending = |ending| benchmark.strip_suffix(ending);
     match reactor(benchmark) {
-        Some(_) => ENDINGS.into_iter().find_map(ending).unwrap_or(benchmark),
+        Some(_) => registry::without_reactor(benchmark),
         None => benchmark,
     }
 }

@@ -1,7 +1,7 @@
 //! Throughput by choice: the same work, measured with libraries that were built with other choices.
 
 use super::bars::{Bar, BarPlot};
-use super::figure::{Figure, RUN_HEADS, Section, Table, named, run_cells, told};
+use super::figure::{Figure, Section, Table, named, told};
 use super::group::{self, Build, Entry, grouped, labels, newest, pooled, spread};
 use super::scene::LINES;
 use super::words;
@@ -112,24 +112,10 @@ fn draw(number: usize, candidate: &Candidate<'_>) -> Figure {
     } else {
         medians().fold(f64::INFINITY, f64::min)
     };
-    let mut table = Table {
-        head: [&["choice"][..], &RUN_HEADS, &["of the best"]]
-            .concat()
-            .into_iter()
-            .map(str::to_owned)
-            .collect(),
-        rows: Vec::new(),
-    };
+    let mut table = Table::of_runs(&["choice"], "of the best");
     let mut bars = Vec::new();
     for ((label, runs), kind) in labels.iter().zip(&all).zip(kinds) {
-        let ratio = runs.median() / best;
-        let ratio = if ratio.is_finite() {
-            format!("{ratio:.2}")
-        } else {
-            "–".to_owned()
-        };
-        let row = [vec![label.clone()], run_cells(runs).into(), vec![ratio]];
-        table.rows.push(row.concat());
+        table.add(vec![label.clone()], runs, Some(runs.median() / best));
         bars.push(Bar {
             label: label.clone(),
             value: runs.median(),

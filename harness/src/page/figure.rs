@@ -33,6 +33,26 @@ pub(super) struct Table {
     pub(super) rows: Vec<Vec<String>>,
 }
 
+impl Table {
+    /// Of medians and spreads: the columns that name a row, and what its median is compared with.
+    pub(super) fn of_runs(names: &[&str], compared: &str) -> Self {
+        let columns = [names, &["median", "least", "greatest", "runs", compared]].concat();
+        Self {
+            head: columns.into_iter().map(str::to_owned).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// A row of it; without a ratio, or with one that is no number, there is nothing to compare.
+    pub(super) fn add(&mut self, names: Vec<String>, runs: &Series, ratio: Option<f64>) {
+        let ratio = ratio
+            .filter(|ratio| ratio.is_finite())
+            .map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
+        let cells = run_cells(runs).into_iter().chain([ratio]);
+        self.rows.push(names.into_iter().chain(cells).collect());
+    }
+}
+
 /// Plots of one kind.
 #[derive(Debug)]
 pub(super) struct Section {
@@ -176,9 +196,6 @@ pub(super) fn run_cells(runs: &Series) -> [String; 4] {
         runs.runs().len().to_string(),
     ]
 }
-
-/// Their titles.
-pub(super) const RUN_HEADS: [&str; 4] = ["median", "least", "greatest", "runs"];
 
 /// A figure and its spread, as a pointer is told.
 pub(super) fn told(label: &str, runs: &Series, unit: &str) -> String {

@@ -156,6 +156,16 @@ pub(super) fn spread(runs: &Series) -> Option<(f64, f64)> {
     (runs.runs().len() > 1).then(|| (runs.min(), runs.max()))
 }
 
+/// The least and the greatest run of all of these.
+pub(super) fn extent(all: &[Series]) -> (f64, f64) {
+    (
+        all.iter().map(Series::min).fold(f64::INFINITY, f64::min),
+        all.iter()
+            .map(Series::max)
+            .fold(f64::NEG_INFINITY, f64::max),
+    )
+}
+
 /// The histograms of all their runs.
 pub(super) fn histograms(entries: &[Entry<'_>]) -> Vec<Histogram<u64>> {
     let encoded = entries

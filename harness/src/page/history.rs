@@ -1,8 +1,10 @@
 //! History: how a figure went over the revisions that were measured.
 
 use super::axis::Axis;
-use super::figure::{Figure, RUN_HEADS, Section, Table, run_cells, told};
-use super::group::{Build, Choice, Entry, grouped, is_whole, labels, newest, pooled, spread};
+use super::figure::{Figure, Section, Table, told};
+use super::group::{
+    Build, Choice, Entry, extent, grouped, is_whole, labels, newest, pooled, spread,
+};
 use super::lines::{Line, LinePlot, Point};
 use super::scene::LINES;
 use super::words::{short, short_revision};
@@ -136,14 +138,9 @@ fn draw(number: usize, past: &[Past<'_>]) -> Figure {
     let labels = labels(&builds);
     let several = past.len() > 1;
     let places = order(past);
-    let mut head = vec!["revision", "first saved"];
-    head.extend(several.then_some("choice"));
-    head.extend(RUN_HEADS);
-    head.push("of the one before");
-    let mut table = Table {
-        head: head.into_iter().map(str::to_owned).collect(),
-        rows: Vec::new(),
-    };
+    let mut names = vec!["revision", "first saved"];
+    names.extend(several.then_some("choice"));
+    let mut table = Table::of_runs(&names, "of the one before");
     let mut lines = Vec::new();
     let mut all: Vec<Series> = Vec::new();
     for (line, label) in past.iter().zip(&labels) {
@@ -158,15 +155,9 @@ fn draw(number: usize, past: &[Past<'_>]) -> Figure {
             };
             let runs = pooled(entries);
             let revision = short_revision(place.revision);
-            let mut row = vec![revision.clone(), moment.clone()];
-            row.extend(several.then(|| label.clone()));
-            row.extend(run_cells(&runs));
-            let ratio = before.map(|before| runs.median() / before);
-            row.push(match ratio {
-                Some(ratio) if ratio.is_finite() => format!("{ratio:.2}"),
-                _ => "–".to_owned(),
-            });
-            table.rows.push(row);
+            let mut names = vec![revision.clone(), moment.clone()];
+            names.extend(several.then(|| label.clone()));
+            table.add(names, &runs, before.map(|before| runs.median() / before));
             before = Some(runs.median());
             let at = (index as f64, runs.median());
             drawn.path.push(at);
@@ -180,11 +171,7 @@ fn draw(number: usize, past: &[Past<'_>]) -> Figure {
         }
         lines.push(drawn);
     }
-    let least = all.iter().map(Series::min).fold(f64::INFINITY, f64::min);
-    let greatest = all
-        .iter()
-        .map(Series::max)
-        .fold(f64::NEG_INFINITY, f64::max);
+    let (least, greatest) = extent(&all);
     let y = Axis::of_changes(least, greatest, &record.unit);
     let cut = !y.starts_at_zero();
     let short_names: Vec<String> = places

@@ -1,8 +1,8 @@
 //! Scaling: one benchmark on other numbers of workers.
 
 use super::axis::Axis;
-use super::figure::{Figure, RUN_HEADS, Section, Table, run_cells, told};
-use super::group::{Build, Entry, grouped, labels, newest, pooled, spread};
+use super::figure::{Figure, Section, Table, told};
+use super::group::{Build, Entry, extent, grouped, labels, newest, pooled, spread};
 use super::lines::{Line, LinePlot, Point};
 use super::scene::LINES;
 use crate::compare::is_rate;
@@ -117,14 +117,9 @@ fn draw(number: usize, scaled: &[Scaled<'_>], pairs: Pairs) -> Figure {
         .collect();
     workers.sort_unstable();
     workers.dedup();
-    let mut head = vec!["workers"];
-    head.extend(several.then_some("build"));
-    head.extend(RUN_HEADS);
-    head.push("of the first");
-    let mut table = Table {
-        head: head.into_iter().map(str::to_owned).collect(),
-        rows: Vec::new(),
-    };
+    let mut names = vec!["workers"];
+    names.extend(several.then_some("build"));
+    let mut table = Table::of_runs(&names, "of the first");
     let mut lines = Vec::new();
     let mut all: Vec<Series> = Vec::new();
     for (line, label) in scaled.iter().zip(&labels) {
@@ -136,16 +131,9 @@ fn draw(number: usize, scaled: &[Scaled<'_>], pairs: Pairs) -> Figure {
         for (workers, entries) in &line.by_workers {
             let runs = pooled(entries);
             let at = (*workers as f64, runs.median());
-            let mut row = vec![workers.to_string()];
-            row.extend(several.then(|| label.clone()));
-            row.extend(run_cells(&runs));
-            let ratio = runs.median() / first;
-            row.push(if ratio.is_finite() {
-                format!("{ratio:.2}")
-            } else {
-                "–".to_owned()
-            });
-            table.rows.push(row);
+            let mut names = vec![workers.to_string()];
+            names.extend(several.then(|| label.clone()));
+            table.add(names, &runs, Some(runs.median() / first));
             drawn.path.push(at);
             drawn.points.push(Point {
                 at,
@@ -156,11 +144,7 @@ fn draw(number: usize, scaled: &[Scaled<'_>], pairs: Pairs) -> Figure {
         }
         lines.push(drawn);
     }
-    let greatest = all
-        .iter()
-        .map(Series::max)
-        .fold(f64::NEG_INFINITY, f64::max);
-    let least = all.iter().map(Series::min).fold(f64::INFINITY, f64::min);
+    let (least, greatest) = extent(&all);
     let y = Axis::from_zero(least, greatest, &record.unit);
     let reference = is_rate(&record.unit)
         .then(|| proportional(&lines[0], &y))

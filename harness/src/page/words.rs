@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::group::Entry;
 use crate::record::Variant;
+use crate::registry;
 
 /// A figure in few characters, for where it is beside a plot: the table has its digits.
 pub(super) fn short(value: f64) -> String {
@@ -69,9 +70,7 @@ pub(super) fn family<'a>(benchmark: &'a str, choices: &[(String, String)]) -> &'
     if !choices.iter().any(|(kind, _)| kind == "reactor") {
         return benchmark;
     }
-    let endings = [".IoUring", ".Epoll"].into_iter();
-    let mut families = endings.filter_map(|ending| benchmark.strip_suffix(ending));
-    families.next().unwrap_or(benchmark)
+    registry::without_reactor(benchmark)
 }
 
 /// The features with which a harness has these choices; of others, its own.
