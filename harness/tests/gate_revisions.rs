@@ -1,26 +1,15 @@
 //! The gate that measures time, against another revision. The checkout is made up: its harness says how fast its revision is.
 
+#[path = "common/checkout.rs"]
+mod checkout;
 mod common;
 
-use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use checkout::{MANIFEST, git};
 use common::{Folder, stderr, stdout};
-
-const MANIFEST: &str = r#"
-[package]
-name = "libprocess-harness"
-version = "0.1.0"
-edition = "2021"
-
-[[bin]]
-name = "harness"
-path = "main.rs"
-
-[workspace]
-"#;
 
 const PROGRAM: &str = r###"
 fn main() {
@@ -57,19 +46,6 @@ fn checkout(test: &str, figures: &[&str]) -> Folder {
         git(&folder.0, &["tag", &format!("of-{figure}")]);
     }
     folder
-}
-
-fn git(folder: &Path, arguments: &[&str]) {
-    let settings = [
-        "user.name=Test",
-        "user.email=test@localhost",
-        "commit.gpgsign=false",
-    ];
-    let settings = settings.iter().flat_map(|setting| ["-c", setting]);
-    let mut command = Command::new("git");
-    command.arg("-C").arg(folder).args(settings).args(arguments);
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{output:?}");
 }
 
 fn gate(folder: &Folder, arguments: &[&str]) -> Output {

@@ -1,31 +1,26 @@
 //! Builds with other features, measured in turn: the matrix, and comparing two of them. The checkout is made up: its harness is built in a
 //! moment, says what its features are to say, and can stand still until it is ended.
 
+#[path = "common/checkout.rs"]
+mod checkout;
 mod common;
 #[path = "common/schema.rs"]
 mod schema;
 #[path = "common/signals.rs"]
 mod signals;
+#[path = "common/stopped.rs"]
+mod stopped;
 
-use std::io::Read;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use checkout::{MANIFEST, git};
 use common::{Folder, stderr, stdout};
 use schema::Schemas;
+use stopped::{STOP, cancelled_at, log};
 
-const MANIFEST: &str = r#"
-[package]
-name = "libprocess-harness"
-version = "0.1.0"
-edition = "2021"
-
-[[bin]]
-name = "harness"
-path = "main.rs"
-
+const FEATURES: &str = r#"
 [features]
 default = ["work-stealing-run-queue", "lock-free-run-queue", "lock-free-event-queue", "last-in-first-out-fixed-size-semaphore", "io-uring"]
 work-stealing-run-queue = []
@@ -37,22 +32,11 @@ tracing-spans = []
 
 [profile.release]
 opt-level = 0
-
-[workspace]
 "#;
 
 /// Each choice has a factor, and each run is faster than the one before, as on a machine that warms up.
 const PROGRAM: &str = r###"
 use std::io::Write;
-
-fn stop_at(place: &str) {
-    if std::env::var("STOP_AT").as_deref() == Ok(place) {
-        use std::io::Read;
-        let socket = std::env::var("STOP_SOCKET").unwrap();
-        let mut stopped = std::os::unix::net::UnixStream::connect(socket).unwrap();
-        stopped.read_to_end(&mut Vec::new()).unwrap();
-    }
-}
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -108,15 +92,10 @@ fn main() {
 fn checkout(test: &str, event_queue: &str) -> Folder {
     let folder = Folder::new(test);
     let write = |name: &str, text: &str| std::fs::write(folder.0.join(name), text).unwrap();
-    write("Cargo.toml", MANIFEST);
+    write("Cargo.toml", &format!("{MANIFEST}{FEATURES}"));
     let constant = format!("const EVENT_QUEUE: &str = {event_queue:?};");
-    write("main.rs", &format!("{PROGRAM}{constant}"));
-    let git = Command::new("git")
-        .args(["init", "--quiet"])
-        .current_dir(&folder.0)
-        .status()
-        .unwrap();
-    assert!(git.success());
+    write("main.rs", &format!("{PROGRAM}{STOP}{constant}"));
+    git(&folder.0, &["init", "--quiet"]);
     folder
 }
 
@@ -132,11 +111,6 @@ fn command(folder: &Folder, arguments: &[&str]) -> Command {
 
 fn harness(folder: &Folder, arguments: &[&str]) -> Output {
     command(folder, arguments).output().unwrap()
-}
-
-fn log(folder: &Folder) -> Vec<String> {
-    let text = std::fs::read_to_string(folder.0.join("log")).unwrap_or_default();
-    text.lines().map(str::to_owned).collect()
 }
 
 /// No run has left its files.
@@ -340,34 +314,6 @@ fn what_makes_no_sense_is_told_before_all_is_built() {
     is_clean(&folder);
 }
 
-/// Has it end, by this signal, while it is there, and tells what it said.
-fn cancelled_at(folder: &Folder, place: &str, signal: &str, arguments: &[&str]) -> Output {
-    let socket = folder.0.join("socket");
-    let listener = UnixListener::bind(&socket).unwrap();
-    let child = command(folder, arguments)
-        .env("STOP_AT", place)
-        .env("STOP_SOCKET", &socket)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let id = child.id().to_string();
-    std::thread::scope(|scope| {
-        let ended = scope.spawn(|| {
-            let output = child.wait_with_output().unwrap();
-            // One that never came there does not keep the other thread waiting.
-            let _nobody_waits = UnixStream::connect(&socket);
-            output
-        });
-        let (mut stopped, _) = listener.accept().unwrap();
-        let killed = Command::new("kill").args([signal, &id]).status().unwrap();
-        assert!(killed.success(), "{:?}", ended.join());
-        // The child's child has ended too: it closes what it has stopped at.
-        assert_eq!(stopped.read_to_end(&mut Vec::new()).unwrap(), 0);
-        ended.join().unwrap()
-    })
-}
-
 #[test]
 fn cancelled_it_tells_what_the_finished_rounds_give() {
     let folder = checkout("matrix-cancelled", "lock-free");
@@ -378,7 +324,7 @@ fn cancelled_it_tells_what_the_finished_rounds_give() {
     for path in &complete {
         std::fs::write(path, "of before").unwrap();
     }
-    let output = cancelled_at(&folder, "run 30", "-INT", &arguments);
+    let output = cancelled_at(&folder, "run 30", "-INT", &mut command(&folder, &arguments));
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(stderr(&output).contains("error: cancelled: "), "{output:?}");
     let text = stdout(&output);
@@ -494,21 +440,7 @@ fn two_sets_of_features_are_built_and_measured_in_turn() {
 #[test]
 fn features_of_a_revision_are_those_that_it_has() {
     let folder = checkout("features-of-a-revision", "lock-free");
-    let git = |arguments: &[&str]| {
-        let settings = [
-            "user.name=Test",
-            "user.email=test@localhost",
-            "commit.gpgsign=false",
-        ];
-        let output = Command::new("git")
-            .args(settings.iter().flat_map(|setting| ["-c", setting]))
-            .args(arguments)
-            .current_dir(&folder.0)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        output
-    };
+    let git = |arguments: &[&str]| git(&folder.0, arguments);
     git(&["add", "."]);
     git(&["commit", "--quiet", "--message", "before"]);
     let change = |name: &str, from: &str, to: &str| {
@@ -552,7 +484,7 @@ fn features_of_a_revision_are_those_that_it_has() {
         );
     }
     let worktrees = git(&["worktree", "list"]);
-    assert_eq!(stdout(&worktrees).lines().count(), 1, "{worktrees:?}");
+    assert_eq!(worktrees.lines().count(), 1, "{worktrees:?}");
     is_clean(&folder);
 }
 

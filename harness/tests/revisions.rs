@@ -1,43 +1,22 @@
 //! Two revisions built, measured in turn and compared. The checkout is made up: its harness says what its revision is to say, and can
 //! stand still until it is ended.
 
+#[path = "common/checkout.rs"]
+mod checkout;
 mod common;
 #[path = "common/signals.rs"]
 mod signals;
+#[path = "common/stopped.rs"]
+mod stopped;
 
-use std::io::Read;
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use checkout::{MANIFEST, git};
 use common::{Folder, stderr, stdout};
-
-const MANIFEST: &str = r#"
-[package]
-name = "libprocess-harness"
-version = "0.1.0"
-edition = "2021"
-
-[[bin]]
-name = "harness"
-path = "main.rs"
-
-[workspace]
-"#;
-
-/// Both the program and its build tell where they are, and stand still there if asked to.
-const STOP: &str = r#"
-fn stop_at(place: &str) {
-    if std::env::var("STOP_AT").as_deref() == Ok(place) {
-        use std::io::Read;
-        let socket = std::env::var("STOP_SOCKET").unwrap();
-        let mut stopped = std::os::unix::net::UnixStream::connect(socket).unwrap();
-        stopped.read_to_end(&mut Vec::new()).unwrap();
-    }
-}
-"#;
+use stopped::{STOP, cancelled_at, log, send, while_stopped};
 
 const BUILD: &str = r#"
 fn main() {
@@ -90,24 +69,6 @@ fn checkout(test: &str) -> Folder {
     folder
 }
 
-fn git(folder: &Path, arguments: &[&str]) -> String {
-    let settings = [
-        "user.name=Test",
-        "user.email=test@localhost",
-        "commit.gpgsign=false",
-    ];
-    let settings = settings.iter().flat_map(|setting| ["-c", setting]);
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(folder)
-        .args(settings)
-        .args(arguments)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    stdout(&output).to_owned()
-}
-
 fn commit(folder: &Path, tag: &str) {
     git(folder, &["add", "."]);
     git(folder, &["commit", "--quiet", "--message", tag]);
@@ -127,11 +88,6 @@ fn command(folder: &Folder, arguments: &[&str]) -> Command {
 
 fn compare(folder: &Folder, arguments: &[&str]) -> Output {
     command(folder, arguments).output().unwrap()
-}
-
-fn log(folder: &Folder) -> Vec<String> {
-    let text = std::fs::read_to_string(folder.0.join("log")).unwrap_or_default();
-    text.lines().map(str::to_owned).collect()
 }
 
 /// The names of the files that are kept.
@@ -301,75 +257,29 @@ fn what_cannot_be_built_or_found_is_told() {
 #[test]
 fn a_signal_that_is_not_to_be_heard_is_not() {
     let folder = checkout("ignored");
-    let socket = folder.0.join("socket");
-    let listener = UnixListener::bind(&socket).unwrap();
     let harness = env!("CARGO_BIN_EXE_harness");
     let line = format!("trap '' HUP INT; exec {harness} compare --rev fast --rev fast First");
-    let child = Command::new("sh")
+    let mut shell = Command::new("sh");
+    shell
         .args(["-c", &line])
         .current_dir(&folder.0)
         .env_remove("CARGO_TARGET_DIR")
-        .env("RUN_LOG", folder.0.join("log"))
-        .env("STOP_AT", "build")
-        .env("STOP_SOCKET", &socket)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let id = child.id().to_string();
-    let output = std::thread::scope(|scope| {
-        let ended = scope.spawn(|| {
-            let output = child.wait_with_output().unwrap();
-            // One that never came there does not keep the other thread waiting.
-            let _nobody_waits = UnixStream::connect(&socket);
-            output
-        });
-        let (stopped, _) = listener.accept().unwrap();
-        for signal in ["-HUP", "-INT"] {
-            let sent = Command::new("kill").args([signal, &id]).status().unwrap();
-            assert!(sent.success());
-        }
+        .env("RUN_LOG", folder.0.join("log"));
+    let output = while_stopped(&folder, "build", &mut shell, |process, stopped| {
+        send("-HUP", process);
+        send("-INT", process);
         // The build goes on.
         drop(stopped);
-        ended.join().unwrap()
     });
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(log(&folder).len(), 14, "{output:?}");
-}
-
-/// Has it end, by this signal, while it is there, and tells what it said.
-fn cancelled_at(folder: &Folder, place: &str, signal: &str, arguments: &[&str]) -> Output {
-    let socket = folder.0.join("socket");
-    let listener = UnixListener::bind(&socket).unwrap();
-    let child = command(folder, arguments)
-        .env("STOP_AT", place)
-        .env("STOP_SOCKET", &socket)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let id = child.id().to_string();
-    std::thread::scope(|scope| {
-        let ended = scope.spawn(|| {
-            let output = child.wait_with_output().unwrap();
-            // One that never came there does not keep the other thread waiting.
-            let _nobody_waits = UnixStream::connect(&socket);
-            output
-        });
-        let (mut stopped, _) = listener.accept().unwrap();
-        let killed = Command::new("kill").args([signal, &id]).status().unwrap();
-        assert!(killed.success(), "{:?}", ended.join());
-        // The child's child has ended too: it closes what it has stopped at.
-        assert_eq!(stopped.read_to_end(&mut Vec::new()).unwrap(), 0);
-        ended.join().unwrap()
-    })
 }
 
 #[test]
 fn cancelled_while_it_builds_it_leaves_nothing() {
     let folder = checkout("cancelled-build");
     let arguments = ["--rev", "slow", "--rev", "fast", "First"];
-    let output = cancelled_at(&folder, "build", "-INT", &arguments);
+    let output = cancelled_at(&folder, "build", "-INT", &mut command(&folder, &arguments));
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(
         stderr(&output).ends_with(
@@ -381,20 +291,29 @@ fn cancelled_while_it_builds_it_leaves_nothing() {
     is_clean(&folder);
 }
 
-#[test]
-fn cancelled_while_it_measures_it_tells_what_is_finished() {
-    let folder = checkout("cancelled-run");
-    let arguments = ["--rev", "slow", "--rev", "fast", "First:Second"];
-    let output = cancelled_at(&folder, "Second", "-TERM", &arguments);
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(stderr(&output).contains("error: cancelled: "), "{output:?}");
-    let text = stdout(&output);
+fn only_the_first_is_told_and_kept(folder: &Folder, output: &Output) {
+    let text = stdout(output);
     assert!(
         text.contains("\nFirst\n") && text.ends_with("B, of 1 benchmark: 1 faster\n"),
         "{text}"
     );
-    is_clean(&folder);
-    are_parts(&folder);
+    are_parts(folder);
+    is_clean(folder);
+}
+
+#[test]
+fn cancelled_while_it_measures_it_tells_what_is_finished() {
+    let folder = checkout("cancelled-run");
+    let arguments = ["--rev", "slow", "--rev", "fast", "First:Second"];
+    let output = cancelled_at(
+        &folder,
+        "Second",
+        "-TERM",
+        &mut command(&folder, &arguments),
+    );
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(stderr(&output).contains("error: cancelled: "), "{output:?}");
+    only_the_first_is_told_and_kept(&folder, &output);
 }
 
 #[test]
@@ -410,13 +329,7 @@ fn a_run_that_fails_does_not_take_the_finished_benchmarks_with_it() {
         stderr(&output).ends_with("Second` failed (exit status: 1)\n"),
         "{output:?}"
     );
-    let text = stdout(&output);
-    assert!(
-        text.contains("\nFirst\n") && text.ends_with("B, of 1 benchmark: 1 faster\n"),
-        "{text}"
-    );
-    are_parts(&folder);
-    is_clean(&folder);
+    only_the_first_is_told_and_kept(&folder, &output);
 
     let arguments = ["--rev", "slow", "--rev", "fast", "Second"];
     let output = command(&folder, &arguments)
