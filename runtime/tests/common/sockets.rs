@@ -9,8 +9,12 @@ use libprocess::{ReactorKind, Runtime, RuntimeBuilder};
 /// Long enough for a machine that does other things; a test that gets there has failed.
 pub const LONG: Duration = Duration::from_secs(20);
 
-/// How many seeds of faults each test of `on_each` is run with; `scripts/verify` has more. One to ThreadSanitizer, with which all takes several times as long.
-pub const FAULTS: u64 = if cfg!(libprocess_tsan) { 1 } else { 3 };
+/// How many seeds of faults each test of `on_each` is run with; `scripts/verify` has more. One to sanitizers, with which all takes several times as long.
+pub const FAULTS: u64 = if cfg!(any(libprocess_tsan, libprocess_asan)) {
+    1
+} else {
+    3
+};
 
 pub fn any() -> SocketAddr {
     "127.0.0.1:0".parse().expect("an address")
