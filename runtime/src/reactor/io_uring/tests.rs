@@ -1,5 +1,7 @@
 //! The driver by itself, as on kernels of all ages: what a runtime would only notice as a long wait.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rustix::net::{self, SendFlags, SocketFlags};
 
 use super::set_up::ENTRIES;
@@ -221,4 +223,32 @@ fn interrupted_sleeps_leave_one_timer() {
     assert!(submissions(timer, HOUR).is_empty(), "one is under way");
     let sleeps = sleep_until(&mut driver, Instant::now() + SHORT);
     assert!(sleeps <= SLEEPS, "{sleeps} sleeps");
+}
+
+/// Bytes come while the cancellation is under way, at any moment of it.
+#[test]
+fn a_cancelled_receive_ends_whatever_comes_meanwhile() {
+    const ROUNDS: usize = 20_000;
+    /// More pieces than may come between a cancellation and its end.
+    const MOST: usize = 10_000;
+    let (mut driver, _waker) = driver_without(&[]);
+    let (one, other) = pair();
+    let sending = AtomicBool::new(true);
+    let goes_on = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while sending.load(Ordering::Relaxed) {
+                let _full = net::send(&other, b"x", SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+                (0..200).for_each(|_| std::hint::spin_loop());
+            }
+        });
+        let socket = Socket::unix(one);
+        let goes_on = (0..ROUNDS).find(|_| {
+            let id = begin(&mut driver, Arc::clone(&socket), Action::Receive);
+            driver.cancel(socket.id(), id);
+            (0..MOST).all(|_| completion_of(&mut driver, id).more)
+        });
+        sending.store(false, Ordering::Relaxed);
+        goes_on
+    });
+    assert_eq!(goes_on, None, "the round in which it did not end");
 }
