@@ -34,7 +34,7 @@ use crate::filter::Filter;
 use crate::server::{EchoServer, HttpServer, RemoteServer};
 
 /// All of them, in the order in which they run.
-pub(crate) static BENCHMARKS: [&dyn Benchmark; 61] = [
+pub(crate) static BENCHMARKS: [&dyn Benchmark; 65] = [
     &ThroughputPerformance,
     &DispatchDefer::Movable,
     &DispatchDefer::Copyable,
@@ -82,6 +82,9 @@ pub(crate) static BENCHMARKS: [&dyn Benchmark; 61] = [
     &Http::Connect(HttpServer::Epoll),
     &Http::Connect(HttpServer::Hyper),
     &Http::Connect(HttpServer::CannedEpoll),
+    &Http::Close(HttpServer::Epoll),
+    &Http::Close(HttpServer::Hyper),
+    &Http::Close(HttpServer::CannedEpoll),
     &Remote::Throughput(RemoteServer::Epoll),
     &Remote::PingPong(RemoteServer::Epoll),
     // Last, as some need a kernel that allows io_uring: where it does not, all else has run.
@@ -95,6 +98,7 @@ pub(crate) static BENCHMARKS: [&dyn Benchmark; 61] = [
     &Net::Connect(EchoServer::CannedEpoll),
     &Http::Plaintext(HttpServer::IoUring),
     &Http::Connect(HttpServer::IoUring),
+    &Http::Close(HttpServer::IoUring),
     &Remote::Throughput(RemoteServer::IoUring),
     &Remote::PingPong(RemoteServer::IoUring),
 ];

@@ -65,6 +65,9 @@ const BENCHMARKS: [&str; 61] = [
     "Http.Connect.Epoll",
     "Http.Connect.Hyper",
     "Http.Connect.CannedEpoll",
+    "Http.Close.Epoll",
+    "Http.Close.Hyper",
+    "Http.Close.CannedEpoll",
     "Remote.ThroughputPerformance.Epoll",
     "Remote.PingPong.Epoll",
     "Net.Echo.IoUring",
@@ -77,6 +80,7 @@ const BENCHMARKS: [&str; 61] = [
     "Net.Connect.CannedEpoll",
     "Http.Plaintext.IoUring",
     "Http.Connect.IoUring",
+    "Http.Close.IoUring",
     "Remote.ThroughputPerformance",
     "Remote.PingPong",
 ];

@@ -49,6 +49,26 @@ fn a_route_answers() {
     });
 }
 
+/// A client that waits is woken once, and closes without another turn. Apart from each other both come at once now and then, but not always.
+#[test]
+fn the_end_of_a_connection_comes_with_its_last_answer() {
+    use rustix::event::{PollFd, PollFlags, poll};
+    on_each(|service| {
+        for _ in 0..50 {
+            let mut stream = service.connect();
+            stream
+                .write_all(
+                    b"GET /adder/add?a=1&b=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+                )
+                .expect("sent");
+            let mut wait = [PollFd::new(&stream, PollFlags::IN | PollFlags::RDHUP)];
+            assert_eq!(poll(&mut wait, None), Ok(1));
+            assert_eq!(wait[0].revents(), PollFlags::IN | PollFlags::RDHUP);
+            assert_eq!(body(&rest(&mut stream)), "2");
+        }
+    });
+}
+
 #[test]
 fn all_of_a_request_arrives() {
     on_each(|service| {

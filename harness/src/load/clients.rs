@@ -2,7 +2,7 @@
 //!
 //! # Addresses
 //!
-//! The side that closes first keeps its port for a minute, and each client address has some 28,000 of them: with a connection for each request these would be gone within seconds. So such
+//! The side that closes first keeps the connection's addresses for a minute, and each client address has some 28,000 of them: with a connection for each request these would be gone within seconds. So such
 //! connections come from the loopback network's addresses in turn.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -182,7 +182,7 @@ impl<C: Conversation> Load<C> {
                 None,
             )?;
             sockopt::set_tcp_nodelay(&socket, true)?;
-            if self.life == Life::OneExchange {
+            if self.life != Life::Long {
                 let [network, ..] = Ipv4Addr::LOCALHOST.octets();
                 let last = (1 + self.connected % ADDRESSES) as u8;
                 let address = Ipv4Addr::new(network, 0, 0, last);
@@ -241,6 +241,18 @@ impl<C: Conversation> Load<C> {
             let Some(received) = received else {
                 return Ok(false);
             };
+            if received.is_empty() {
+                if self.life == Life::OneExchangeOfServer && under_way.unanswered == 0 {
+                    break;
+                }
+                // A server that closes what it has not answered has lost the request.
+                let error = Errno::CONNRESET;
+                return Err(Failure::socket("an answer")(error));
+            }
+            if under_way.unanswered == 0 {
+                self.seen.surplus += received.len() as u64;
+                continue;
+            }
             let taken = self.seen.conversation.take(
                 &mut under_way.exchange,
                 under_way.unanswered,
@@ -254,16 +266,16 @@ impl<C: Conversation> Load<C> {
                 under_way.unanswered -= taken.answers;
                 self.done += taken.answers;
             }
-            if under_way.unanswered == 0 {
+            if under_way.unanswered == 0 && self.life != Life::OneExchangeOfServer {
                 break;
             }
-            // Epoll tells only of what comes from here on, so there must be nothing left.
-            if received.len() < PIECE {
+            // Epoll tells only of what comes from here on, so there must be nothing left; an end that is there already is not told again.
+            if received.len() < PIECE && self.life != Life::OneExchangeOfServer {
                 return Ok(false);
             }
         }
         line.under_way = None;
-        if self.life == Life::OneExchange {
+        if self.life != Life::Long {
             line.socket = None;
         }
         Ok(true)
@@ -284,12 +296,10 @@ fn send(socket: &OwnedFd, requests: &[u8], sent: &mut usize) -> rustix::io::Resu
     Ok(true)
 }
 
-/// One piece, if one is there.
+/// One piece, if one is there; empty at the end of the stream.
 fn receive<'a>(socket: &OwnedFd, buffer: &'a mut [u8]) -> rustix::io::Result<Option<&'a [u8]>> {
     loop {
         match rustix::net::recv(socket, &mut *buffer, RecvFlags::DONTWAIT) {
-            // A server that closes what it has not answered has lost the request.
-            Ok((0, _)) => return Err(Errno::CONNRESET),
             Ok((received, _)) => return Ok(Some(&buffer[..received])),
             Err(Errno::AGAIN) => return Ok(None),
             Err(Errno::INTR) => {}

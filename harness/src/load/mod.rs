@@ -26,8 +26,10 @@ pub(crate) const MOST_CONNECTIONS: u64 = 1_000;
 pub(crate) enum Life {
     /// As long as the load.
     Long,
-    /// For one exchange.
+    /// For one exchange: then the client closes.
     OneExchange,
+    /// For one exchange: then the server closes, and the exchange has ended when it has.
+    OneExchangeOfServer,
 }
 
 /// What clients say, and what they make of the answers.

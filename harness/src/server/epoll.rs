@@ -21,6 +21,11 @@ pub(super) trait Reply {
     type Heard: Default;
 
     fn reply<'a>(&'a mut self, heard: &mut Self::Heard, received: &'a [u8]) -> &'a [u8];
+
+    /// Whether the connection ends behind what was answered last.
+    fn is_last(_heard: &Self::Heard) -> bool {
+        false
+    }
 }
 
 /// The same.
@@ -134,16 +139,16 @@ impl<R: Reply> EpollLoop<R> {
 }
 
 impl<H: Default> Connection<H> {
-    fn serve(&mut self, reply: &mut impl Reply<Heard = H>, buffer: &mut [u8]) -> Next {
+    fn serve<R: Reply<Heard = H>>(&mut self, reply: &mut R, buffer: &mut [u8]) -> Next {
         if !self.left.is_empty() {
             let left = std::mem::take(&mut self.left);
-            return self.send(&left);
+            return self.send::<R>(&left);
         }
         match rustix::net::recv(&self.socket, &mut *buffer, RecvFlags::empty()) {
             Ok((0, _)) => Next::Closed,
             Ok((received, _)) => match reply.reply(&mut self.heard, &buffer[..received]) {
                 [] => Next::Readable,
-                bytes => self.send(bytes),
+                bytes => self.send::<R>(bytes),
             },
             Err(Errno::AGAIN | Errno::INTR) => Next::Readable,
             // The client is gone, and sees itself what it did not get.
@@ -151,14 +156,18 @@ impl<H: Default> Connection<H> {
         }
     }
 
-    fn send(&mut self, bytes: &[u8]) -> Next {
+    fn send<R: Reply<Heard = H>>(&mut self, bytes: &[u8]) -> Next {
         let sent = match rustix::net::send(&self.socket, bytes, SendFlags::NOSIGNAL) {
             Ok(sent) => sent,
             Err(Errno::AGAIN | Errno::INTR) => 0,
             Err(_) => return Next::Closed,
         };
         if sent == bytes.len() {
-            return Next::Readable;
+            return if R::is_last(&self.heard) {
+                Next::Closed
+            } else {
+                Next::Readable
+            };
         }
         self.left.extend_from_slice(&bytes[sent..]);
         Next::Writable

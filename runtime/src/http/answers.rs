@@ -111,7 +111,11 @@ pub(super) struct Backlog {
 
 /// What a connection finds to do.
 pub(super) enum Output {
-    Pieces(Vec<Bytes>),
+    Pieces {
+        pieces: Vec<Bytes>,
+        /// Nothing comes behind them.
+        are_last: bool,
+    },
     /// There is something, and the connection is busy with what it took before.
     Waits,
     /// What the connection is to send until it has its end.
@@ -216,10 +220,16 @@ impl OrderedAnswers {
         state.close_piece();
         if state.unsent <= most {
             state.unsent = 0;
-            return Output::Pieces(std::mem::take(&mut state.pieces));
+            return Output::Pieces {
+                pieces: std::mem::take(&mut state.pieces),
+                are_last: state.last_written,
+            };
         }
         state.unsent -= most;
-        Output::Pieces(split_off_first(&mut state.pieces, most))
+        Output::Pieces {
+            pieces: split_off_first(&mut state.pieces, most),
+            are_last: false,
+        }
     }
 
     /// All of the stream has been given to be sent.

@@ -87,6 +87,8 @@ pub(super) struct Connection<T: Transport, S: Service> {
     decoder: RequestDecoder,
     phase: Phase,
     sending: Option<Future<()>>,
+    /// What is being sent, or was, has the end of this side's stream behind it.
+    is_shut: bool,
     /// The body of an answer that is being made.
     streaming: Option<Box<Stream>>,
     /// No request is taken behind the one whose body is streamed.
@@ -148,6 +150,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
             decoder: RequestDecoder::new(Arc::clone(&limits)),
             phase: Phase::Open,
             sending: None,
+            is_shut: false,
             streaming: None,
             ends_behind_body: false,
             awaits_room: false,
@@ -388,11 +391,18 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 most: u64::from(self.limits.pipelined),
             };
             match self.answers.take(UNSENT, busy, &handed, cx.waker()) {
-                Output::Pieces(_) | Output::Sending(_) if self.is_unheard => {}
-                Output::Pieces(pieces) => {
+                Output::Pieces { .. } | Output::Sending(_) if self.is_unheard => {}
+                Output::Pieces { pieces, are_last } => {
                     self.active = self.alarm.now();
                     self.sent_at = self.active;
-                    self.sending = Some(self.stream.send(pieces));
+                    // A client that still sends its request may take the end for a failure.
+                    let ends = are_last && !self.decoder.is_streaming();
+                    self.sending = Some(if ends {
+                        self.is_shut = true;
+                        self.stream.send_and_shut_down(pieces)
+                    } else {
+                        self.stream.send(pieces)
+                    });
                 }
                 Output::Stream(stream) => self.streaming = Some(stream),
                 Output::Sending(sending) => {
@@ -487,7 +497,9 @@ impl<T: Transport, S: Service> Connection<T, S> {
         match self.sent(cx) {
             Poll::Pending => Turn::Rest,
             Poll::Ready(true) if self.phase != (Phase::Ending { unread: false }) => {
-                self.stream.shutdown().detach();
+                if !self.is_shut {
+                    self.stream.shutdown().detach();
+                }
                 self.active = self.alarm.now();
                 self.go_to(Phase::Lingering { bytes: 0 })
             }

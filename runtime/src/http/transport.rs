@@ -18,6 +18,12 @@ pub(crate) trait Transport: Send + Sync + 'static {
         Some(self.send(pieces)).filter(|sent| !sent.is_ready())
     }
     fn shutdown(&self) -> Future<()>;
+    /// Sends these, and the end behind them: where it can, together.
+    fn send_and_shut_down(&self, pieces: Vec<Bytes>) -> Future<()> {
+        let sent = self.send(pieces);
+        self.shutdown().detach();
+        sent
+    }
     fn abort(&self);
     /// Has the peer told by a reset, when this is dropped, that it is not the end.
     fn reset(&self);
@@ -48,6 +54,10 @@ macro_rules! transport {
 
             fn shutdown(&self) -> Future<()> {
                 self.shutdown()
+            }
+
+            fn send_and_shut_down(&self, pieces: Vec<Bytes>) -> Future<()> {
+                self.send_and_shut_down(pieces)
             }
 
             fn abort(&self) {

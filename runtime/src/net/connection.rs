@@ -28,7 +28,7 @@ use super::waiting::Waiting;
 use crate::FutureError;
 use crate::facade::lock_std;
 use crate::future::{Future, Promise};
-use crate::reactor::{Action, Completed, Data, Handler, Kind, Outcome, Socket};
+use crate::reactor::{Action, Behind, Completed, Data, Handler, Kind, Outcome, Socket};
 use outbound::{Outbound, Outgoing};
 
 /// What is kept for readers to come, in bytes, before the peer has to wait.
@@ -348,7 +348,7 @@ impl Connection {
             drop(outbound);
             return Some(self.send([piece]));
         }
-        let action = Action::Send(Data::One(piece.clone()));
+        let action = Action::Send(Data::One(piece.clone()), Behind::Unknown);
         let handler = Arc::clone(self) as _;
         let completed = self
             .home
@@ -376,15 +376,23 @@ impl Connection {
         Some(sent)
     }
 
-    pub(super) fn shutdown(self: &Arc<Self>) -> Future<()> {
+    /// Ready when the kernel has all of it, and the end of the stream behind it. Both go out together, where they may.
+    pub(super) fn send_and_shut_down(
+        self: &Arc<Self>,
+        pieces: impl IntoIterator<Item = Bytes>,
+    ) -> Future<()> {
         let (promise, done) = Promise::pair();
         let mut ended = Told::new();
         let mut outbound = lock_std(&self.outbound);
         if let Some(reason) = &outbound.failed {
             return Future::failed(Arc::clone(reason));
         }
+        let is_busy = !outbound.queue.is_empty();
+        let pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
+        let data = pieces.map(|piece| Outgoing::Data(piece, None));
+        outbound.queue.extend(data);
         outbound.queue.push_back(Outgoing::Shutdown(promise));
-        if outbound.queue.len() == 1 {
+        if !is_busy {
             self.advance(&mut outbound, &mut ended);
         }
         drop(outbound);
@@ -399,7 +407,7 @@ impl Connection {
                 None => return,
                 Some(Outgoing::Data(data, _)) if data.is_empty() => outbound.ended(ended),
                 Some(Outgoing::Data(..)) => {
-                    let action = Action::Send(outbound.next_data());
+                    let action = outbound.next_send();
                     let handler = Arc::clone(self) as _;
                     let place = self.home.place();
                     match self.home.begin(place, &self.socket, action, handler) {

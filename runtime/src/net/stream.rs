@@ -208,7 +208,11 @@ impl TcpStream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn shutdown(&self) -> Future<()> {
-        self.shared.shutdown()
+        self.shared.send_and_shut_down([])
+    }
+
+    pub(crate) fn send_and_shut_down(&self, pieces: Vec<Bytes>) -> Future<()> {
+        self.shared.send_and_shut_down(pieces)
     }
 
     /// This side's address.

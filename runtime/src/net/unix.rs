@@ -214,7 +214,11 @@ impl UnixStream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn shutdown(&self) -> Future<()> {
-        self.shared.shutdown()
+        self.shared.send_and_shut_down([])
+    }
+
+    pub(crate) fn send_and_shut_down(&self, pieces: Vec<Bytes>) -> Future<()> {
+        self.shared.send_and_shut_down(pieces)
     }
 }
 

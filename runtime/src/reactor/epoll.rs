@@ -1,8 +1,9 @@
 //! The driver over epoll: tells of readiness, edge by edge, and makes the calls itself.
 //!
-//! A socket is registered once, for both directions, when it has its first operation here; from then on two marks say whether it may be read and written, as far as
-//! is known. An operation is tried while its mark is set; a call that would have blocked clears the mark, and the next edge
-//! sets it. A read that fills less than the buffer has emptied the socket, so the call that would only find that out is left out, unless the peer has hung up, of
+//! Two marks of each socket say whether it may be read and written, as far as is known. An operation is tried while its mark is set; a call that would have blocked clears the mark, and the next
+//! edge sets it. A socket is registered once, for both directions, when the kernel is next asked for news and one of its operations waits: the registration tells what it has missed. A connection that
+//! is answered and closed between two such questions is never registered.
+//! A read that fills less than the buffer has emptied the socket, so the call that would only find that out is left out, unless the peer has hung up, of
 //! which there is no second edge, or it is a unix socket, where a read ends also behind what came with a descriptor. (It ends at TCP's urgent mark, too: a peer that
 //! sets one may wait for itself.)
 //!
@@ -12,7 +13,7 @@
 //! epoll, through rustix: mio's events are the same, but it hides what a hang-up is; polling arms anew for each event, a call more for each operation.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
@@ -23,11 +24,11 @@ use rustc_hash::FxHashMap;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
-use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags};
+use rustix::net::{self, RecvFlags, SocketFlags};
 
 use super::{
-    Action, Completed, Completion, Data, Driver, Operation, OperationId, Outcome, Socket, SocketId,
-    Waker,
+    AT_ONCE, Action, Behind, Completed, Completion, Driver, Operation, OperationId, Outcome,
+    Socket, SocketId, Waker, send,
 };
 
 /// What the kernel tells in one call.
@@ -36,8 +37,6 @@ const EVENTS: usize = 256;
 const BUFFER: usize = 64 * 1024;
 /// Below so many sockets it is not looked which of them were closed.
 const SWEEP_AT: usize = 256;
-/// How many operations are done at once between two turns. Beyond these, a process that never has to wait would keep the others from their turn.
-const AT_ONCE: u32 = 64;
 /// What one turn collects at most: an answer then goes out while what the kernel has of its socket is still in the cache. With a thousand connections 128 were a sixth slower.
 const TURN: usize = 32;
 /// How many connections a listener is given in one turn.
@@ -51,6 +50,8 @@ pub(super) struct Epoll {
     epoll: OwnedFd,
     sources: FxHashMap<SocketId, Source>,
     sweep_at: usize,
+    /// Sockets that epoll does not know, and of which an operation has come to wait.
+    unknown: Vec<SocketId>,
     /// How many operations are under way.
     operations: usize,
     /// What may succeed now, if it is still under way.
@@ -72,7 +73,7 @@ impl Direction {
     fn of(action: &Action) -> Self {
         match action {
             Action::Accept | Action::Receive => Self::In,
-            Action::Send(_) | Action::Connect(_) => Self::Out,
+            Action::Send(..) | Action::Connect(_) => Self::Out,
         }
     }
 }
@@ -83,6 +84,8 @@ struct Source {
     inbound: Side,
     outbound: Side,
     hung_up: bool,
+    /// Epoll knows it, or is about to.
+    registered: bool,
 }
 
 /// A socket's one direction.
@@ -143,6 +146,7 @@ impl Source {
             inbound: Side::new(),
             outbound: Side::new(),
             hung_up: false,
+            registered: false,
         }
     }
 
@@ -229,6 +233,7 @@ impl Epoll {
             epoll,
             sources: FxHashMap::default(),
             sweep_at: SWEEP_AT,
+            unknown: Vec::new(),
             operations: 0,
             due: VecDeque::new(),
             done: VecDeque::new(),
@@ -238,23 +243,47 @@ impl Epoll {
         })
     }
 
-    fn register(&mut self, operation: &Operation) -> io::Result<()> {
+    /// Knows the socket from here on.
+    fn know(&mut self, operation: &Operation) -> io::Result<()> {
         let socket = &operation.socket;
         if !self.sources.contains_key(&socket.id()) {
             // The other calls are told by a flag not to wait.
             if matches!(operation.action, Action::Accept | Action::Connect(_)) {
                 rustix::io::ioctl_fionbio(socket.descriptor(), true)?;
             }
-            let flags = epoll::EventFlags::IN
-                | epoll::EventFlags::OUT
-                | epoll::EventFlags::RDHUP
-                | epoll::EventFlags::ET;
-            let data = epoll::EventData::new_u64(socket.id().0);
-            epoll::add(&self.epoll, socket.descriptor(), data, flags)?;
             self.sweep();
             self.sources.insert(socket.id(), Source::new(socket));
         }
         Ok(())
+    }
+
+    /// Has epoll tell of the sockets whose operations have come to wait, if they still do.
+    fn register(&mut self) {
+        while let Some(id) = self.unknown.pop() {
+            let Some(source) = self.sources.get_mut(&id) else {
+                continue;
+            };
+            let operations = [&source.inbound.operation, &source.outbound.operation];
+            let Some(operation) = operations.into_iter().flatten().next() else {
+                source.registered = false;
+                continue;
+            };
+            let flags = epoll::EventFlags::IN
+                | epoll::EventFlags::OUT
+                | epoll::EventFlags::RDHUP
+                | epoll::EventFlags::ET;
+            let data = epoll::EventData::new_u64(id.0);
+            let registered = epoll::add(&self.epoll, operation.socket.descriptor(), data, flags);
+            if let Err(error) = registered {
+                source.registered = false;
+                for side in [&mut source.inbound, &mut source.outbound] {
+                    if let Some(ended) = side.end(Err(error.into())) {
+                        self.operations -= 1;
+                        self.done.push_back(ended);
+                    }
+                }
+            }
+        }
     }
 
     /// Forgets sockets that were closed, once they may be half of all.
@@ -283,12 +312,22 @@ impl Epoll {
                 self.operations -= 1;
             } else if source.side(direction).wants_turn() {
                 self.due.push_back((id, direction));
+            } else if !source.registered {
+                source.registered = true;
+                self.unknown.push(id);
             }
         }
     }
 
     fn wait(&mut self, timeout: Option<Timespec>) {
         self.unasked = 0;
+        self.register();
+        // What could not be registered is not to be slept on.
+        let timeout = if self.done.is_empty() {
+            timeout
+        } else {
+            Some(Timespec::default())
+        };
         let mut events = [const { MaybeUninit::uninit() }; EVENTS];
         let events = match epoll::wait(&self.epoll, &mut events[..], timeout.as_ref()) {
             Ok((events, _)) => events,
@@ -331,18 +370,7 @@ fn call(operation: &Operation, buffer: &mut Vec<u8>) -> Result<Outcome, Errno> {
             net::recv(descriptor, spare_capacity(buffer), RecvFlags::DONTWAIT)?;
             Ok(Outcome::Received(Bytes::copy_from_slice(buffer)))
         }
-        Action::Send(data) => {
-            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-            let sent = match data {
-                Data::One(data) => net::send(descriptor, data, flags),
-                Data::Several(pieces) => {
-                    let pieces: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-                    let mut nothing_else = SendAncillaryBuffer::default();
-                    net::sendmsg(descriptor, &pieces, &mut nothing_else, flags)
-                }
-            };
-            sent.map(Outcome::Sent)
-        }
+        Action::Send(data, behind) => send(&operation.socket, data, *behind).map(Outcome::Sent),
         Action::Connect(address) => match net::connect(descriptor, &**address) {
             Ok(()) | Err(Errno::ISCONN) => {
                 // A connection that failed in the background tells so once.
@@ -355,14 +383,13 @@ fn call(operation: &Operation, buffer: &mut Vec<u8>) -> Result<Outcome, Errno> {
 }
 
 impl Driver for Epoll {
-    fn begin(&mut self, operation: Operation) -> Option<Completed> {
-        // A connect is begun before epoll has anything to tell of the socket: until then that is a hang-up.
+    fn begin(&mut self, mut operation: Operation) -> Option<Completed> {
         let at_once = match operation.action {
-            Action::Send(_) => self.at_once > 0,
+            Action::Send(..) => self.at_once > 0,
             Action::Connect(_) => true,
             Action::Accept | Action::Receive => false,
         };
-        if let Err(error) = self.register(&operation) {
+        if let Err(error) = self.know(&operation) {
             return Some(Completed::only(&operation.action, Err(error)));
         }
         let (id, direction) = (operation.socket.id(), Direction::of(&operation.action));
@@ -375,12 +402,18 @@ impl Driver for Epoll {
             let result = result.map_err(io::Error::from);
             return Some(Completed::only(&operation.action, result));
         }
+        if let Action::Send(_, behind) = &mut operation.action {
+            *behind = Behind::Unknown;
+        }
         let side = source.side(direction);
         debug_assert!(side.operation.is_none(), "one at a time");
         side.operation = Some(operation);
         side.completions = 0;
         if side.wants_turn() {
             self.due.push_back((id, direction));
+        } else if !side.ready && !source.registered {
+            source.registered = true;
+            self.unknown.push(id);
         }
         self.operations += 1;
         None
@@ -449,6 +482,7 @@ impl Driver for Epoll {
 mod tests {
     use super::super::Nobody;
     use super::*;
+    use rustix::net::SendFlags;
 
     fn receive(driver: &mut Epoll, end: OwnedFd) -> OperationId {
         let id = OperationId::new();
@@ -502,5 +536,50 @@ mod tests {
                 .any(|completion| completion.id == quiet_receive)
         });
         assert!(heard, "the kernel was not asked");
+    }
+
+    #[test]
+    fn an_operation_that_epoll_refuses_to_watch_fails() {
+        let waker = Arc::new(Waker::new().expect("a waker"));
+        let mut driver = Epoll::new(waker).expect("a driver");
+        let (one, _other) = pair();
+        // No epoll, so it refuses all.
+        driver.epoll = rustix::io::dup(&one).expect("a descriptor");
+        let id = receive(&mut driver, one);
+        let mut completions = VecDeque::new();
+        driver.turn(true, TURN, &mut completions);
+        assert!(completions.is_empty(), "it has come to wait");
+        driver.park(None);
+        driver.turn(false, TURN, &mut completions);
+        let completion = completions.pop_front().expect("told");
+        assert_eq!(completion.id, id);
+        assert!(completion.completed.result.is_err() && !completion.completed.more);
+        assert!(driver.is_idle());
+    }
+
+    /// One that is answered and closed at once costs no call for it.
+    #[test]
+    fn a_socket_is_watched_only_once_it_waits() {
+        let waker = Arc::new(Waker::new().expect("a waker"));
+        let mut driver = Epoll::new(waker).expect("a driver");
+        let (one, other) = pair();
+        let id = receive(&mut driver, one);
+        net::send(&other, b"hello", SendFlags::NOSIGNAL).expect("sent");
+        let mut completions = VecDeque::new();
+        driver.turn(true, TURN, &mut completions);
+        assert_eq!(
+            completions.pop_front().map(|completion| completion.id),
+            Some(id)
+        );
+        assert!(!driver.sources.values().any(|source| source.registered));
+        let mut next = || {
+            driver.turn(true, TURN, &mut completions);
+            completions.pop_front()
+        };
+        assert!(next().is_none(), "nothing more has come");
+        net::send(&other, b"more", SendFlags::NOSIGNAL).expect("sent");
+        // It is registered with this question, and told of what came before it.
+        assert_eq!(next().map(|completion| completion.id), Some(id));
+        assert!(driver.sources.values().all(|source| source.registered));
     }
 }

@@ -16,7 +16,8 @@ use std::time::Instant;
 use rustc_hash::FxHashMap;
 
 use super::{
-    Action, Completed, Completion, Data, Driver, Kind, Operation, OperationId, Outcome, SocketId,
+    Action, Behind, Completed, Completion, Data, Driver, Kind, Operation, OperationId, Outcome,
+    SocketId,
 };
 
 pub(super) struct Faulty {
@@ -58,7 +59,7 @@ impl Faulty {
                 _ => libc::ECANCELED,
             },
             Action::Receive if self.one_in(8) => libc::ECANCELED,
-            Action::Send(_) if self.one_in(16) => return Some(Ok(Outcome::Sent(0))),
+            Action::Send(..) if self.one_in(16) => return Some(Ok(Outcome::Sent(0))),
             _ => return None,
         };
         Some(Err(io::Error::from_raw_os_error(code)))
@@ -126,12 +127,17 @@ impl Driver for Faulty {
             self.held.push_back(Completion::only(operation, result));
             return None;
         }
-        if let Action::Send(data) = &mut operation.action {
+        let holds = self.one_in(2);
+        if let Action::Send(data, behind) = &mut operation.action {
             self.cut(data);
+            if holds {
+                // Its end is not told at once.
+                *behind = Behind::Unknown;
+            }
         }
         let (id, handler) = (operation.id, operation.handler.clone());
         let completed = self.inner.begin(operation)?;
-        if self.one_in(2) {
+        if !holds {
             return Some(completed);
         }
         self.held.push_back(Completion {

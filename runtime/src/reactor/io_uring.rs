@@ -4,6 +4,7 @@
 //! * Connections come by one multishot accept for each listener; bytes by one multishot receive for each socket, into buffers that the ring is provided with.
 //!   What arrived is copied out at once, so a buffer is back in the kernel's hands before the next call; when all were in use the kernel says `ENOBUFS`, and
 //!   the receive is armed again.
+//! * What is sent with the end of its stream behind it is sent by a call of its own, so that both go out together: `IORING_OP_SHUTDOWN`, linked, would take a thread of the kernel.
 //! * What the kernel lacks is done without, each for itself: a receive into a buffer of its own where there are no provided buffers (before 5.19) or no multishot (before 6.0), an
 //!   accept for each connection (before 5.19), a poll of the waker for each of its uses (before 5.13), a [timer] where a call that waits takes no time-out (before 5.11). What set-up does not
 //!   tell, the first operation does, with `EINVAL`.
@@ -22,13 +23,15 @@ use bytes::Bytes;
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustc_hash::FxHashMap;
+use rustix::io::Errno;
 
 use self::buffers::ProvidedBuffers;
 use self::timer::Timer;
 use super::kernel::{IoUringFeature, Lacking};
 use super::kind::Refusal;
 use super::{
-    Action, Completed, Completion, Data, Driver, Operation, OperationId, Outcome, SocketId, Waker,
+    AT_ONCE, Action, Behind, Completed, Completion, Data, Driver, Operation, OperationId, Outcome,
+    SocketId, Waker, send,
 };
 
 mod buffers;
@@ -64,6 +67,7 @@ pub(super) struct IoUringDriver {
     multishot_accept: bool,
     multishot_receive: bool,
     multishot_poll: bool,
+    at_once: u32,
     /// What ends a sleep, where a call that waits takes no time-out.
     timer: Option<Timer>,
     waker: Arc<Waker>,
@@ -152,6 +156,7 @@ impl IoUringDriver {
             multishot_accept: true,
             multishot_receive: buffers.is_some(),
             multishot_poll: true,
+            at_once: AT_ONCE,
             timer: (!waits_with_timeout).then(Timer::new),
             buffers,
             backlog: VecDeque::new(),
@@ -234,7 +239,7 @@ impl IoUringDriver {
         entry.multishot = match entry.operation.action {
             Action::Accept => self.multishot_accept,
             Action::Receive => self.multishot_receive && self.buffers.is_some(),
-            Action::Send(_) | Action::Connect(_) => false,
+            Action::Send(..) | Action::Connect(_) => false,
         };
         let descriptor = Fd(entry.operation.socket.descriptor().as_raw_fd());
         let submission = match &entry.operation.action {
@@ -254,13 +259,13 @@ impl IoUringDriver {
                 let buffer = entry.buffer.as_mut_ptr();
                 opcode::Recv::new(descriptor, buffer, OWN_BUFFER as u32).build()
             }
-            Action::Send(Data::Several(pieces)) => {
+            Action::Send(Data::Several(pieces), _) => {
                 let message = entry.message.insert(Message::new(pieces));
                 opcode::SendMsg::new(descriptor, &raw const message.header)
                     .flags(libc::MSG_NOSIGNAL as u32)
                     .build()
             }
-            Action::Send(Data::One(data)) => {
+            Action::Send(Data::One(data), _) => {
                 let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
                 opcode::Send::new(descriptor, data.as_ptr(), length)
                     .flags(libc::MSG_NOSIGNAL)
@@ -367,7 +372,7 @@ impl IoUringDriver {
                     entry.buffer.clear();
                     bytes
                 })),
-                Action::Send(_) => Outcome::Sent(result as usize),
+                Action::Send(..) => Outcome::Sent(result as usize),
                 Action::Connect(_) => Outcome::Connected,
             })
         };
@@ -480,6 +485,17 @@ fn report(error: &io::Error) {
 
 impl Driver for IoUringDriver {
     fn begin(&mut self, operation: Operation) -> Option<Completed> {
+        if let Action::Send(data, behind @ Behind::End) = &operation.action
+            && self.at_once > 0
+        {
+            self.at_once -= 1;
+            // What would wait, or was interrupted, is for the ring.
+            let sent = send(&operation.socket, data, *behind);
+            if !matches!(sent, Err(Errno::AGAIN | Errno::INTR)) {
+                let result = sent.map(Outcome::Sent).map_err(io::Error::from);
+                return Some(Completed::only(&operation.action, result));
+            }
+        }
         let id = operation.id.0;
         let entry = Entry {
             operation,
@@ -504,6 +520,7 @@ impl Driver for IoUringDriver {
     }
 
     fn turn(&mut self, thorough: bool, most: usize, completions: &mut VecDeque<Completion>) {
+        self.at_once = AT_ONCE;
         let (taskrun, overflow) = {
             let submission = self.ring.submission();
             (submission.taskrun(), submission.cq_overflow())

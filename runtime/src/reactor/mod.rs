@@ -48,14 +48,15 @@ mod kind;
 mod port;
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
-use rustix::net::SocketAddrAny;
+use rustix::io::Errno;
+use rustix::net::{self, SendAncillaryBuffer, SendFlags, SocketAddrAny};
 
 pub use kernel::IoUringFeature;
 pub use kind::{ReactorKind, ReactorUnavailable};
@@ -130,8 +131,17 @@ pub(crate) enum Action {
     /// What is there, until it is cancelled where the driver can (each with `more`), else one piece; empty at the end of the stream.
     Receive,
     /// Some of the data, from its beginning.
-    Send(Data),
+    Send(Data, Behind),
     Connect(Box<SocketAddrAny>),
+}
+
+/// What follows a send that is done at once and takes all of its data.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Behind {
+    Unknown,
+    /// The end of the stream, which the caller tells the kernel next. Where that is sure to be so, as it is for what is done in [`Driver::begin`], the kernel is asked to keep the data for it: both then
+    /// go out in one segment, and neither the kernel nor the peer handles two.
+    End,
 }
 
 /// What is to be sent: never nothing.
@@ -144,6 +154,32 @@ pub(crate) enum Data {
 impl Data {
     /// In one call of the kernel; `IOV_MAX` is 1,024.
     pub(crate) const MOST_PIECES: usize = 64;
+
+    pub(crate) fn pieces(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Several(pieces) => pieces.len(),
+        }
+    }
+}
+
+/// How many sends are done at once between two turns. Beyond these, a process that never has to wait would keep the others from their turn.
+const AT_ONCE: u32 = 64;
+
+/// Sends, without waiting, what the socket has room for.
+fn send(socket: &Socket, data: &Data, behind: Behind) -> Result<usize, Errno> {
+    let mut flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    if behind == Behind::End {
+        flags |= SendFlags::MORE;
+    }
+    match data {
+        Data::One(data) => net::send(socket.descriptor(), data, flags),
+        Data::Several(pieces) => {
+            let pieces: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+            let mut nothing_else = SendAncillaryBuffer::default();
+            net::sendmsg(socket.descriptor(), &pieces, &mut nothing_else, flags)
+        }
+    }
 }
 
 /// What an action is, without what it needs.
@@ -160,7 +196,7 @@ impl Action {
         match self {
             Self::Accept => Kind::Accept,
             Self::Receive => Kind::Receive,
-            Self::Send(_) => Kind::Send,
+            Self::Send(..) => Kind::Send,
             Self::Connect(_) => Kind::Connect,
         }
     }

@@ -19,6 +19,8 @@ const LATE: Duration = Duration::from_secs(5);
 /// A conversation with a server of HTTP.
 pub(super) struct Pipeline {
     depth: u64,
+    /// Answers say that the connection ends with them.
+    closes: bool,
     /// As many requests as the depth, all the same.
     batch: Vec<u8>,
     /// Bytes of each.
@@ -46,9 +48,20 @@ struct Answer {
 impl Pipeline {
     /// Of so many requests at a time, to this server.
     pub(super) fn new(server: SocketAddr, depth: u64) -> Self {
-        let request = format!("GET {PATH} HTTP/1.1\r\nHost: {server}\r\n\r\n");
+        Self::of(server, depth, false)
+    }
+
+    /// Of one request, which says that it is the last on its connection (RFC 9112, section 9.6).
+    pub(super) fn closing(server: SocketAddr) -> Self {
+        Self::of(server, 1, true)
+    }
+
+    fn of(server: SocketAddr, depth: u64, closes: bool) -> Self {
+        let close = if closes { "Connection: close\r\n" } else { "" };
+        let request = format!("GET {PATH} HTTP/1.1\r\nHost: {server}\r\n{close}\r\n");
         Self {
             depth,
+            closes,
             batch: (0..depth).flat_map(|_| request.bytes()).collect(),
             request: request.len(),
             good: Vec::new(),
@@ -83,7 +96,8 @@ impl Pipeline {
     #[cold]
     #[inline(never)]
     fn read_one_that_differs(&mut self, bytes: &[u8]) -> Result<Option<usize>, Failure> {
-        let Some(answer) = read(bytes).map_err(|problem| wrong(problem, bytes))? else {
+        let answer = read(bytes, self.closes).map_err(|problem| wrong(problem, bytes))?;
+        let Some(answer) = answer else {
             if bytes.len() > LONGEST {
                 return Err(wrong("it does not end", bytes));
             }
@@ -153,7 +167,7 @@ fn wrong(problem: &'static str, bytes: &[u8]) -> Failure {
 }
 
 /// The answer that the bytes begin with, or `None` where its end has not come.
-fn read(bytes: &[u8]) -> Result<Option<Answer>, &'static str> {
+fn read(bytes: &[u8], closes: bool) -> Result<Option<Answer>, &'static str> {
     const END: &[u8] = b"\r\n\r\n";
     let Some(head) = bytes.windows(END.len()).position(|window| window == END) else {
         return Ok(None);
@@ -163,7 +177,7 @@ fn read(bytes: &[u8]) -> Result<Option<Answer>, &'static str> {
     if lines.next() != Some("HTTP/1.1 200 OK") {
         return Err("its status is not 200");
     }
-    let (mut length, mut date, mut content_type) = (None, None, None);
+    let (mut length, mut date, mut content_type, mut connection) = (None, None, None, None);
     for line in lines {
         let (name, value) = line.split_once(':').ok_or("a header has no name")?;
         let place = match name.to_ascii_lowercase().as_str() {
@@ -172,12 +186,19 @@ fn read(bytes: &[u8]) -> Result<Option<Answer>, &'static str> {
             "date" => &mut date,
             "server" => return Err("it names the server, which the others do not"),
             "transfer-encoding" => return Err("its body is not of one piece"),
-            "connection" => return Err("it ends the connection"),
+            "connection" => &mut connection,
             _ => continue,
         };
         if place.replace(value.trim()).is_some() {
             return Err("a header is there twice");
         }
+    }
+    match connection {
+        None if closes => return Err("it does not end the connection"),
+        Some(value) if !closes || !value.eq_ignore_ascii_case("close") => {
+            return Err("it says something else of the connection");
+        }
+        _ => {}
     }
     if content_type != Some(CONTENT_TYPE) {
         return Err("its type is not that of the text");
@@ -282,6 +303,18 @@ mod tests {
                 "{to}: {outcome:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_last_answer_says_so() {
+        let closing = |answer: &str| {
+            let mut pipeline = Pipeline::closing(([127, 0, 0, 1], 4321).into());
+            let mut exchange = pipeline.begin(0, 1);
+            pipeline.take(&mut exchange, 1, answer.as_bytes())
+        };
+        assert!(closing(ANSWER).is_err());
+        let last = ANSWER.replace("Length: 13", "Length: 13\r\nconnection: close");
+        assert_eq!(closing(&last).unwrap(), taken(1, 0));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! HTTP servers under load: a process of libprocess over both reactors, hyper, and a canned loop beside them. How they are measured is in [`load`].
 //!
 //! With `Plaintext` connections stay, and on each so many requests as the pipeline is deep are sent together: the next ones go when all of them were answered. With `Connect` each request has a
-//! connection of its own, which the client closes.
+//! connection of its own, which the client closes; with `Close` it says `Connection: close`, as a client does that wants one answer, and the server closes.
 //!
 //! A latency is from when the requests were sent that were sent together to when the last byte of the answer was received: with a deep pipeline most of it is the others' share.
 
@@ -26,6 +26,8 @@ pub(crate) enum Http {
     Plaintext(HttpServer),
     /// A connection for each request.
     Connect(HttpServer),
+    /// A connection for each request, which says so.
+    Close(HttpServer),
 }
 
 impl Benchmark for Http {
@@ -39,6 +41,10 @@ impl Benchmark for Http {
             Self::Connect(HttpServer::Epoll) => "Http.Connect.Epoll",
             Self::Connect(HttpServer::Hyper) => "Http.Connect.Hyper",
             Self::Connect(HttpServer::CannedEpoll) => "Http.Connect.CannedEpoll",
+            Self::Close(HttpServer::IoUring) => "Http.Close.IoUring",
+            Self::Close(HttpServer::Epoll) => "Http.Close.Epoll",
+            Self::Close(HttpServer::Hyper) => "Http.Close.Hyper",
+            Self::Close(HttpServer::CannedEpoll) => "Http.Close.CannedEpoll",
         }
     }
 
@@ -64,6 +70,16 @@ impl Benchmark for Http {
             Self::Connect(HttpServer::CannedEpoll) => {
                 "As Http.Connect.Hyper, answered by a loop over epoll in one thread, which looks only for the ends of requests."
             }
+            Self::Close(HttpServer::IoUring) => {
+                "As Http.Connect.IoUring, each request with `Connection: close`, so that the server closes; a request has ended when it has."
+            }
+            Self::Close(HttpServer::Epoll) => "As Http.Close.IoUring, over epoll.",
+            Self::Close(HttpServer::Hyper) => {
+                "As Http.Connect.Hyper, each request with `Connection: close`, so that the server closes; a request has ended when it has."
+            }
+            Self::Close(HttpServer::CannedEpoll) => {
+                "As Http.Close.Hyper, answered by a loop over epoll in one thread, which looks only for the ends of requests."
+            }
         }
     }
 
@@ -72,14 +88,14 @@ impl Benchmark for Http {
     }
 
     fn reactor(&self) -> Option<ReactorKind> {
-        let (Self::Plaintext(server) | Self::Connect(server)) = self;
+        let (Self::Plaintext(server) | Self::Connect(server) | Self::Close(server)) = self;
         server.reactor()
     }
 
     fn defaults(&self) -> Defaults {
         match self {
             Self::Plaintext(_) => Defaults::new(3_000_000).pipeline(16),
-            Self::Connect(_) => Defaults::new(50_000),
+            Self::Connect(_) | Self::Close(_) => Defaults::new(50_000),
         }
         .actors_at_most(64, 1, MOST_CONNECTIONS)
         .workers(1)
@@ -89,6 +105,7 @@ impl Benchmark for Http {
         let (server, life) = match *self {
             Self::Plaintext(server) => (server, Life::Long),
             Self::Connect(server) => (server, Life::OneExchange),
+            Self::Close(server) => (server, Life::OneExchangeOfServer),
         };
         let repeat = setting.parameters.repeat;
         let depth = setting.parameters.pipeline.unwrap_or(1);
@@ -96,7 +113,11 @@ impl Benchmark for Http {
         let mut trial = Trial::begin(setting);
         let service = Service::Http(server);
         let measured = load::measure(setting, service, life, |address| {
-            Pipeline::new(address, depth)
+            if life == Life::OneExchangeOfServer {
+                Pipeline::closing(address)
+            } else {
+                Pipeline::new(address, depth)
+            }
         })?;
         measured.conversation.check_date()?;
         trial.equal("answers", measured.latencies.len(), repeat);

@@ -9,6 +9,8 @@ use crate::server::epoll::Reply;
 
 /// What is behind a request without a body.
 const END: &[u8; 4] = b"\r\n\r\n";
+/// As it is behind a request that ends its connection.
+const LAST: &[u8] = b"Connection: close\r\n\r\n";
 /// What of a request's end may have come before the rest of it.
 const BEGINNING: usize = END.len() - 1;
 
@@ -18,6 +20,8 @@ pub(super) struct Plaintext {
     /// Since 1970: when the answer was made.
     second: u64,
     answer: String,
+    /// To a request that ends its connection.
+    last: String,
     /// The answer, as often as was needed at a time so far.
     copies: Vec<u8>,
 }
@@ -31,11 +35,13 @@ impl Plaintext {
         }
         self.second = since_epoch.as_secs();
         self.copies.clear();
-        self.answer = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: {}\r\nDate: {}\r\n\r\n{BODY}",
-            BODY.len(),
-            Time::from(now).rfc1123()
-        );
+        let (length, date) = (BODY.len(), Time::from(now).rfc1123());
+        let answer = |connection| {
+            format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: {length}\r\nDate: {date}\r\n{connection}\r\n{BODY}"
+            )
+        };
+        (self.answer, self.last) = (answer(""), answer("Connection: close\r\n"));
     }
 
     fn answers(&mut self, count: usize) -> &[u8] {
@@ -48,25 +54,38 @@ impl Plaintext {
 }
 
 impl Reply for Plaintext {
-    type Heard = LastBytes;
+    type Heard = Heard;
 
-    fn reply<'a>(&'a mut self, heard: &mut LastBytes, received: &'a [u8]) -> &'a [u8] {
+    fn reply<'a>(&'a mut self, heard: &mut Heard, received: &'a [u8]) -> &'a [u8] {
         self.refresh(SystemTime::now());
         let ends = heard.count_ends(received);
+        // Such a request comes alone, and in one piece.
+        heard.is_last = received.ends_with(LAST);
+        if heard.is_last {
+            return self.last.as_bytes();
+        }
         self.answers(ends)
+    }
+
+    fn is_last(heard: &Heard) -> bool {
+        heard.is_last
     }
 }
 
-/// The last bytes that a connection has received, zero where there were none yet.
+/// What a connection has received.
 #[derive(Default)]
-pub(super) struct LastBytes([u8; BEGINNING]);
+pub(super) struct Heard {
+    /// The last bytes, zero where there were none yet.
+    last_bytes: [u8; BEGINNING],
+    is_last: bool,
+}
 
-impl LastBytes {
+impl Heard {
     /// How many requests ended with this piece.
     fn count_ends(&mut self, received: &[u8]) -> usize {
         let first = received.len().min(BEGINNING);
         let mut seam = [0; 2 * BEGINNING];
-        seam[..BEGINNING].copy_from_slice(&self.0);
+        seam[..BEGINNING].copy_from_slice(&self.last_bytes);
         seam[BEGINNING..BEGINNING + first].copy_from_slice(&received[..first]);
         let last = match received.last_chunk() {
             Some(last) => last,
@@ -74,7 +93,7 @@ impl LastBytes {
                 .last_chunk()
                 .expect("it is longer"),
         };
-        self.0 = *last;
+        self.last_bytes = *last;
         count_ends(&seam[..BEGINNING + first]) + count_ends(received)
     }
 }
@@ -96,7 +115,7 @@ mod tests {
     fn requests_are_counted_wherever_they_are_cut() {
         let requests = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(3);
         for size in 1..=requests.len() {
-            let mut heard = LastBytes::default();
+            let mut heard = Heard::default();
             let counted: usize = requests
                 .chunks(size)
                 .map(|piece| heard.count_ends(piece))

@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes};
 
 use super::{Connecting, Told, failure};
 use crate::future::Promise;
-use crate::reactor::{Data, Outcome};
+use crate::reactor::{Action, Behind, Data, Outcome};
 
 pub(super) struct Outbound {
     /// While there is anything in it, a send of the first ones is under way.
@@ -24,8 +24,17 @@ pub(super) enum Outgoing {
 }
 
 impl Outbound {
-    /// What the next send has in it: all data that there is before anything else, but for a bound.
-    pub(super) fn next_data(&self) -> Data {
+    /// The next send: it has all data that there is before anything else, but for a bound.
+    pub(super) fn next_send(&self) -> Action {
+        let data = self.next_data();
+        let behind = match self.queue.get(data.pieces()) {
+            Some(Outgoing::Shutdown(_)) => Behind::End,
+            _ => Behind::Unknown,
+        };
+        Action::Send(data, behind)
+    }
+
+    fn next_data(&self) -> Data {
         let mut pieces = self.queue.iter().map_while(|outgoing| match outgoing {
             Outgoing::Data(data, _) => Some(data.clone()),
             Outgoing::Shutdown(_) => None,
