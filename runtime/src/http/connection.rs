@@ -27,6 +27,7 @@
 //! - *A client that says little, or nothing* has a deadline in each state. One [alarm](super::alarm) serves all of them, so a request does not cost a timer.
 
 mod deadlines;
+mod service;
 
 use std::future::Future as StdFuture;
 use std::pin::Pin;
@@ -34,13 +35,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
+
+pub(crate) use self::service::Service;
 use super::Transport;
 use super::alarm::Alarm;
 use super::answers::{Backlog, Handed, OrderedAnswers, Output, REFUSED, Stream};
 use crate::clock::{Clock, Time};
 use crate::exchange::{
-    About, Answer, Answers, Decoded, Head, Limits, Place, Refusal, Request, RequestDecoder,
-    Responder, text,
+    About, Answer, Answers, Decoded, Limits, Place, Refusal, RequestDecoder, Responder, text,
 };
 use crate::future::Future;
 
@@ -49,34 +52,6 @@ const UNSENT: usize = 64 << 10;
 /// For how long, and how much, is read after the last answer.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1 << 20;
-
-/// Who handles requests.
-pub(crate) trait Service: Send + Sync + 'static {
-    /// What it remembers for a connection.
-    type Memory: Default + Send;
-
-    /// The memory for a connection that has come.
-    fn remember(&self, _stream: &dyn Transport) -> Self::Memory {
-        Self::Memory::default()
-    }
-
-    /// Whether the connection may be without a request for as long as it is there.
-    fn is_patient(&self, _memory: &Self::Memory) -> bool {
-        false
-    }
-
-    fn call(&self, request: Request, responder: Responder, memory: &mut Self::Memory);
-
-    /// Whether those that were called may have more urgent things to send than the answers, since this was last asked.
-    fn lets_others_go_first(&self, _memory: &mut Self::Memory) -> bool {
-        false
-    }
-
-    /// Whether it wants the body of that request as it comes.
-    fn streams(&self, _head: &Head) -> bool {
-        false
-    }
-}
 
 pub(super) struct Connection<T: Transport, S: Service> {
     stream: Arc<T>,
@@ -392,18 +367,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
             };
             match self.answers.take(UNSENT, busy, &handed, cx.waker()) {
                 Output::Pieces { .. } | Output::Sending(_) if self.is_unheard => {}
-                Output::Pieces { pieces, are_last } => {
-                    self.active = self.alarm.now();
-                    self.sent_at = self.active;
-                    // A client that still sends its request may take the end for a failure.
-                    let ends = are_last && !self.decoder.is_streaming();
-                    self.sending = Some(if ends {
-                        self.is_shut = true;
-                        self.stream.send_and_shut_down(pieces)
-                    } else {
-                        self.stream.send(pieces)
-                    });
-                }
+                Output::Pieces { pieces, are_last } => self.send(pieces, are_last),
                 Output::Stream(stream) => self.streaming = Some(stream),
                 Output::Sending(sending) => {
                     // When it began is not known, and may be just now.
@@ -449,14 +413,12 @@ impl<T: Transport, S: Service> Connection<T, S> {
         };
         match ready!(stream.body.poll_pieces(UNSENT, cx.waker())) {
             Ok((pieces, ends)) => {
+                let mut are_last = false;
                 if ends && let Some(stream) = self.streaming.take() {
                     self.answers.end_stream(&stream);
+                    are_last = self.answers.peek().last_written;
                 }
-                self.active = self.alarm.now();
-                self.sent_at = self.active;
-                if !pieces.is_empty() {
-                    self.sending = Some(self.stream.send(pieces));
-                }
+                self.send(pieces, are_last);
                 Poll::Ready(Turn::Again)
             }
             Err(reason) => {
@@ -467,6 +429,22 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 Poll::Ready(Turn::Rest)
             }
         }
+    }
+
+    /// Gives it to the kernel; the last of it with the end of this side's stream.
+    fn send(&mut self, pieces: Vec<Bytes>, are_last: bool) {
+        self.active = self.alarm.now();
+        self.sent_at = self.active;
+        if pieces.is_empty() {
+            return;
+        }
+        // A client that still sends its request may take the end for a failure.
+        self.is_shut = are_last && !self.decoder.is_streaming();
+        self.sending = Some(if self.is_shut {
+            self.stream.send_and_shut_down(pieces)
+        } else {
+            self.stream.send(pieces)
+        });
     }
 
     /// Answers are not taken any more. Whether the connection goes on: whoever sends messages may have gone, and left some that are to be delivered.
