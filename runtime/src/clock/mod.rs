@@ -119,6 +119,11 @@ struct Pending {
     action: Box<dyn FnOnce() + Send>,
 }
 
+enum When {
+    At(Time),
+    After(Duration),
+}
+
 struct Paused {
     /// When it was paused: the time of processes that were told of none.
     initial: Time,
@@ -322,10 +327,27 @@ impl Clock {
     ///
     /// Cost: one allocation for the closure, if it captures anything, and O(1). A million pending timers take 50 to 100 MB.
     pub fn timer(&self, duration: Duration, f: impl FnOnce() + Send + 'static) -> Timer {
+        self.insert(When::After(duration), Box::new(f)).0
+    }
+
+    /// As [`timer`](Self::timer), at a time. `None`: nothing fires any more.
+    pub(crate) fn timer_at(
+        &self,
+        deadline: Time,
+        f: impl FnOnce() + Send + 'static,
+    ) -> Option<Timer> {
+        let (timer, stopped) = self.insert(When::At(deadline), Box::new(f));
+        (!stopped).then_some(timer)
+    }
+
+    /// A new timer, and whether it was dropped at once, as nothing fires any more.
+    fn insert(&self, when: When, action: Box<dyn FnOnce() + Send>) -> (Timer, bool) {
         let creator = self.own_process();
-        let action = Box::new(f);
         let mut state = self.state();
-        let deadline = self.now_under_lock(&state, creator) + duration;
+        let deadline = match when {
+            When::At(deadline) => deadline,
+            When::After(duration) => self.now_under_lock(&state, creator) + duration,
+        };
         let due = ticks(deadline);
         let key = state.wheel.insert(due, Pending { creator, action });
         let wake = due < state.sleeps_until;
@@ -337,12 +359,13 @@ impl Clock {
         if wake {
             self.shared.parker.unpark();
         }
-        Timer {
+        let timer = Timer {
             key,
             timeout: Timeout::at(deadline),
             creator,
             clock: self.clone(),
-        }
+        };
+        (timer, stopped)
     }
 
     /// See [`Timer::cancel`].

@@ -1,18 +1,32 @@
 //! One timer for all that a connection waits for, so that none of it costs a timer: it is set for the first deadline and, when it fires, for the one that holds then.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker};
 
-use crate::clock::{Clock, Time};
-use crate::future::Future;
+use crate::clock::{Clock, Time, Timer};
 
 pub(crate) struct Alarm {
     clock: Clock,
-    timer: Option<(Time, Future<()>)>,
+    set: Option<Set>,
+}
+
+/// The timer is cancelled with it. No future: nobody else waits for it.
+struct Set {
+    until: Time,
+    timer: Timer,
+    has_fired: Arc<AtomicBool>,
+}
+
+impl Drop for Set {
+    fn drop(&mut self) {
+        self.timer.cancel();
+    }
 }
 
 impl Alarm {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock, timer: None }
+        Self { clock, set: None }
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -21,38 +35,42 @@ impl Alarm {
 
     /// Whether somebody will be woken.
     pub(crate) fn is_set(&self) -> bool {
-        self.timer.is_some()
+        self.set.is_some()
     }
 
     /// Whether it has gone off since it was last asked or set.
     pub(crate) fn has_fired(&mut self) -> bool {
-        self.timer
-            .take_if(|(_, fires)| !fires.is_pending())
+        // Relaxed: who was woken is synchronized with it by the wake.
+        self.set
+            .take_if(|set| set.has_fired.load(Ordering::Relaxed))
             .is_some()
     }
 
-    /// Ready if it is as late as that. Else who asked last is woken then, or before.
+    /// Ready if it is as late as that. Else who asked when it was set is woken then, or before.
     pub(crate) fn poll(&mut self, deadline: Time, waker: &Waker) -> Poll<()> {
-        loop {
-            self.has_fired();
-            if let Some((until, _)) = &self.timer
-                && *until <= deadline
-            {
-                return Poll::Pending;
-            }
-            let now = self.now();
-            if deadline <= now {
-                return Poll::Ready(());
-            }
-            let mut fires = self.clock.sleep(deadline - now);
-            // Once is enough: it wakes whoever asked last.
-            match fires.poll_result(waker) {
-                Poll::Ready(Ok(())) => {}
-                // The clock has ended, and with it the runtime: nothing will be late any more.
-                Poll::Ready(Err(_)) => return Poll::Pending,
-                Poll::Pending => self.timer = Some((deadline, fires)),
-            }
+        self.has_fired();
+        if let Some(set) = &self.set
+            && set.until <= deadline
+        {
+            return Poll::Pending;
         }
+        if deadline <= self.now() {
+            return Poll::Ready(());
+        }
+        let fired = Arc::new(AtomicBool::new(false));
+        let (has_fired, waker) = (Arc::clone(&fired), waker.clone());
+        let timer = self.clock.timer_at(deadline, move || {
+            // Relaxed: as in `has_fired`.
+            fired.store(true, Ordering::Relaxed);
+            waker.wake();
+        });
+        // Without one the clock has ended, and with it the runtime: nothing will be late any more.
+        self.set = timer.map(|timer| Set {
+            until: deadline,
+            timer,
+            has_fired,
+        });
+        Poll::Pending
     }
 }
 
