@@ -328,6 +328,16 @@ where
     with_current(|manager| process::asynchronous::spawn_async(manager, future, location))
 }
 
+/// As [`spawn_async`], where nobody waits for the end.
+#[track_caller]
+pub(crate) fn spawn_unwatched<F>(future: F) -> process::asynchronous::Task
+where
+    F: std::future::Future<Output = ()> + Send + 'static,
+{
+    let location = Location::caller();
+    with_current(|manager| process::asynchronous::spawn_unwatched(manager, future, location))
+}
+
 /// Runs a closure that may block, on a thread of the current runtime that is none of its workers, and gives a future of its result.
 ///
 /// If it panics the future fails with the message. A discard request that comes before it starts keeps it from starting. If the closure returns a future, that is the result, not

@@ -1,12 +1,14 @@
 //! Servers: listeners whose connections are served.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ::http::StatusCode;
+use rustc_hash::FxHashMap;
 
 use super::Transport;
 use super::answers::OrderedAnswers;
@@ -14,9 +16,10 @@ use super::connection::{Connection, Service};
 use crate::clock::Clock;
 use crate::exchange::{Limits, Refusal, Request, Responder, Response, text};
 use crate::facade::lock_std;
-use crate::functions::{clock, spawn_async};
+use crate::functions::{clock, spawn_async, spawn_unwatched};
 use crate::future::{Future, Promise, ValueOrFuture};
 use crate::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use crate::process::asynchronous::Task;
 use crate::process::guarded;
 
 /// Connections beyond the limit that are told so, at a time; what is beyond that, too, is closed without a word.
@@ -294,7 +297,8 @@ struct State {
     stopping: bool,
     /// No connection is served any more.
     closed: bool,
-    connections: HashMap<u64, Served>,
+    /// By numbers that are given here: nobody chooses them so that they collide.
+    connections: FxHashMap<u64, Served>,
     next: u64,
     refused: usize,
     /// How many connections there are of an address, where that is bounded. Refused ones do not count.
@@ -308,12 +312,12 @@ struct Served {
     address: Option<IpAddr>,
     is_refused: bool,
     /// Once it is there: the connection may end before.
-    task: Option<Future<()>>,
+    task: Option<Task>,
 }
 
 impl State {
-    /// The connection's part of what is counted.
-    fn remove(&mut self, number: u64) -> (Option<Served>, Vec<Promise<()>>) {
+    /// Takes the connection's part out of what is counted. Gives who is to be told that it was the last, and what is to be dropped once the lock is let go.
+    fn remove(&mut self, number: u64) -> (Vec<Promise<()>>, Option<Served>) {
         let served = self.connections.remove(&number);
         if let Some(served) = &served {
             self.refused -= usize::from(served.is_refused);
@@ -331,7 +335,7 @@ impl State {
         } else {
             Vec::new()
         };
-        (served, emptied)
+        (emptied, served)
     }
 }
 
@@ -380,30 +384,32 @@ impl<S: Service> Inner<S> {
             server: Arc::clone(self),
             number,
         };
-        let task = spawn_async(async move {
+        let task = spawn_unwatched(async move {
             let _counted = counted;
             connection.await;
         });
         let mut state = lock_std(&self.state);
         let closed = state.closed;
-        match state.connections.get_mut(&number) {
-            Some(served) if !closed => served.task = Some(task),
-            _ => {
-                drop(state);
-                if closed {
-                    // Meanwhile, and whoever closed did not see it.
-                    task.discard();
-                }
-                task.detach();
-            }
+        if let Some(served) = state.connections.get_mut(&number) {
+            served.task = Some(task);
+        }
+        drop(state);
+        if closed {
+            // Meanwhile, and whoever closed did not see it.
+            task.cancel();
         }
     }
 
-    async fn accept(self: Arc<Self>, listener: Listener) -> Result<(), crate::FutureError> {
+    /// Accepts until that fails, and gives the reason.
+    async fn accept(self: Arc<Self>, listener: Listener) -> Arc<str> {
         loop {
             match &listener {
                 Listener::Tcp(listener) => {
-                    let stream = listener.accept().await?;
+                    let accepted = poll_fn(|cx| listener.poll_accept(cx.waker())).await;
+                    let stream = match accepted {
+                        Ok(stream) => stream,
+                        Err(reason) => return reason,
+                    };
                     let address = if self.limits.connections_per_address == usize::MAX {
                         None
                     } else {
@@ -412,8 +418,11 @@ impl<S: Service> Inner<S> {
                     self.admit(stream, address);
                 }
                 Listener::Unix(listener) => {
-                    let stream = listener.accept().await?;
-                    self.admit(stream, None);
+                    let accepted = poll_fn(|cx| listener.poll_accept(cx.waker())).await;
+                    match accepted {
+                        Ok(stream) => self.admit(stream, None),
+                        Err(reason) => return reason,
+                    }
                 }
             }
         }
@@ -428,10 +437,8 @@ struct Counted<S: Service> {
 
 impl<S: Service> Drop for Counted<S> {
     fn drop(&mut self) {
-        let (served, emptied) = lock_std(&self.server.state).remove(self.number);
-        if let Some(task) = served.and_then(|served| served.task) {
-            task.detach();
-        }
+        let (emptied, served) = lock_std(&self.server.state).remove(self.number);
+        drop(served);
         for promise in emptied {
             promise.set(());
         }
@@ -448,11 +455,9 @@ impl<S: Service> Core for Inner<S> {
         let server = Arc::clone(&self);
         let accepting = spawn_async(async move {
             // It ends by an error only; stopped, it is dropped.
-            let failed = server.accept(listener).await;
-            if let Err(crate::FutureError::Failed(reason)) = failed {
-                tracing::error!(%reason, "a server accepts no more connections");
-                stopped.fail(reason);
-            }
+            let reason = server.accept(listener).await;
+            tracing::error!(%reason, "a server accepts no more connections");
+            stopped.fail(reason);
         });
         let of_discard = Arc::downgrade(&self);
         running.on_discard(move || {
@@ -521,8 +526,11 @@ impl<S: Service> Core for Inner<S> {
             (state.accepting.take(), state.listener.take(), tasks)
         };
         drop(listener);
-        for task in accepting.into_iter().chain(tasks) {
-            task.discard();
+        if let Some(accepting) = accepting {
+            accepting.discard();
+        }
+        for task in tasks {
+            task.cancel();
         }
     }
 

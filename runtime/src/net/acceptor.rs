@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::socket::{Begun, Home, failure};
@@ -42,7 +43,21 @@ struct Shared<S> {
 struct State<S> {
     kept: VecDeque<OwnedFd>,
     waiting: Waiting<S>,
+    /// Who polls, to be woken if the waiting is watched.
+    poller: Option<Waker>,
     failed: Option<Arc<str>>,
+}
+
+impl<S> State<S> {
+    /// If something has come for him.
+    fn poller_to_wake(&mut self) -> Option<Waker> {
+        let something = !self.kept.is_empty() || self.failed.is_some();
+        if something && self.waiting.watch(false) {
+            self.poller.clone()
+        } else {
+            None
+        }
+    }
 }
 
 impl<S: Accepted> Acceptor<S> {
@@ -51,6 +66,7 @@ impl<S: Accepted> Acceptor<S> {
         let state = State {
             kept: VecDeque::new(),
             waiting: Waiting::new(),
+            poller: None,
             failed: None,
         };
         Self(Arc::new(Shared {
@@ -67,20 +83,25 @@ impl<S: Accepted> Acceptor<S> {
     pub(super) fn accept(&self) -> Future<S> {
         self.0.accept()
     }
+
+    /// As `accept`, for one who polls: nothing is allocated for the wait. Who has a future of `accept` is given what comes first.
+    pub(super) fn poll_accept(&self, waker: &Waker) -> Poll<Result<S, Arc<str>>> {
+        self.0.poll_accept(waker)
+    }
 }
 
 impl<S: Accepted> Drop for Acceptor<S> {
     fn drop(&mut self) {
-        let (accept, waiting, kept) = {
+        let (accept, waiting, rest) = {
             let mut state = lock_std(&self.0.state);
-            let kept = std::mem::take(&mut state.kept);
-            (state.waiting.close(), state.waiting.take_all(), kept)
+            let rest = (std::mem::take(&mut state.kept), state.poller.take());
+            (state.waiting.close(), state.waiting.take_all(), rest)
         };
         if let Some(begun) = accept {
             self.0.home.cancel(begun, &self.0.socket);
         }
         // Abandoned, and closed.
-        drop((waiting, kept));
+        drop((waiting, rest));
     }
 }
 
@@ -115,6 +136,29 @@ impl<S: Accepted> Shared<S> {
             self.begin_accept(place);
         }
         accepted
+    }
+
+    fn poll_accept(self: &Arc<Self>, waker: &Waker) -> Poll<Result<S, Arc<str>>> {
+        let begin = {
+            let mut state = lock_std(&self.state);
+            if let Some(descriptor) = state.kept.pop_front() {
+                drop(state);
+                return Poll::Ready(Ok(self.stream(descriptor)));
+            }
+            if let Some(reason) = &state.failed {
+                return Poll::Ready(Err(Arc::clone(reason)));
+            }
+            let kept = &mut state.poller;
+            if !kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+                *kept = Some(waker.clone());
+            }
+            state.waiting.watch(true);
+            state.waiting.next_place(&self.home)
+        };
+        if let Some(place) = begin {
+            self.begin_accept(place);
+        }
+        Poll::Pending
     }
 
     fn begin_accept(self: &Arc<Self>, place: Begun) {
@@ -167,7 +211,7 @@ impl<S: Accepted> Handler for Shared<S> {
         let mut given = None;
         let mut failed = Vec::new();
         let mut rest = None;
-        let (cancel, begin) = {
+        let (cancel, begin, poller) = {
             let mut state = lock_std(&self.state);
             let goes_on = state.waiting.completed(more);
             let cancel = goes_on.filter(|_| state.kept.len() >= KEPT);
@@ -205,7 +249,8 @@ impl<S: Accepted> Handler for Shared<S> {
                     }
                 },
             }
-            (cancel, state.waiting.next_place(&self.home))
+            let poller = state.poller_to_wake();
+            (cancel, state.waiting.next_place(&self.home), poller)
         };
         if let Some(begun) = cancel {
             self.home.cancel(begun, &self.socket);
@@ -215,6 +260,9 @@ impl<S: Accepted> Handler for Shared<S> {
         }
         for (promise, reason) in failed {
             promise.fail(reason);
+        }
+        if let Some(poller) = poller {
+            poller.wake();
         }
         if let Some(error) = rest {
             self.rest(&error);

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use rustix::net::sockopt;
@@ -81,6 +83,10 @@ impl TcpListener {
     /// ```
     pub fn accept(&self) -> Future<TcpStream> {
         self.0.accept()
+    }
+
+    pub(crate) fn poll_accept(&self, waker: &Waker) -> Poll<Result<TcpStream, Arc<str>>> {
+        self.0.poll_accept(waker)
     }
 }
 

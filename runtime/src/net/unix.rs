@@ -79,6 +79,10 @@ impl UnixListener {
     pub fn accept(&self) -> Future<UnixStream> {
         self.0.accept()
     }
+
+    pub(crate) fn poll_accept(&self, waker: &Waker) -> Poll<Result<UnixStream, Arc<str>>> {
+        self.0.poll_accept(waker)
+    }
 }
 
 impl std::fmt::Debug for UnixListener {

@@ -22,6 +22,7 @@ use crate::scheduler::pool::Refused;
 
 struct AsyncTask<F: StdFuture> {
     future: Option<Pin<Box<F>>>,
+    /// Until its end, if somebody was given the future.
     promise: Option<Promise<F::Output>>,
     location: &'static Location<'static>,
     wakers: Option<(Arc<TaskWaker<F>>, Waker)>,
@@ -162,17 +163,51 @@ where
     F::Output: Send + 'static,
 {
     let (promise, result) = Promise::pair();
+    let task = spawn_task(manager, future, Some(promise), location);
+    result.on_cancelled(move || task.cancel());
+    result
+}
+
+/// As `spawn_async`, where nobody waits for the end: nothing is made to wait with.
+pub(crate) fn spawn_unwatched<F>(
+    manager: &ProcessManager,
+    future: F,
+    location: &'static Location<'static>,
+) -> Task
+where
+    F: StdFuture<Output = ()> + Send + 'static,
+{
+    spawn_task(manager, future, None, location)
+}
+
+fn spawn_task<F>(
+    manager: &ProcessManager,
+    future: F,
+    promise: Option<Promise<F::Output>>,
+    location: &'static Location<'static>,
+) -> Task
+where
+    F: StdFuture + Send + 'static,
+    F::Output: Send + 'static,
+{
     let task = AsyncTask {
         future: Some(Box::pin(future)),
-        promise: Some(promise),
+        promise,
         location,
         wakers: None,
     };
-    let pid = spawn_or_nobody(manager, task, None);
-    result.on_cancelled(move || {
-        exits::terminate(&Upid::local(pid.raw()), true, Upid::nobody());
-    });
-    result
+    Task(spawn_or_nobody(manager, task, None).raw())
+}
+
+/// An `async` block that runs, or has ended. It goes on when this is dropped.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Task(RawPid);
+
+impl Task {
+    /// Ends it before its next turn.
+    pub(crate) fn cancel(self) {
+        exits::terminate(&Upid::local(self.0), true, Upid::nobody());
+    }
 }
 
 /// Runs a closure on a thread that may block, and gives a future of its result.
