@@ -23,6 +23,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rustix::net::{Shutdown, SocketAddrAny};
 
+use super::queue::Queue;
 use super::socket::{Begun, Home, failure, socket_for};
 use super::waiting::Waiting;
 use crate::FutureError;
@@ -45,7 +46,7 @@ pub(super) struct Connection {
 }
 
 struct Inbound {
-    kept: VecDeque<Bytes>,
+    kept: Queue<Bytes>,
     bytes: usize,
     waiting: Waiting<Bytes>,
     /// Who polls, to be woken if the waiting is watched.
@@ -102,7 +103,7 @@ impl Connection {
             home,
             socket,
             inbound: Mutex::new(Inbound {
-                kept: VecDeque::new(),
+                kept: Queue::new(),
                 bytes: 0,
                 waiting: Waiting::new(),
                 poller: None,
@@ -341,6 +342,12 @@ impl Connection {
         sent
     }
 
+    /// As `send`, of one piece, which mostly the kernel takes at once.
+    pub(super) fn send_piece(self: &Arc<Self>, piece: Bytes) -> Future<()> {
+        self.send_at_once(piece)
+            .unwrap_or_else(|| Future::ready(()))
+    }
+
     /// As `send`, of one piece. `None`: the kernel has it already, so there is nothing to wait for, and nothing was made to wait with.
     pub(super) fn send_at_once(self: &Arc<Self>, piece: Bytes) -> Option<Future<()>> {
         let mut outbound = lock_std(&self.outbound);
@@ -442,7 +449,7 @@ impl Connection {
 
 impl Inbound {
     fn take_kept(&mut self) -> Option<Bytes> {
-        let bytes = self.kept.pop_front()?;
+        let bytes = self.kept.pop()?;
         self.bytes -= bytes.len();
         Some(bytes)
     }
@@ -457,8 +464,11 @@ impl Inbound {
         }
     }
 
-    /// See [`Waiting::next_place`].
+    /// See [`Waiting::next_place`]. Behind the end nothing comes.
     fn next_place(&mut self, home: &Home) -> Option<Begun> {
+        if self.ended.is_some() {
+            return None;
+        }
         let place = self.waiting.next_place(home)?;
         self.next = 0;
         Some(place)
@@ -493,7 +503,7 @@ impl Inbound {
                     told.push((promise, Ok(bytes)));
                 } else if self.ended.is_none() {
                     self.bytes += bytes.len();
-                    self.kept.push_back(bytes);
+                    self.kept.push(bytes);
                 }
             }
             Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => {}
@@ -565,5 +575,23 @@ mod tests {
         let rest = std::iter::from_fn(|| connection.receive().get().ok());
         let rest: Vec<_> = rest.take_while(|bytes| !bytes.is_empty()).collect();
         assert_eq!(rest, ["b", "c", "d"]);
+    }
+
+    /// It was, for who polls, and had to be cancelled.
+    #[test]
+    fn nothing_is_received_behind_the_end() {
+        let socket = socket_for(&any_address("127.0.0.1:0".parse().expect("an address")));
+        let connection = Connection::new(Home::current(), socket.expect("a socket"));
+        {
+            // As `poll_receive`, without an operation.
+            let mut inbound = lock_std(&connection.inbound);
+            inbound.waiting.watch(true);
+            assert!(inbound.next_place(&connection.home).is_some());
+        }
+        connection.clone().complete(piece(0, "", false));
+        let begun = lock_std(&connection.inbound).waiting.close();
+        assert!(begun.is_none(), "another receive is under way");
+        let end = connection.poll_receive(Waker::noop());
+        assert_eq!(end, Poll::Ready(Ok(Bytes::new())));
     }
 }

@@ -48,6 +48,7 @@ mod connection;
 mod io_stream;
 mod listener;
 mod lookup;
+mod queue;
 mod socket;
 mod stream;
 mod unix;

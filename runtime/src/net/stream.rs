@@ -173,7 +173,7 @@ impl TcpStream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn send(&self, data: impl Into<Bytes>) -> Future<()> {
-        self.shared.send([data.into()])
+        self.shared.send_piece(data.into())
     }
 
     /// Sends all of several pieces, as [`send`](Self::send) would if they were one: a header and a body, say, without copying them together. They go out in one call of the kernel, if

@@ -192,7 +192,7 @@ impl UnixStream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn send(&self, data: impl Into<Bytes>) -> Future<()> {
-        self.shared.send([data.into()])
+        self.shared.send_piece(data.into())
     }
 
     /// Sends all of several pieces; as [`TcpStream::send_vectored`](super::TcpStream::send_vectored).

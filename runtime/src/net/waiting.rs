@@ -1,15 +1,12 @@
 //! Who waits for something that comes, and the operation that brings it: readers and a receive, or acceptors and an accept.
 
-use std::collections::VecDeque;
-
+use super::queue::Queue;
 use super::socket::{Begun, Home};
 use crate::future::Promise;
 
 /// Promises in the order in which they were asked for, each of which may be taken out by its number.
 pub(super) struct Waiting<T> {
-    /// Before those of `rest`: mostly there is one, and it needs no memory of its own.
-    first: Option<(u64, Promise<T>)>,
-    rest: VecDeque<(u64, Promise<T>)>,
+    promises: Queue<(u64, Promise<T>)>,
     next: u64,
     /// Somebody waits without a promise, and is to be woken.
     is_watched: bool,
@@ -32,8 +29,7 @@ enum Supply {
 impl<T> Waiting<T> {
     pub(super) fn new() -> Self {
         Self {
-            first: None,
-            rest: VecDeque::new(),
+            promises: Queue::new(),
             next: 0,
             is_watched: false,
             supply: Supply::No,
@@ -43,11 +39,7 @@ impl<T> Waiting<T> {
     pub(super) fn push(&mut self, promise: Promise<T>) -> u64 {
         let number = self.next;
         self.next += 1;
-        if self.is_empty() {
-            self.first = Some((number, promise));
-        } else {
-            self.rest.push_back((number, promise));
-        }
+        self.promises.push((number, promise));
         number
     }
 
@@ -56,35 +48,22 @@ impl<T> Waiting<T> {
         std::mem::replace(&mut self.is_watched, watches)
     }
 
-    fn is_empty(&self) -> bool {
-        self.first.is_none() && self.rest.is_empty()
-    }
-
     pub(super) fn pop(&mut self) -> Option<Promise<T>> {
-        let first = self.first.take().or_else(|| self.rest.pop_front());
-        first.map(|(_, promise)| promise)
+        self.promises.pop().map(|(_, promise)| promise)
     }
 
     pub(super) fn take(&mut self, number: u64) -> Option<Promise<T>> {
-        let first = self.first.take_if(|(first, _)| *first == number);
-        let taken = first.or_else(|| {
-            let index = self
-                .rest
-                .binary_search_by_key(&number, |&(number, _)| number)
-                .ok()?;
-            self.rest.remove(index)
-        });
+        let taken = self.promises.take_by_key(number, |&(number, _)| number);
         taken.map(|(_, promise)| promise)
     }
 
     pub(super) fn take_all(&mut self) -> impl Iterator<Item = Promise<T>> + use<T> {
-        let (first, rest) = (self.first.take(), std::mem::take(&mut self.rest));
-        first.into_iter().chain(rest).map(|(_, promise)| promise)
+        self.promises.take_all().map(|(_, promise)| promise)
     }
 
     /// Where the caller shall begin the operation, once it has let go of the lock: if somebody waits and none is under way.
     pub(super) fn next_place(&mut self, home: &Home) -> Option<Begun> {
-        if self.is_empty() && !self.is_watched || !matches!(self.supply, Supply::No) {
+        if self.promises.is_empty() && !self.is_watched || !matches!(self.supply, Supply::No) {
             return None;
         }
         let place = home.place();
