@@ -1,10 +1,12 @@
 //! Servers: listeners whose connections are served.
 
 use std::collections::HashMap;
-use std::future::poll_fn;
+use std::future::{Future as StdFuture, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ::http::StatusCode;
@@ -384,9 +386,9 @@ impl<S: Service> Inner<S> {
             server: Arc::clone(self),
             number,
         };
-        let task = spawn_unwatched(async move {
-            let _counted = counted;
-            connection.await;
+        let task = spawn_unwatched(Admitted {
+            connection,
+            _counted: counted,
         });
         let mut state = lock_std(&self.state);
         let closed = state.closed;
@@ -426,6 +428,21 @@ impl<S: Service> Inner<S> {
                 }
             }
         }
+    }
+}
+
+/// A connection of the server. No `async` block, which would have room for it twice.
+struct Admitted<T: Transport, S: Service> {
+    connection: Connection<T, S>,
+    /// Dropped behind the connection.
+    _counted: Counted<S>,
+}
+
+impl<T: Transport, S: Service> StdFuture for Admitted<T, S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.get_mut().connection).poll(cx)
     }
 }
 
