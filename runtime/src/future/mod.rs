@@ -57,12 +57,14 @@ use std::hash::{Hash, Hasher};
 use std::marker::{PhantomData, PhantomPinned};
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use self::blocking::{Awaited, Registered};
 use self::core::{Core, Taken};
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(crate) use self::side::Cancel;
 use self::side::{DiscardCallback, OnDiscard};
 
 /// Why a future gave no value.
@@ -294,6 +296,15 @@ impl<T> Future<T> {
     pub(crate) fn on_cancelled(&self, f: impl FnOnce() + Send + 'static) {
         self.core().header.on_discard(DiscardCallback {
             callback: OnDiscard::Run(Box::new(f)),
+            when_unwatched: true,
+        });
+    }
+
+    /// As `on_cancelled`, where many futures have something under way in one place, each by a number: that is not kept for this.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub(crate) fn on_cancelled_by(&self, of: Weak<dyn Cancel>, number: u64) {
+        self.core().header.on_discard(DiscardCallback {
+            callback: OnDiscard::Cancel(of, number),
             when_unwatched: true,
         });
     }

@@ -11,6 +11,7 @@
 //! Callbacks for a discard request also end with the last handle, by the same protocol, with a bit of the counts for the word's.
 
 use std::ptr::NonNull;
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use super::core::Header;
@@ -22,8 +23,33 @@ use crate::facade::{lock, weakened};
 /// What a discard request does.
 pub(super) enum OnDiscard {
     Run(Box<dyn FnOnce() + Send>),
+    /// As `Run`, where something stands that it is for: without memory of its own.
+    #[cfg_attr(any(libprocess_loom, libprocess_shuttle), expect(dead_code))]
+    Cancel(Weak<dyn Cancel>, u64),
     /// Requests that this core be discarded, too. No closure, so that a chain of associations is walked in a loop.
     PassOn(Reference),
+}
+
+/// What has something under way for each of many futures, and ends it.
+pub(crate) trait Cancel: Send + Sync {
+    /// The one with this number, if it is still under way.
+    fn cancel(self: Arc<Self>, number: u64);
+}
+
+impl OnDiscard {
+    /// For a discard request: gives what is to be discarded, too.
+    fn run(self) -> Option<Reference> {
+        match self {
+            Self::Run(callback) => callback(),
+            Self::Cancel(of, number) => {
+                if let Some(of) = of.upgrade() {
+                    of.cancel(number);
+                }
+            }
+            Self::PassOn(to) => return Some(to),
+        }
+        None
+    }
 }
 
 /// Waits for a discard request.
@@ -44,7 +70,42 @@ pub(super) struct Side {
 #[derive(Default)]
 struct More {
     wakers: Vec<(u32, Waker)>,
-    discards: Vec<DiscardCallback>,
+    discards: Discards,
+}
+
+/// Callbacks for a discard request, in the order in which they came. Mostly there is one: it stands here.
+#[derive(Default)]
+pub(super) struct Discards {
+    first: Option<DiscardCallback>,
+    rest: Vec<DiscardCallback>,
+}
+
+impl Discards {
+    fn push(&mut self, callback: DiscardCallback) {
+        if self.first.is_none() {
+            self.first = Some(callback);
+        } else {
+            self.rest.push(callback);
+        }
+    }
+
+    /// Those for when the last handle is dropped, and the others.
+    fn partition(self) -> (Self, Self) {
+        let mut parts = (Self::default(), Self::default());
+        for callback in self.into_callbacks() {
+            let part = if callback.when_unwatched {
+                &mut parts.0
+            } else {
+                &mut parts.1
+            };
+            part.push(callback);
+        }
+        parts
+    }
+
+    fn into_callbacks(self) -> impl Iterator<Item = DiscardCallback> {
+        self.first.into_iter().chain(self.rest)
+    }
 }
 
 impl Side {
@@ -98,8 +159,7 @@ impl Side {
         self.more.get_or_insert_default().discards.push(callback);
     }
 
-    /// Takes the callbacks for a discard request, in the order in which they came.
-    pub(super) fn take_discards(&mut self) -> Vec<DiscardCallback> {
+    pub(super) fn take_discards(&mut self) -> Discards {
         self.more
             .as_mut()
             .map(|more| std::mem::take(&mut more.discards))
@@ -201,11 +261,8 @@ impl Header {
     fn detach_side(&self) {
         let taken = {
             let mut side = lock(&self.side);
-            let (cancelled, kept): (Vec<_>, Vec<_>) = side
-                .take_discards()
-                .into_iter()
-                .partition(|callback| callback.when_unwatched);
-            kept.into_iter()
+            let (cancelled, kept) = side.take_discards().partition();
+            kept.into_callbacks()
                 .for_each(|callback| side.on_discard(callback));
             cancelled
         };
@@ -217,24 +274,20 @@ impl Header {
     #[cold]
     pub(super) fn unwatched(&self) {
         let taken = lock(&self.side).take_discards();
-        let (run, drop_unused): (Vec<_>, Vec<_>) = taken
-            .into_iter()
-            .partition(|callback| callback.when_unwatched);
-        drop(drop_unused);
+        let (run, unused) = taken.partition();
+        drop(unused);
         run_discards(run, true);
     }
 }
 
-fn run_discards(callbacks: Vec<DiscardCallback>, run: bool) {
+fn run_discards(callbacks: Discards, run: bool) {
     let mut work = Work::new();
-    for DiscardCallback { callback, .. } in callbacks {
-        work.contain(|_| match callback {
-            OnDiscard::Run(callback) if run => callback(),
-            OnDiscard::PassOn(to) if run => {
+    for DiscardCallback { callback, .. } in callbacks.into_callbacks() {
+        work.contain(|_| {
+            if run && let Some(to) = callback.run() {
                 // SAFETY: the reference.
                 unsafe { discard(to.header()) };
             }
-            unused => drop(unused),
         });
     }
     if let Some(payload) = work.drive() {
@@ -284,13 +337,8 @@ unsafe fn discard_chain(
         requested_first = true;
         if before.has_side() {
             let taken = lock(&core.side).take_discards();
-            for DiscardCallback { callback, .. } in taken {
-                match callback {
-                    OnDiscard::Run(callback) => {
-                        work.contain(|_| callback());
-                    }
-                    OnDiscard::PassOn(to) => associated.push(to),
-                }
+            for DiscardCallback { callback, .. } in taken.into_callbacks() {
+                work.contain(|_| associated.extend(callback.run()));
             }
         }
         // SAFETY: as above.

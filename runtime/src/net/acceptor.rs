@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::socket::{Begun, Home, failure};
 use super::waiting::Waiting;
 use crate::facade::lock_std;
-use crate::future::{Future, Promise};
+use crate::future::{Cancel, Future, Promise};
 use crate::reactor::{Action, Completed, Handler, Outcome, Socket};
 
 /// How many connections are kept for `accept`s to come.
@@ -124,14 +124,7 @@ impl<S: Accepted> Shared<S> {
             let number = state.waiting.push(promise);
             (accepted, number, state.waiting.next_place(&self.home))
         };
-        let of_discard = Arc::downgrade(self);
-        accepted.on_cancelled(move || {
-            let shared = of_discard.upgrade();
-            let promise = shared.and_then(|shared| lock_std(&shared.state).waiting.take(number));
-            if let Some(promise) = promise {
-                promise.discard();
-            }
-        });
+        accepted.on_cancelled_by(Arc::downgrade(self) as _, number);
         if let Some(place) = begin {
             self.begin_accept(place);
         }
@@ -201,6 +194,15 @@ impl<S: Accepted> Shared<S> {
                 shared.begin_again();
             }
         });
+    }
+}
+
+impl<S: Accepted> Cancel for Shared<S> {
+    fn cancel(self: Arc<Self>, number: u64) {
+        let promise = lock_std(&self.state).waiting.take(number);
+        if let Some(promise) = promise {
+            promise.discard();
+        }
     }
 }
 

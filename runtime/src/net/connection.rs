@@ -16,7 +16,7 @@ mod outbound;
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use super::socket::{Begun, Home, failure, socket_for};
 use super::waiting::Waiting;
 use crate::FutureError;
 use crate::facade::lock_std;
-use crate::future::{Future, Promise};
+use crate::future::{Cancel, Future, Promise};
 use crate::reactor::{Action, Behind, Completed, Data, Handler, Kind, Outcome, Socket};
 use outbound::{Outbound, Outgoing};
 
@@ -237,14 +237,7 @@ impl Connection {
             let number = inbound.waiting.push(promise);
             (received, number, inbound.next_place(&self.home))
         };
-        let of_discard = Arc::downgrade(self);
-        received.on_cancelled(move || {
-            let shared = Weak::upgrade(&of_discard);
-            let promise = shared.and_then(|shared| lock_std(&shared.inbound).waiting.take(number));
-            if let Some(promise) = promise {
-                promise.discard();
-            }
-        });
+        received.on_cancelled_by(Arc::downgrade(self) as _, number);
         if let Some(place) = begin {
             self.begin_receive(place);
         }
@@ -516,6 +509,15 @@ impl Inbound {
         for promise in self.waiting.take_all() {
             let outcome = reason.clone().map_or_else(|| Ok(Bytes::new()), Err);
             told.push((promise, outcome));
+        }
+    }
+}
+
+impl Cancel for Connection {
+    fn cancel(self: Arc<Self>, number: u64) {
+        let promise = lock_std(&self.inbound).waiting.take(number);
+        if let Some(promise) = promise {
+            promise.discard();
         }
     }
 }

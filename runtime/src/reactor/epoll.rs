@@ -28,7 +28,7 @@ use rustix::net::{self, RecvFlags, SocketFlags};
 
 use super::{
     AT_ONCE, Action, Behind, Completed, Completion, Driver, Operation, OperationId, Outcome,
-    Socket, SocketId, Waker, send,
+    Socket, SocketId, Waker, collect, send,
 };
 
 /// What the kernel tells in one call.
@@ -444,8 +444,7 @@ impl Driver for Epoll {
             self.wait(Some(Timespec::default()));
         }
         self.work(most);
-        let collected = self.done.len().min(most);
-        completions.extend(self.done.drain(..collected));
+        collect(&mut self.done, most, completions);
     }
 
     fn is_ready(&self) -> bool {

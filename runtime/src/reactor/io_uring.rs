@@ -31,7 +31,7 @@ use super::kernel::{IoUringFeature, Lacking};
 use super::kind::Refusal;
 use super::{
     AT_ONCE, Action, Behind, Completed, Completion, Data, Driver, Operation, OperationId, Outcome,
-    SocketId, Waker, send,
+    SocketId, Waker, collect, send,
 };
 
 mod buffers;
@@ -529,8 +529,7 @@ impl Driver for IoUringDriver {
             self.submit();
         }
         self.reap();
-        let collected = self.done.len().min(most);
-        completions.extend(self.done.drain(..collected));
+        collect(&mut self.done, most, completions);
     }
 
     fn is_ready(&self) -> bool {

@@ -274,6 +274,15 @@ impl Completion {
 /// look, behind those that come later, and is late.
 pub(crate) const BATCH: usize = 128;
 
+/// Moves so many at most from the one to the other. Mostly that is all of them, to where there is none.
+fn collect(done: &mut VecDeque<Completion>, most: usize, completions: &mut VecDeque<Completion>) {
+    if completions.is_empty() && done.len() <= most {
+        std::mem::swap(done, completions);
+    } else {
+        completions.extend(done.drain(..done.len().min(most)));
+    }
+}
+
 /// Where operations go, and completions come from: io_uring, epoll, or a simulated network.
 ///
 /// One thread at a time uses it: the owner of its port, or who looks after that one.
