@@ -108,7 +108,7 @@ fn futures_need_few_allocations() {
         inner.set(1);
         assert_eq!(future.get(), Ok(1));
     });
-    assert_eq!(associated, 5, "two promises, and what associates them");
+    assert_eq!(associated, 4, "two promises, and what associates them");
 
     let observed = allocations(|| {
         let promise = Promise::new();

@@ -57,7 +57,7 @@ use std::hash::{Hash, Hasher};
 use std::marker::{PhantomData, PhantomPinned};
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -302,7 +302,7 @@ impl<T> Future<T> {
 
     /// As `on_cancelled`, where many futures have something under way in one place, each by a number: that is not kept for this.
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-    pub(crate) fn on_cancelled_by(&self, of: Weak<dyn Cancel>, number: u64) {
+    pub(crate) fn on_cancelled_by(&self, of: std::sync::Weak<dyn Cancel>, number: u64) {
         self.core().header.on_discard(DiscardCallback {
             callback: OnDiscard::Cancel(of, number),
             when_unwatched: true,
