@@ -542,6 +542,7 @@ impl<T: Transport, S: Service> StdFuture for Connection<T, S> {
                 return Poll::Pending;
             }
             this.has_waited = false;
+            this.watch_answers(cx);
             let turn = this.write(cx);
             this.ignore(cx);
             this.linger(cx);

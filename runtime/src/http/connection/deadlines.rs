@@ -44,6 +44,16 @@ impl<T: Transport, S: Service> Connection<T, S> {
             .min_by_key(|(deadline, _)| *deadline)
     }
 
+    /// What is sent elsewhere is watched by the alarm alone: it is set before the first answer, so that this one may be sent so, too.
+    pub(super) fn watch_answers(&mut self, cx: &mut Context<'_>) {
+        let awaits = self.phase == Phase::Open && self.requests > 0;
+        if awaits && !self.alarm.is_set() && !self.service.is_patient(&self.memory) {
+            let deadline = self.active + self.limits.idle_timeout;
+            // If it is as late as that, `watch` sees to it.
+            let _late = self.alarm.poll(deadline, cx.waker());
+        }
+    }
+
     /// Has the alarm go off when something is too late. `Again` if something is.
     pub(super) fn watch(&mut self, cx: &mut Context<'_>) -> Turn {
         if self.alarm.has_fired() && self.answers.has_sent() {
