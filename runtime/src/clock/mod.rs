@@ -119,6 +119,7 @@ struct Pending {
     action: Box<dyn FnOnce() + Send>,
 }
 
+/// When a timer is due.
 enum When {
     At(Time),
     After(Duration),

@@ -277,6 +277,9 @@ impl<S: Accepted> Handler for Shared<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::task::Wake;
+
     use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
     use super::super::UnixStream;
@@ -326,5 +329,42 @@ mod tests {
         let streams = [accepted, acceptor.accept()].map(|accepted| accepted.get().expect("it"));
         let names = streams.map(|stream| stream.receive().get().expect("bytes"));
         assert_eq!(names, ["second", "first"]);
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_polls_is_woken_once_by_what_comes_and_by_a_failure() {
+        let (unused, _other) = pair();
+        let acceptor = Acceptor::<UnixStream>::new(Home::current(), Socket::unix(unused));
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        {
+            // As `poll_accept`, without an operation.
+            let mut state = lock_std(&acceptor.0.state);
+            state.poller = Some(waker.clone());
+            state.waiting.watch(true);
+            assert!(state.waiting.next_place(&acceptor.0.home).is_some());
+        }
+        let tell = |completed| Arc::clone(&acceptor.0).complete(completed);
+        let ((first, _first_peer), (second, _second_peer)) = (pair(), pair());
+        tell(completed(0, Ok(Outcome::Accepted(first)), true));
+        tell(completed(1, Ok(Outcome::Accepted(second)), true));
+        assert_eq!(woken.0.load(Relaxed), 1);
+        for _ in 0..2 {
+            assert!(matches!(acceptor.poll_accept(&waker), Poll::Ready(Ok(_))));
+        }
+        assert!(acceptor.poll_accept(&waker).is_pending());
+        let broken = io::Error::from_raw_os_error(libc::EINVAL);
+        tell(completed(2, Err(broken), false));
+        assert_eq!(woken.0.load(Relaxed), 2);
+        assert!(matches!(acceptor.poll_accept(&waker), Poll::Ready(Err(_))));
     }
 }
