@@ -50,6 +50,7 @@ impl Request {
     }
 
     /// Bytes of the body, without making the whole request for it.
+    #[inline]
     pub(crate) fn body_len(&self) -> usize {
         match &self.raw {
             Some(raw) => raw.body.as_ref().map_or(0, |body| body.len()),
@@ -111,6 +112,7 @@ impl Request {
     }
 
     /// What its path is to be looked at for.
+    #[inline]
     pub(crate) fn path_kind(&self) -> PathKind {
         match &self.raw {
             Some(raw) => raw.head.path_kind(),
@@ -136,6 +138,7 @@ impl Request {
     }
 
     /// As `self.uri().path()`, without making the whole request for it.
+    #[inline]
     pub(crate) fn path_of_head(&self) -> &str {
         match &self.raw {
             Some(raw) => raw.head.path(),

@@ -71,8 +71,14 @@ pub struct Responder(To);
 
 enum To {
     Promise(Promise<Response>),
-    Connection(Arc<dyn Answers>, Place),
-    Nobody,
+    Connection(Owed),
+}
+
+/// What a connection is owed. It is told if there is nothing.
+struct Owed {
+    /// Until there is an answer.
+    answers: Option<Arc<dyn Answers>>,
+    place: Place,
 }
 
 impl Responder {
@@ -82,11 +88,10 @@ impl Responder {
 
     #[inline]
     pub(crate) fn of_connection(answers: Arc<dyn Answers>, place: Place) -> Self {
-        Self(To::Connection(answers, place))
-    }
-
-    pub(crate) fn of_nobody() -> Self {
-        Self(To::Nobody)
+        Self(To::Connection(Owed {
+            answers: Some(answers),
+            place,
+        }))
     }
 
     /// Answers with what a handler returned.
@@ -106,22 +111,22 @@ impl Responder {
     ///     event.into_exchange().response.set(Response::new("hello".into()));
     /// }
     /// ```
-    pub fn set(mut self, response: Response) {
-        match self.take() {
+    pub fn set(self, mut response: Response) {
+        match self.0 {
             To::Promise(promise) => {
                 promise.set(with_type(response));
             }
-            To::Connection(answers, place) => {
-                let response = if place.about.accepts_gzip && response.body().len() >= WORTH {
-                    pack(response)
-                } else {
-                    response
+            To::Connection(owed) => {
+                let Some((answers, place)) = owed.settle() else {
+                    return;
                 };
+                if place.about.accepts_gzip && response.body().len() >= WORTH {
+                    response = pack(response);
+                }
                 if !answers.respond(place, &response) {
                     answers.answer(place, Answer::Response(response));
                 }
             }
-            To::Nobody => {}
         }
     }
 
@@ -134,44 +139,55 @@ impl Responder {
     ///     event.into_exchange().response.associate(answer);
     /// }
     /// ```
-    pub fn associate(mut self, response: Future<Response>) {
-        match self.take() {
+    pub fn associate(self, response: Future<Response>) {
+        match self.0 {
             To::Promise(promise) => {
                 promise.associate(response.then(with_type));
             }
-            To::Connection(answers, place) => {
-                let responder = Self(To::Connection(Arc::clone(&answers), place));
+            To::Connection(owed) => {
+                let Some((answers, place)) = owed.settle() else {
+                    return;
+                };
+                let responder = Self::of_connection(Arc::clone(&answers), place);
                 let answered = response.finally(move |response| responder.settle(response));
                 answers.will_answer(place.number, answered);
             }
-            To::Nobody => {}
         }
     }
 
-    fn settle(mut self, response: Result<Response, FutureError>) {
+    fn settle(self, response: Result<Response, FutureError>) {
         let answer = match response {
             Ok(response) => return self.set(response),
             Err(FutureError::Failed(reason)) => Answer::Failed(reason.as_ref().to_owned()),
             Err(FutureError::Full(full)) => Answer::Full(full),
             Err(_) => Answer::Abandoned,
         };
-        if let To::Connection(answers, place) = self.take() {
-            answers.answer(place, answer);
+        if let To::Connection(owed) = self.0 {
+            owed.answer(answer);
         }
     }
 
-    pub(crate) fn refuse(mut self, full: MailboxFull) {
-        match self.take() {
+    pub(crate) fn refuse(self, full: MailboxFull) {
+        match self.0 {
             To::Promise(promise) => {
                 promise.settle(Outcome::Full(full));
             }
-            To::Connection(answers, place) => answers.answer(place, Answer::Full(full)),
-            To::Nobody => {}
+            To::Connection(owed) => owed.answer(Answer::Full(full)),
         }
     }
+}
 
-    fn take(&mut self) -> To {
-        std::mem::replace(&mut self.0, To::Nobody)
+impl Owed {
+    /// For who answers.
+    #[inline]
+    fn settle(mut self) -> Option<(Arc<dyn Answers>, Place)> {
+        Some((self.answers.take()?, self.place))
+    }
+
+    fn answer(self, answer: Answer) {
+        if let Some((answers, place)) = self.settle() {
+            answers.answer(place, answer);
+        }
     }
 }
 
@@ -186,12 +202,19 @@ fn with_type(mut response: Response) -> Response {
     response
 }
 
-impl Drop for Responder {
+impl Drop for Owed {
+    #[inline]
     fn drop(&mut self) {
-        if let To::Connection(answers, place) = self.take() {
-            answers.answer(place, Answer::Abandoned);
+        if let Some(answers) = self.answers.take() {
+            abandon(&*answers, self.place);
         }
     }
+}
+
+// Apart, as it is rare, and to drop what was settled is nothing then.
+#[cold]
+fn abandon(answers: &dyn Answers, place: Place) {
+    answers.answer(place, Answer::Abandoned);
 }
 
 impl fmt::Debug for Responder {

@@ -61,6 +61,7 @@ impl Router {
     }
 
     /// The process, and where in the path its route begins; or else the delegate.
+    #[inline]
     fn find(&self, path: &str, kind: PathKind, last: &mut Last) -> Option<(RawPid, usize)> {
         let named = find_named(path, kind, last);
         named.or_else(|| find_process(self.delegate.as_ref()?).map(|pid| (pid, 0)))
@@ -114,6 +115,14 @@ impl Router {
         }
     }
 
+    #[inline(never)]
+    fn take_and_answer(&self, message: Request, responder: Responder, last: &mut Last) {
+        match self.take(message, last) {
+            Ok(()) => responder.set(accepted()),
+            Err(Refusal { status, reason }) => responder.set(text(status, reason)),
+        }
+    }
+
     /// Who that is, if it may be.
     #[cold]
     fn sender(&self, text_of_sender: &[u8], address: Option<IpAddr>) -> Result<Upid, Refusal> {
@@ -139,16 +148,26 @@ impl Router {
 }
 
 /// The process that a path names, and where in the path its route begins.
+#[inline]
 fn find_named(path: &str, kind: PathKind, last: &mut Last) -> Option<(RawPid, usize)> {
-    let rest = path.strip_prefix('/')?;
     // Before the id is looked for: to compare is less.
-    if let Some(pid) = last.pid
-        && let Some(behind) = rest.strip_prefix(&*last.id)
-        && matches!(behind.as_bytes().first(), None | Some(b'/'))
-        && is_alive(pid)
-    {
-        return Some((pid, 1 + last.id.len()));
+    last.find(path).or_else(|| find_other(path, kind, last))
+}
+
+impl Last {
+    /// As `find_named`, if it is the same as before.
+    #[inline]
+    fn find(&self, path: &str) -> Option<(RawPid, usize)> {
+        let pid = self.pid?;
+        let behind = path.strip_prefix('/')?.strip_prefix(&*self.id)?;
+        let is_id = matches!(behind.as_bytes().first(), None | Some(b'/'));
+        (is_id && is_alive(pid)).then(|| (pid, 1 + self.id.len()))
     }
+}
+
+#[inline(never)]
+fn find_other(path: &str, kind: PathKind, last: &mut Last) -> Option<(RawPid, usize)> {
+    let rest = path.strip_prefix('/')?;
     let id = rest.split_once('/').map_or(rest, |(id, _)| id);
     let decoded = if kind.is_encoded {
         decoded_path(id)?
@@ -201,12 +220,10 @@ impl Service for Router {
         std::mem::take(&mut last.has_delivered)
     }
 
+    #[inline]
     fn call(&self, request: Request, responder: Responder, last: &mut Last) {
         if request.sender().is_some() {
-            return match self.take(request, last) {
-                Ok(()) => responder.set(accepted()),
-                Err(Refusal { status, reason }) => responder.set(text(status, reason)),
-            };
+            return self.take_and_answer(request, responder, last);
         }
         last.is_client = true;
         let (path, kind) = (request.path_of_head(), request.path_kind());

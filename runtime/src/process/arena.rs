@@ -172,12 +172,14 @@ impl Arena {
     }
 
     /// The slot of a pid that came from outside, if there is such a slot.
+    #[inline]
     pub(crate) fn find(&self, pid: RawPid) -> Option<&Slot> {
         // Acquire: pairs with the Release in `claim_fresh`.
         (pid.index() < self.used.load(Ordering::Acquire)).then(|| self.slot(pid))
     }
 
     /// Whether a pid names a process, or a slot's next one.
+    #[inline]
     pub(crate) fn is_current(&self, pid: RawPid) -> bool {
         self.find(pid).is_some_and(|slot| slot.pid() == pid)
     }

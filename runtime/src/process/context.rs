@@ -351,9 +351,13 @@ impl<P: Process> Context<P> {
         let routes = &self.extra().routes;
         let mut name = route;
         loop {
-            match (routes.find(name), name.rfind('/')) {
-                (Action::None, Some(slash)) => name = &name[..slash],
-                (found, _) => return found,
+            let found = routes.find(name);
+            if matches!(found, Action::None)
+                && let Some(slash) = name.rfind('/')
+            {
+                name = &name[..slash];
+            } else {
+                return found;
             }
         }
     }

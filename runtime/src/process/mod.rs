@@ -95,6 +95,7 @@ pub(crate) fn find_process(id: &str) -> Option<RawPid> {
 
 /// Whether the process has not ended.
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+#[inline]
 pub(crate) fn is_alive(pid: RawPid) -> bool {
     arena::arena().is_current(pid)
 }

@@ -75,12 +75,12 @@ pub(super) fn put_chunk(
 /// Behind the head, a body of a known length.
 #[inline]
 pub(super) fn put_bytes(out: &mut Vec<u8>, body: &Bytes, closes: bool) -> Framed {
-    let copied = body.len() < PIECE;
-    if copied {
+    if body.len() < PIECE {
         out.extend_from_slice(body);
+        return Framed::without_body(closes);
     }
     Framed {
-        body: if copied { Bytes::new() } else { body.clone() },
+        body: body.clone(),
         ..Framed::without_body(closes)
     }
 }
@@ -118,8 +118,7 @@ pub(super) fn put_type(out: &mut Vec<u8>, media_type: &str) {
 
 #[inline]
 pub(super) fn put_length(out: &mut Vec<u8>, length: u64) {
-    out.extend_from_slice(b"Content-Length: ");
-    put_number_and(out, length, b"\r\n");
+    put_length_and(out, length, b"\r\n");
 }
 
 /// The line before a chunk.
@@ -160,22 +159,25 @@ fn frames(name: &HeaderName) -> bool {
         || name == header::CONNECTION
 }
 
-/// A number and what is behind it, at once: each piece that is appended costs as much as some ten bytes of it.
+/// The length and what is behind it, at once: each piece that is appended costs as much as some ten bytes of it.
 #[inline]
-pub(super) fn put_number_and<const N: usize>(out: &mut Vec<u8>, mut number: u64, end: &[u8; N]) {
-    const DIGITS: usize = 20;
-    // As long as the longest number and the longest end.
+pub(super) fn put_length_and<const N: usize>(out: &mut Vec<u8>, mut length: u64, end: &[u8; N]) {
+    const NAME: &[u8] = b"Content-Length: ";
+    const DIGITS: usize = NAME.len() + 20;
+    // As long as the longest length and the longest end.
     let mut text = [0_u8; DIGITS + 4];
     const { assert!(N <= 4) };
     text[DIGITS..DIGITS + N].copy_from_slice(end);
     let mut place = DIGITS;
     loop {
         place -= 1;
-        text[place] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
+        text[place] = b'0' + (length % 10) as u8;
+        length /= 10;
+        if length == 0 {
             break;
         }
     }
+    place -= NAME.len();
+    text[place..place + NAME.len()].copy_from_slice(NAME);
     out.extend_from_slice(&text[place..DIGITS + N]);
 }

@@ -37,6 +37,7 @@ pub(super) fn place(range: &Range<u32>) -> Range<usize> {
 
 impl Head {
     /// As it came, percent signs and all.
+    #[inline]
     pub(crate) fn path(&self) -> &str {
         let path = &self.bytes[place(&self.path)];
         if path.is_empty() {
@@ -46,6 +47,7 @@ impl Head {
         unsafe { std::str::from_utf8_unchecked(path) }
     }
 
+    #[inline]
     pub(crate) fn path_kind(&self) -> PathKind {
         self.kind
     }

@@ -54,14 +54,24 @@ impl Input {
         &mut self,
         is_hopeless: impl FnOnce(&[u8]) -> Option<Refusal>,
     ) -> Result<bool, Refusal> {
-        if !self.partial.is_empty() {
-            // What begins with half of an empty line is no head yet.
-            if self.partial[0] != b'\r' && !has_end(&self.partial, self.searched, is_hopeless)? {
-                self.searched = self.partial.len();
-                return Ok(false);
-            }
-            self.bytes = std::mem::take(&mut self.partial).freeze();
+        if self.partial.is_empty() {
+            Ok(true)
+        } else {
+            self.gather_partial(is_hopeless)
         }
+    }
+
+    #[inline(never)]
+    fn gather_partial(
+        &mut self,
+        is_hopeless: impl FnOnce(&[u8]) -> Option<Refusal>,
+    ) -> Result<bool, Refusal> {
+        // What begins with half of an empty line is no head yet.
+        if self.partial[0] != b'\r' && !has_end(&self.partial, self.searched, is_hopeless)? {
+            self.searched = self.partial.len();
+            return Ok(false);
+        }
+        self.bytes = std::mem::take(&mut self.partial).freeze();
         Ok(true)
     }
 

@@ -4,7 +4,7 @@ use ::http::{StatusCode, header};
 
 use super::framed::{
     Framed, PIECE, asks_to_close, promised, put_bytes, put_chunk, put_chunked, put_fields,
-    put_length, put_number_and, put_streamed, put_type,
+    put_length, put_length_and, put_streamed, put_type,
 };
 use super::request::About;
 use super::{Chunks, date};
@@ -101,27 +101,16 @@ pub(crate) fn encode_response(
     put_bytes(out, body, closes)
 }
 
-/// Most responses, to most requests: what the long way would write, in half of the instructions.
+/// Most responses, to most requests: what the long way would write, in a third of the instructions.
 #[inline]
 fn put_plain(out: &mut Vec<u8>, closes: bool, body: &Body) -> Framed {
     let bytes = body.bytes();
     out.reserve(160 + bytes.len().min(PIECE));
-    date::put_behind_ok(out);
-    let before_length: &[u8] = match (body.media_type(), closes) {
-        (None, false) => b"Content-Length: ",
-        (None, true) => b"Connection: close\r\nContent-Length: ",
-        (Some(media_type), _) => {
-            out.extend_from_slice(b"Content-Type: ");
-            out.extend_from_slice(media_type.as_bytes());
-            if closes {
-                b"\r\nConnection: close\r\nContent-Length: "
-            } else {
-                b"\r\nContent-Length: "
-            }
-        }
-    };
-    out.extend_from_slice(before_length);
-    put_number_and(out, bytes.len() as u64, b"\r\n\r\n");
+    date::put_behind_ok(out, body.media_type());
+    if closes {
+        out.extend_from_slice(b"Connection: close\r\n");
+    }
+    put_length_and(out, bytes.len() as u64, b"\r\n\r\n");
     put_bytes(out, bytes, closes)
 }
 

@@ -79,12 +79,14 @@ impl HttpEvent {
         self.0.into_payload()
     }
 
-    /// Who is to be answered, without moving the request.
-    pub(crate) fn into_responder(mut self) -> Responder {
-        std::mem::replace(&mut self.0.response, Responder::of_nobody())
+    /// Who is to be answered.
+    #[inline]
+    pub(crate) fn into_responder(self) -> Responder {
+        self.into_exchange().response
     }
 
     /// The path without the process's id, decoded, and without slashes around it; `None` if it is no text.
+    #[inline]
     pub(crate) fn route(&self) -> Option<Cow<'_, str>> {
         let path = self.request.path_of_head();
         let route = without_slashes(path.get(self.0.route as usize..)?);
@@ -97,6 +99,7 @@ impl HttpEvent {
 }
 
 /// As `trim_matches`, by bytes: some 50 instructions less for each request.
+#[inline]
 fn without_slashes(mut path: &str) -> &str {
     while let [b'/', ..] = path.as_bytes() {
         path = &path[1..];
