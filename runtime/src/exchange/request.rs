@@ -138,7 +138,7 @@ impl Request {
     }
 
     /// As `self.uri().path()`, without making the whole request for it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn path_of_head(&self) -> &str {
         match &self.raw {
             Some(raw) => raw.head.path(),

@@ -72,6 +72,7 @@ pub struct Responder(To);
 enum To {
     Promise(Promise<Response>),
     Connection(Owed),
+    Nobody,
 }
 
 /// What a connection is owed. It is told if there is nothing.
@@ -94,7 +95,13 @@ impl Responder {
         }))
     }
 
+    #[inline]
+    pub(crate) fn of_nobody() -> Self {
+        Self(To::Nobody)
+    }
+
     /// Answers with what a handler returned.
+    #[inline]
     pub(crate) fn give(self, returned: Returned<Response>) {
         match returned {
             Returned::Value(response) => self.set(response),
@@ -127,6 +134,7 @@ impl Responder {
                     answers.answer(place, Answer::Response(response));
                 }
             }
+            To::Nobody => {}
         }
     }
 
@@ -152,6 +160,7 @@ impl Responder {
                 let answered = response.finally(move |response| responder.settle(response));
                 answers.will_answer(place.number, answered);
             }
+            To::Nobody => {}
         }
     }
 
@@ -173,6 +182,7 @@ impl Responder {
                 promise.settle(Outcome::Full(full));
             }
             To::Connection(owed) => owed.answer(Answer::Full(full)),
+            To::Nobody => {}
         }
     }
 }

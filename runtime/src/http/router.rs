@@ -156,7 +156,7 @@ fn find_named(path: &str, kind: PathKind, last: &mut Last) -> Option<(RawPid, us
 
 impl Last {
     /// As `find_named`, if it is the same as before.
-    #[inline]
+    #[inline(always)]
     fn find(&self, path: &str) -> Option<(RawPid, usize)> {
         let pid = self.pid?;
         let behind = path.strip_prefix('/')?.strip_prefix(&*self.id)?;
@@ -220,7 +220,8 @@ impl Service for Router {
         std::mem::take(&mut last.has_delivered)
     }
 
-    #[inline]
+    // So that the request is made in its event: see `RequestDecoder::next`.
+    #[inline(always)]
     fn call(&self, request: Request, responder: Responder, last: &mut Last) {
         if request.sender().is_some() {
             return self.take_and_answer(request, responder, last);

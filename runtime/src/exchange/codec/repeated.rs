@@ -50,8 +50,8 @@ pub(super) struct Again {
 }
 
 impl Repeated {
-    /// The next request, if its head is there and its fields are known.
-    #[inline]
+    /// The next request, if its head is there and its fields are known. Inlined, as [`next`](super::request::RequestDecoder::next) is.
+    #[inline(always)]
     pub(super) fn head(&mut self, input: &mut Bytes, limits: &Limits) -> Option<Again> {
         if self.bodiless.is_none() && self.chunked.is_none() {
             return None;

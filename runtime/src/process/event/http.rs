@@ -79,14 +79,15 @@ impl HttpEvent {
         self.0.into_payload()
     }
 
-    /// Who is to be answered.
+    /// Who is to be answered, without moving the request.
     #[inline]
-    pub(crate) fn into_responder(self) -> Responder {
-        self.into_exchange().response
+    pub(crate) fn into_responder(mut self) -> Responder {
+        std::mem::replace(&mut self.0.response, Responder::of_nobody())
     }
 
     /// The path without the process's id, decoded, and without slashes around it; `None` if it is no text.
-    #[inline]
+    // With `path_of_head`, it is 60 instructions of each request where it is called, and half of that inlined.
+    #[inline(always)]
     pub(crate) fn route(&self) -> Option<Cow<'_, str>> {
         let path = self.request.path_of_head();
         let route = without_slashes(path.get(self.0.route as usize..)?);
