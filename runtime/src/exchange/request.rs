@@ -112,14 +112,20 @@ impl Request {
     }
 
     /// What its path is to be looked at for.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn path_kind(&self) -> PathKind {
         match &self.raw {
             Some(raw) => raw.head.path_kind(),
-            None => PathKind {
-                is_encoded: self.path_of_head().contains('%'),
-                is_relative: self.path_of_head().contains("/.."),
-            },
+            None => self.path_kind_of_whole(),
+        }
+    }
+
+    #[inline(never)]
+    fn path_kind_of_whole(&self) -> PathKind {
+        let path = self.path_of_head();
+        PathKind {
+            is_encoded: path.contains('%'),
+            is_relative: path.contains("/.."),
         }
     }
 

@@ -61,9 +61,15 @@ impl Router {
     }
 
     /// The process, and where in the path its route begins; or else the delegate.
-    #[inline]
+    #[inline(always)]
     fn find(&self, path: &str, kind: PathKind, last: &mut Last) -> Option<(RawPid, usize)> {
-        let named = find_named(path, kind, last);
+        let known = last.find(path);
+        known.or_else(|| self.find_other(path, kind, last))
+    }
+
+    #[inline(never)]
+    fn find_other(&self, path: &str, kind: PathKind, last: &mut Last) -> Option<(RawPid, usize)> {
+        let named = find_other(path, kind, last);
         named.or_else(|| find_process(self.delegate.as_ref()?).map(|pid| (pid, 0)))
     }
 
@@ -165,7 +171,7 @@ impl Last {
     }
 }
 
-#[inline(never)]
+/// As `find_named`, whoever was asked for before.
 fn find_other(path: &str, kind: PathKind, last: &mut Last) -> Option<(RawPid, usize)> {
     let rest = path.strip_prefix('/')?;
     let id = rest.split_once('/').map_or(rest, |(id, _)| id);
