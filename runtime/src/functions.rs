@@ -329,6 +329,7 @@ where
 }
 
 /// As [`spawn_async`], where nobody waits for the end.
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 #[track_caller]
 pub(crate) fn spawn_unwatched<F>(future: F) -> process::asynchronous::Task
 where

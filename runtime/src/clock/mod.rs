@@ -121,6 +121,7 @@ struct Pending {
 
 /// When a timer is due.
 enum When {
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     At(Time),
     After(Duration),
 }
@@ -332,6 +333,7 @@ impl Clock {
     }
 
     /// As [`timer`](Self::timer), at a time. `None`: nothing fires any more.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     pub(crate) fn timer_at(
         &self,
         deadline: Time,
@@ -346,6 +348,7 @@ impl Clock {
         let creator = self.own_process();
         let mut state = self.state();
         let deadline = match when {
+            #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
             When::At(deadline) => deadline,
             When::After(duration) => self.now_under_lock(&state, creator) + duration,
         };

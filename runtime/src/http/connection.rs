@@ -440,11 +440,11 @@ impl<T: Transport, S: Service> Connection<T, S> {
         }
         // A client that still sends its request may take the end for a failure.
         self.is_shut = are_last && !self.decoder.is_streaming();
-        self.sending = Some(if self.is_shut {
+        self.sending = if self.is_shut {
             self.stream.send_and_shut_down(pieces)
         } else {
-            self.stream.send(pieces)
-        });
+            self.stream.send_at_once(pieces)
+        };
     }
 
     /// Answers are not taken any more. Whether the connection goes on: whoever sends messages may have gone, and left some that are to be delivered.

@@ -18,9 +18,9 @@ pub(crate) trait Transport: Send + Sync + 'static {
         Some(self.send(pieces)).filter(|sent| !sent.is_ready())
     }
     fn shutdown(&self) -> Future<()>;
-    /// Sends these, and the end behind them: where it can, together.
-    fn send_and_shut_down(&self, pieces: Vec<Bytes>) -> Future<()> {
-        let sent = self.send(pieces);
+    /// Sends these, and the end behind them: where it can, together. `None` as in `send_at_once`.
+    fn send_and_shut_down(&self, pieces: Vec<Bytes>) -> Option<Future<()>> {
+        let sent = self.send_at_once(pieces);
         self.shutdown().detach();
         sent
     }
@@ -56,7 +56,7 @@ macro_rules! transport {
                 self.shutdown()
             }
 
-            fn send_and_shut_down(&self, pieces: Vec<Bytes>) -> Future<()> {
+            fn send_and_shut_down(&self, pieces: Vec<Bytes>) -> Option<Future<()>> {
                 self.send_and_shut_down(pieces)
             }
 

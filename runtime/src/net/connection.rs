@@ -13,6 +13,8 @@
 //! The lock is held while a send is begun. Drivers call nobody back from there; and the completion, which takes the lock, so finds what it is of.
 
 mod outbound;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::io;
@@ -114,6 +116,7 @@ impl Connection {
             outbound: Mutex::new(Outbound {
                 queue: VecDeque::new(),
                 failed: None,
+                is_shut: false,
                 connecting: None,
             }),
         })
@@ -376,28 +379,37 @@ impl Connection {
         Some(sent)
     }
 
-    /// Ready when the kernel has all of it, and the end of the stream behind it. Both go out together, where they may.
+    /// Sends the end of the stream behind these. Both go out together, where they may. `None`: as in `send_at_once`.
     pub(super) fn send_and_shut_down(
         self: &Arc<Self>,
         pieces: impl IntoIterator<Item = Bytes>,
-    ) -> Future<()> {
-        let (promise, done) = Promise::pair();
+    ) -> Option<Future<()>> {
         let mut ended = Told::new();
         let mut outbound = lock_std(&self.outbound);
         if let Some(reason) = &outbound.failed {
-            return Future::failed(Arc::clone(reason));
+            return Some(Future::failed(Arc::clone(reason)));
         }
         let is_busy = !outbound.queue.is_empty();
         let pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
         let data = pieces.map(|piece| Outgoing::Data(piece, None));
         outbound.queue.extend(data);
-        outbound.queue.push_back(Outgoing::Shutdown(promise));
+        outbound.queue.push_back(Outgoing::Shutdown(None));
         if !is_busy {
             self.advance(&mut outbound, &mut ended);
         }
+        let sent = if let Some(Outgoing::Shutdown(last)) = outbound.queue.back_mut() {
+            let (promise, sent) = Promise::pair();
+            *last = Some(promise);
+            Some(sent)
+        } else if outbound.is_shut {
+            None
+        } else {
+            let reason = outbound.failed.as_ref().map(Arc::clone);
+            reason.map(Future::failed)
+        };
         drop(outbound);
         tell(ended);
-        done
+        sent
     }
 
     /// Goes on, as nothing is under way, until a send is, or the queue is empty.
@@ -419,6 +431,7 @@ impl Connection {
                     let shut = rustix::net::shutdown(self.socket.descriptor(), Shutdown::Write);
                     let reason = match shut {
                         Ok(()) => {
+                            outbound.is_shut = true;
                             outbound.ended(ended);
                             Arc::from("send: this side was shut down")
                         }
@@ -538,62 +551,5 @@ impl Handler for Connection {
             Kind::Send => self.sent(result),
             Kind::Accept => {}
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::socket::any_address;
-    use super::*;
-
-    fn piece(number: u32, text: &'static str, more: bool) -> Completed {
-        Completed {
-            kind: Kind::Receive,
-            number,
-            result: Ok(Outcome::Received(Bytes::from_static(text.as_bytes()))),
-            more,
-        }
-    }
-
-    /// As when a worker looks after the port of another one, which is just about to tell of what it found before.
-    #[test]
-    fn pieces_that_come_out_of_turn_are_put_in_order() {
-        let socket = socket_for(&any_address("127.0.0.1:0".parse().expect("an address")));
-        let connection = Connection::new(Home::current(), socket.expect("a socket"));
-        let (promise, waiting) = Promise::pair();
-        {
-            // As `receive`, without an operation.
-            let mut inbound = lock_std(&connection.inbound);
-            inbound.waiting.push(promise);
-            assert!(inbound.next_place(&connection.home).is_some());
-        }
-        connection.clone().complete(piece(2, "c", true));
-        connection.clone().complete(piece(1, "b", true));
-        assert!(waiting.is_pending());
-        connection.clone().complete(piece(0, "a", true));
-        assert_eq!(waiting.get(), Ok(Bytes::from("a")));
-        connection.clone().complete(piece(4, "", false));
-        connection.clone().complete(piece(3, "d", true));
-        let rest = std::iter::from_fn(|| connection.receive().get().ok());
-        let rest: Vec<_> = rest.take_while(|bytes| !bytes.is_empty()).collect();
-        assert_eq!(rest, ["b", "c", "d"]);
-    }
-
-    /// It was, for who polls, and had to be cancelled.
-    #[test]
-    fn nothing_is_received_behind_the_end() {
-        let socket = socket_for(&any_address("127.0.0.1:0".parse().expect("an address")));
-        let connection = Connection::new(Home::current(), socket.expect("a socket"));
-        {
-            // As `poll_receive`, without an operation.
-            let mut inbound = lock_std(&connection.inbound);
-            inbound.waiting.watch(true);
-            assert!(inbound.next_place(&connection.home).is_some());
-        }
-        connection.clone().complete(piece(0, "", false));
-        let begun = lock_std(&connection.inbound).waiting.close();
-        assert!(begun.is_none(), "another receive is under way");
-        let end = connection.poll_receive(Waker::noop());
-        assert_eq!(end, Poll::Ready(Ok(Bytes::new())));
     }
 }

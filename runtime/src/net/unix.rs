@@ -218,10 +218,12 @@ impl UnixStream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn shutdown(&self) -> Future<()> {
-        self.shared.send_and_shut_down([])
+        self.shared
+            .send_and_shut_down([])
+            .unwrap_or_else(|| Future::ready(()))
     }
 
-    pub(crate) fn send_and_shut_down(&self, pieces: Vec<Bytes>) -> Future<()> {
+    pub(crate) fn send_and_shut_down(&self, pieces: Vec<Bytes>) -> Option<Future<()>> {
         self.shared.send_and_shut_down(pieces)
     }
 }

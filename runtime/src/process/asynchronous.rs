@@ -169,6 +169,7 @@ where
 }
 
 /// As `spawn_async`, where nobody waits for the end: nothing is made to wait with.
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub(crate) fn spawn_unwatched<F>(
     manager: &ProcessManager,
     future: F,

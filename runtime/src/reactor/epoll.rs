@@ -208,13 +208,13 @@ impl Source {
             side.operation = Some(operation);
             match result {
                 None => return false,
-                Some(Ok(outcome @ Outcome::Accepted(_))) => done.extend(side.more(outcome)),
+                Some(Ok(outcome @ Outcome::Accepted(_))) => push(done, side.more(outcome)),
                 Some(Ok(Outcome::Received(bytes))) if !bytes.is_empty() => {
-                    done.extend(side.more(Outcome::Received(bytes)));
+                    push(done, side.more(Outcome::Received(bytes)));
                     return false;
                 }
                 Some(result) => {
-                    done.extend(side.end(result.map_err(io::Error::from)));
+                    push(done, side.end(result.map_err(io::Error::from)));
                     return true;
                 }
             }
@@ -360,6 +360,13 @@ impl Epoll {
     }
 }
 
+/// As `extend`, which is several times as dear: it cannot know that there is one at most.
+fn push(done: &mut VecDeque<Completion>, completion: Option<Completion>) {
+    if let Some(completion) = completion {
+        done.push_back(completion);
+    }
+}
+
 /// Makes the call of the kernel that is asked for, once.
 fn call(operation: &Operation, buffer: &mut Vec<u8>) -> Result<Outcome, Errno> {
     let descriptor = operation.socket.descriptor().as_fd();
@@ -430,7 +437,7 @@ impl Driver for Epoll {
                 .is_some_and(|operation| operation.id == id)
             {
                 self.operations -= 1;
-                self.done.extend(side.end(Err(Errno::CANCELED.into())));
+                push(&mut self.done, side.end(Err(Errno::CANCELED.into())));
             }
         }
     }

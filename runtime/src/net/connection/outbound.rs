@@ -14,13 +14,15 @@ pub(super) struct Outbound {
     /// While there is anything in it, a send of the first ones is under way.
     pub(super) queue: VecDeque<Outgoing>,
     pub(super) failed: Option<Arc<str>>,
+    /// The peer was told that nothing more comes: then `failed` says so, too.
+    pub(super) is_shut: bool,
     pub(super) connecting: Option<Connecting>,
 }
 
 pub(super) enum Outgoing {
     /// Whoever sends several has a promise with the last one.
     Data(Bytes, Option<Promise<()>>),
-    Shutdown(Promise<()>),
+    Shutdown(Option<Promise<()>>),
 }
 
 impl Outbound {
@@ -72,7 +74,7 @@ impl Outbound {
 
     /// The first one has.
     pub(super) fn ended(&mut self, ended: &mut Told<()>) {
-        if let Some(Outgoing::Data(_, Some(promise)) | Outgoing::Shutdown(promise)) =
+        if let Some(Outgoing::Data(_, Some(promise)) | Outgoing::Shutdown(Some(promise))) =
             self.queue.pop_front()
         {
             ended.push((promise, Ok(())));
@@ -83,7 +85,7 @@ impl Outbound {
     pub(super) fn fail(&mut self, reason: &Arc<str>, ended: &mut Told<()>) {
         self.failed = Some(Arc::clone(reason));
         for outgoing in std::mem::take(&mut self.queue) {
-            if let Outgoing::Data(_, Some(promise)) | Outgoing::Shutdown(promise) = outgoing {
+            if let Outgoing::Data(_, Some(promise)) | Outgoing::Shutdown(Some(promise)) = outgoing {
                 ended.push((promise, Err(Arc::clone(reason))));
             }
         }
