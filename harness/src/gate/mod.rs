@@ -177,13 +177,21 @@ fn judge(arguments: &GateArguments, output: &mut dyn Write) -> Result<(), Failur
         );
     }
     let mut worse = Vec::new();
-    for_each(&counter, &regions, |region, entry| {
-        let known = baseline.regions.get(region.name);
-        let judged = Judged::new(region, entry, known, is_here);
-        report::judged(&judged, arguments.json, output)?;
-        worse.extend(judged.failures());
-        Ok(())
-    })?;
+    for (index, region) in regions.iter().enumerate() {
+        let judged = || {
+            let entry = count_one(&counter, region, index, regions.len())?;
+            let known = baseline.regions.get(region.name);
+            Ok::<_, GateError>(Judged::new(region, entry, known, is_here))
+        };
+        let mut judgement = judged()?;
+        if !judgement.failures().is_empty() {
+            // What the code costs more, it costs each time. Once in some thirty counts of `http` the moments at which its sockets have something fall otherwise.
+            eprintln!("{} is worse, and counted once more", region.name);
+            judgement = judged()?;
+        }
+        report::judged(&judgement, arguments.json, output)?;
+        worse.extend(judgement.failures());
+    }
     if arguments.filters.is_empty() {
         worse.extend(gone(baseline));
     }
@@ -255,22 +263,25 @@ fn for_each(
     mut done: impl FnMut(&'static Region, Entry) -> io::Result<()>,
 ) -> Result<(), Failure> {
     for (index, region) in regions.iter().enumerate() {
-        eprintln!(
-            "counting {} ({} of {})",
-            region.name,
-            index + 1,
-            regions.len()
-        );
-        let figures = counter
-            .count(region)
-            .map_err(|error| failed(error, index, regions.len()))?;
-        let entry = Entry {
-            repeats: counter.repeats(region),
-            figures,
-        };
-        done(region, entry)?;
+        done(region, count_one(counter, region, index, regions.len())?)?;
     }
     Ok(())
+}
+
+fn count_one(
+    counter: &Counter,
+    region: &'static Region,
+    index: usize,
+    all: usize,
+) -> Result<Entry, GateError> {
+    eprintln!("counting {} ({} of {all})", region.name, index + 1);
+    let figures = counter
+        .count(region)
+        .map_err(|error| failed(error, index, all))?;
+    Ok(Entry {
+        repeats: counter.repeats(region),
+        figures,
+    })
 }
 
 fn failed(error: CountError, finished: usize, all: usize) -> GateError {
