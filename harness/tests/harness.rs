@@ -17,7 +17,7 @@ const SMALL: [&str; 6] = ["--repeat", "1001", "--runs", "2", "--warmup", "0"];
 const MAIN_JOB: &str = "ProcessTest.Process_BENCHMARK_ThroughputPerformance";
 
 /// In the order in which they run.
-const BENCHMARKS: [&str; 61] = [
+const BENCHMARKS: [&str; 65] = [
     MAIN_JOB,
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Movable",
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Copyable",
@@ -258,11 +258,11 @@ fn every_request_is_answered_however_deep_the_pipeline() {
             "0",
             "--json",
         ];
-        // Two for each server.
-        let mut expected = 8;
+        // Three for each server.
+        let mut expected = 12;
         if !has_io_uring() {
             arguments.push("-*IoUring");
-            expected -= 2;
+            expected -= 3;
         }
         let lines = lines_of_json(&harness("pipeline", &arguments));
         assert_eq!(lines.len(), expected);

@@ -64,6 +64,7 @@ struct UnderWay<E> {
     begun: Instant,
     /// Bytes.
     sent: usize,
+    requests: u64,
     /// Requests.
     unanswered: u64,
 }
@@ -163,6 +164,7 @@ impl<C: Conversation> Load<C> {
             exchange: conversation.begin(self.begun, begins),
             begun: Instant::now(),
             sent: 0,
+            requests: begins,
             unanswered: begins,
         });
         self.begun += begins;
@@ -264,7 +266,6 @@ impl<C: Conversation> Load<C> {
                 let latencies = &mut self.seen.latencies;
                 latencies.saturating_record_n(took, taken.answers);
                 under_way.unanswered -= taken.answers;
-                self.done += taken.answers;
             }
             if under_way.unanswered == 0 && self.life != Life::OneExchangeOfServer {
                 break;
@@ -274,6 +275,8 @@ impl<C: Conversation> Load<C> {
                 return Ok(false);
             }
         }
+        // Only now: while one has not ended, the load has not.
+        self.done += under_way.requests;
         line.under_way = None;
         if self.life != Life::Long {
             line.socket = None;
