@@ -292,23 +292,6 @@ impl<T> Future<T> {
         self
     }
 
-    /// As `on_discard`, and also when the last handle is dropped.
-    pub(crate) fn on_cancelled(&self, f: impl FnOnce() + Send + 'static) {
-        self.core().header.on_discard(DiscardCallback {
-            callback: OnDiscard::Run(Box::new(f)),
-            when_unwatched: true,
-        });
-    }
-
-    /// As `on_cancelled`, where many futures have something under way in one place, each by a number: that is not kept for this.
-    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-    pub(crate) fn on_cancelled_by(&self, of: std::sync::Weak<dyn Cancel>, number: u64) {
-        self.core().header.on_discard(DiscardCallback {
-            callback: OnDiscard::Cancel(of, number),
-            when_unwatched: true,
-        });
-    }
-
     /// Drops the future, but lets what completes it go on: an async block or a [`sleep`](crate::Clock::sleep) is cancelled when its last future is dropped. What else
     /// completes futures, such as a dispatch, goes on in any case; there it says that the result is not wanted.
     ///

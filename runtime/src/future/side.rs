@@ -14,6 +14,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
+use super::Future;
 use super::core::Header;
 use super::node::Work;
 use super::weak::Reference;
@@ -277,6 +278,25 @@ impl Header {
         let (run, unused) = taken.partition();
         drop(unused);
         run_discards(run, true);
+    }
+}
+
+impl<T> Future<T> {
+    /// As `on_discard`, and also when the last handle is dropped.
+    pub(crate) fn on_cancelled(&self, f: impl FnOnce() + Send + 'static) {
+        self.core().header.on_discard(DiscardCallback {
+            callback: OnDiscard::Run(Box::new(f)),
+            when_unwatched: true,
+        });
+    }
+
+    /// As `on_cancelled`, where many futures have something under way in one place, each by a number: that is not kept for this.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub(crate) fn on_cancelled_by(&self, of: Weak<dyn Cancel>, number: u64) {
+        self.core().header.on_discard(DiscardCallback {
+            callback: OnDiscard::Cancel(of, number),
+            when_unwatched: true,
+        });
     }
 }
 
