@@ -43,21 +43,7 @@ struct Shared<S> {
 struct State<S> {
     kept: VecDeque<OwnedFd>,
     waiting: Waiting<S>,
-    /// Who polls, to be woken if the waiting is watched.
-    poller: Option<Waker>,
     failed: Option<Arc<str>>,
-}
-
-impl<S> State<S> {
-    /// If something has come for him.
-    fn poller_to_wake(&mut self) -> Option<Waker> {
-        let something = !self.kept.is_empty() || self.failed.is_some();
-        if something && self.waiting.watch(false) {
-            self.poller.clone()
-        } else {
-            None
-        }
-    }
 }
 
 impl<S: Accepted> Acceptor<S> {
@@ -66,7 +52,6 @@ impl<S: Accepted> Acceptor<S> {
         let state = State {
             kept: VecDeque::new(),
             waiting: Waiting::new(),
-            poller: None,
             failed: None,
         };
         Self(Arc::new(Shared {
@@ -94,7 +79,7 @@ impl<S: Accepted> Drop for Acceptor<S> {
     fn drop(&mut self) {
         let (accept, waiting, rest) = {
             let mut state = lock_std(&self.0.state);
-            let rest = (std::mem::take(&mut state.kept), state.poller.take());
+            let rest = (std::mem::take(&mut state.kept), state.waiting.take_poller());
             (state.waiting.close(), state.waiting.take_all(), rest)
         };
         if let Some(begun) = accept {
@@ -141,11 +126,7 @@ impl<S: Accepted> Shared<S> {
             if let Some(reason) = &state.failed {
                 return Poll::Ready(Err(Arc::clone(reason)));
             }
-            let kept = &mut state.poller;
-            if !kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
-                *kept = Some(waker.clone());
-            }
-            state.waiting.watch(true);
+            state.waiting.watch(waker);
             state.waiting.next_place(&self.home)
         };
         if let Some(place) = begin {
@@ -251,7 +232,8 @@ impl<S: Accepted> Handler for Shared<S> {
                     }
                 },
             }
-            let poller = state.poller_to_wake();
+            let something = !state.kept.is_empty() || state.failed.is_some();
+            let poller = state.waiting.poller_to_wake(something);
             (cancel, state.waiting.next_place(&self.home), poller)
         };
         if let Some(begun) = cancel {
@@ -349,8 +331,7 @@ mod tests {
         {
             // As `poll_accept`, without an operation.
             let mut state = lock_std(&acceptor.0.state);
-            state.poller = Some(waker.clone());
-            state.waiting.watch(true);
+            state.waiting.watch(&waker);
             assert!(state.waiting.next_place(&acceptor.0.home).is_some());
         }
         let tell = |completed| Arc::clone(&acceptor.0).complete(completed);

@@ -51,8 +51,6 @@ struct Inbound {
     kept: Queue<Bytes>,
     bytes: usize,
     waiting: Waiting<Bytes>,
-    /// Who polls, to be woken if the waiting is watched.
-    poller: Option<Waker>,
     /// The number of the completion of the receive that comes next, and those that came before their turn.
     next: u32,
     early: Vec<Received>,
@@ -108,7 +106,6 @@ impl Connection {
                 kept: Queue::new(),
                 bytes: 0,
                 waiting: Waiting::new(),
-                poller: None,
                 next: 0,
                 early: Vec::new(),
                 ended: None,
@@ -127,7 +124,7 @@ impl Connection {
         let (receive, waiting, poller) = {
             let mut inbound = lock_std(&self.inbound);
             inbound.ended.get_or_insert(None);
-            let poller = inbound.poller.take();
+            let poller = inbound.waiting.take_poller();
             (inbound.waiting.close(), inbound.waiting.take_all(), poller)
         };
         if let Some(begun) = receive {
@@ -259,11 +256,7 @@ impl Connection {
                 Some(Some(reason)) => return Poll::Ready(Err(Arc::clone(reason))),
                 None => {}
             }
-            let kept = &mut inbound.poller;
-            if !kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
-                *kept = Some(waker.clone());
-            }
-            inbound.waiting.watch(true);
+            inbound.waiting.watch(waker);
             inbound.next_place(&self.home)
         };
         if let Some(place) = begin {
@@ -463,11 +456,7 @@ impl Inbound {
     /// If something has come for him.
     fn poller_to_wake(&mut self) -> Option<Waker> {
         let something = !self.kept.is_empty() || self.ended.is_some();
-        if something && self.waiting.watch(false) {
-            self.poller.clone()
-        } else {
-            None
-        }
+        self.waiting.poller_to_wake(something)
     }
 
     /// See [`Waiting::next_place`]. Behind the end nothing comes.

@@ -1,5 +1,7 @@
 //! Who waits for something that comes, and the operation that brings it: readers and a receive, or acceptors and an accept.
 
+use std::task::Waker;
+
 use super::queue::Queue;
 use super::socket::{Begun, Home};
 use crate::future::Promise;
@@ -8,8 +10,9 @@ use crate::future::Promise;
 pub(super) struct Waiting<T> {
     promises: Queue<(u64, Promise<T>)>,
     next: u64,
-    /// Somebody waits without a promise, and is to be woken.
+    /// Somebody waits without a promise, and is to be woken: the poller.
     is_watched: bool,
+    poller: Option<Waker>,
     supply: Supply,
 }
 
@@ -32,6 +35,7 @@ impl<T> Waiting<T> {
             promises: Queue::new(),
             next: 0,
             is_watched: false,
+            poller: None,
             supply: Supply::No,
         }
     }
@@ -43,9 +47,27 @@ impl<T> Waiting<T> {
         number
     }
 
-    /// Somebody waits from here on, or does not, and whether he did.
-    pub(super) fn watch(&mut self, watches: bool) -> bool {
-        std::mem::replace(&mut self.is_watched, watches)
+    /// Who polls waits from here on.
+    pub(super) fn watch(&mut self, waker: &Waker) {
+        let kept = &mut self.poller;
+        if !kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+            *kept = Some(waker.clone());
+        }
+        self.is_watched = true;
+    }
+
+    /// Who polls, if he waits and something has come for him: then he waits no more.
+    pub(super) fn poller_to_wake(&mut self, has_something: bool) -> Option<Waker> {
+        if has_something && std::mem::take(&mut self.is_watched) {
+            self.poller.clone()
+        } else {
+            None
+        }
+    }
+
+    /// To be dropped once the lock is let go.
+    pub(super) fn take_poller(&mut self) -> Option<Waker> {
+        self.poller.take()
     }
 
     pub(super) fn pop(&mut self) -> Option<Promise<T>> {

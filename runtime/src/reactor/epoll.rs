@@ -157,6 +157,23 @@ impl Source {
         }
     }
 
+    /// Enters a direction among what is due, or the socket among what epoll shall be told of, if it waits and is not there yet.
+    fn list(
+        &mut self,
+        id: SocketId,
+        direction: Direction,
+        due: &mut VecDeque<(SocketId, Direction)>,
+        unknown: &mut Vec<SocketId>,
+    ) {
+        let side = self.side(direction);
+        if side.wants_turn() {
+            due.push_back((id, direction));
+        } else if !side.ready && !self.registered {
+            self.registered = true;
+            unknown.push(id);
+        }
+    }
+
     /// What becomes of an operation that is tried. `None`: it waits.
     fn attempt(
         &mut self,
@@ -310,11 +327,8 @@ impl Epoll {
             source.side(direction).listed = false;
             if source.go_on(direction, &mut self.buffer, &mut self.done) {
                 self.operations -= 1;
-            } else if source.side(direction).wants_turn() {
-                self.due.push_back((id, direction));
-            } else if !source.registered {
-                source.registered = true;
-                self.unknown.push(id);
+            } else {
+                source.list(id, direction, &mut self.due, &mut self.unknown);
             }
         }
     }
@@ -416,12 +430,7 @@ impl Driver for Epoll {
         debug_assert!(side.operation.is_none(), "one at a time");
         side.operation = Some(operation);
         side.completions = 0;
-        if side.wants_turn() {
-            self.due.push_back((id, direction));
-        } else if !side.ready && !source.registered {
-            source.registered = true;
-            self.unknown.push(id);
-        }
+        source.list(id, direction, &mut self.due, &mut self.unknown);
         self.operations += 1;
         None
     }

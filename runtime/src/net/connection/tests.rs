@@ -44,7 +44,7 @@ fn nothing_is_received_behind_the_end() {
     {
         // As `poll_receive`, without an operation.
         let mut inbound = lock_std(&connection.inbound);
-        inbound.waiting.watch(true);
+        inbound.waiting.watch(Waker::noop());
         assert!(inbound.next_place(&connection.home).is_some());
     }
     connection.clone().complete(piece(0, "", false));
