@@ -27,7 +27,7 @@
 //! |---|---|---|
 //! | `NOBODY` | all sleep, as far as known | the first worker that keeps something: `CALLED`, and it wakes a sleeper |
 //! | `CALLED` | the next worker to fall asleep will watch | that worker: `WATCHED`; or, if it is the last one awake: `NOBODY` |
-//! | `WATCHED` | one sleeper watches | that sleeper: `CALLED`, when it is woken or has taken something; `NOBODY`, when all others sleep |
+//! | `WATCHED` | one sleeper watches | that sleeper: `CALLED`, when it is woken or has taken something; `NOBODY`, when all others sleep, also if it is woken |
 //!
 //! `CALLED` is left in time: who sets it wakes a sleeper, unless somebody searches or all are awake; and the last searcher that finds something, which
 //! will not fall asleep soon, wakes a sleeper if it is still set. So a worker that goes into a long handler after it kept something needs call nobody again.
@@ -305,6 +305,19 @@ impl Idle {
     pub(super) fn pass_watch(&self) {
         // Relaxed: only the watcher leaves `WATCHED`, and whoever falls asleep later looks again.
         self.watch.store(CALLED, Ordering::Relaxed);
+    }
+
+    /// As `pass_watch`, of a watcher that was woken and counted as awake. Alone it leaves the watch: to wake one for it, who may not be
+    /// needed, is left to whoever keeps something, or puts in from outside.
+    pub(super) fn pass_watch_if_needed(&self) {
+        if !self.is_alone() {
+            return self.pass_watch();
+        }
+        self.leave_watch();
+        // One whose I/O woke it meanwhile may have kept something while there was a watcher.
+        if !self.is_alone() {
+            self.call();
+        }
     }
 
     /// Whether there should be a watcher and is none.

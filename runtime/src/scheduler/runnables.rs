@@ -395,7 +395,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             match self.wait(io, deadline) {
                 Wakeup::Signalled => {
                     if watch.is_some() && !weakened("watch-passed-on") {
-                        self.idle.pass_watch();
+                        self.idle.pass_watch_if_needed();
                     }
                     self.idle.woken();
                     return Slept::Signalled;

@@ -254,12 +254,6 @@ impl Worker {
             self.counters.give_up_token();
         }
     }
-
-    /// The number of the seat that this thread has.
-    pub(crate) fn seat_index(&self) -> Option<usize> {
-        // SAFETY: as in `take_seat`.
-        unsafe { (*self.seat.get()).as_ref() }.map(|seat| seat.index)
-    }
 }
 
 impl Worker {
@@ -276,6 +270,12 @@ impl Worker {
             self.wait_for_seat(|waker| waker.wake_by_ref(), None);
         }
         result.unwrap_or_else(|payload| resume_unwind(payload))
+    }
+
+    /// The number of the seat that this thread has.
+    pub(crate) fn seat_index(&self) -> Option<usize> {
+        // SAFETY: as in `take_seat`.
+        unsafe { (*self.seat.get()).as_ref() }.map(|seat| seat.index)
     }
 
     fn has_seat(&self) -> bool {
