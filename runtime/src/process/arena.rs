@@ -1,22 +1,18 @@
 //! The arena: all slots of the OS process, and which of them are free.
 //!
 //! Slots live in chunks that are never moved or freed while the arena lives, so that a pid may be looked up at any time
-//! by any thread without a lock. Free slots form stacks of indices, one per
-//! runtime and one of those that no runtime has; a stack's head carries a tag that each change increments.
+//! by any thread without a lock. Which are free is told in [`free_slots`](super::free_slots).
 //!
 //! # What can go wrong
 //!
-//! * *ABA on the free list.* A popper reads head A and A's next B, stalls; others pop A, pop B, push A. The
-//!   popper's compare-and-swap would make B the head although it is in use. The tag differs, so it fails. The tag has 32 bits:
-//!   a popper would have to stall for exactly 2³² changes.
-//! * *A losing popper reads `next_free` of a slot that is in use.* It is an atomic that only the arena writes; the value is thrown away.
 //! * *A chunk is looked up before it is there.* A pid only comes out of a claim, which published the chunk; numbers from outside go through
 //!   [`Arena::find`], which checks.
 
-use crate::facade::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
-use crate::facade::{Mutex, lock, weakened};
+use crate::facade::atomic::{AtomicPtr, AtomicU32, Ordering};
+use crate::facade::{Mutex, lock};
 
 use super::RawPid;
+use super::free_slots::{Chain, FreeList, FreeSlots};
 use super::slot::{Farewell, Slot, Vacated};
 
 /// Slots in a chunk. Under loom a chunk is as small as can be, as each slot costs the model memory.
@@ -25,95 +21,11 @@ const CHUNK: usize = 4096;
 #[cfg(libprocess_loom)]
 const CHUNK: usize = 1;
 
-/// Chunks in an arena: as many as a pid's index can name (under loom: two).
+/// Chunks in an arena: as many as a pid's index can name (under loom: six).
 #[cfg(not(libprocess_loom))]
 const CHUNKS: usize = (1 << super::pid::INDEX_BITS) / CHUNK;
 #[cfg(libprocess_loom)]
-const CHUNKS: usize = 2;
-
-/// The head of the free list.
-///
-/// | bits | what |
-/// |---|---|
-/// | 0..32 | index of the first free slot, plus one; zero: none |
-/// | 32..64 | tag, incremented by every change |
-#[derive(Clone, Copy)]
-struct FreeHead(u64);
-
-impl FreeHead {
-    fn index(self) -> Option<u32> {
-        (self.0 as u32).checked_sub(1)
-    }
-
-    fn with_index(self, index: Option<u32>) -> Self {
-        let step = u32::from(!weakened("free-tag"));
-        let tag = ((self.0 >> 32) as u32).wrapping_add(step);
-        Self((u64::from(tag) << 32) | u64::from(index.map_or(0, |index| index + 1)))
-    }
-}
-
-/// A stack of free slots.
-///
-/// Each runtime has one, and keeps its slots until it ends: so that a slot's last runtime is also that of every pid
-/// that names it, and dead letters are counted where they belong.
-pub(crate) struct FreeList {
-    head: AtomicU64,
-}
-
-impl FreeList {
-    #[cfg(not(libprocess_loom))]
-    pub(crate) const fn new() -> Self {
-        Self {
-            head: AtomicU64::new(0),
-        }
-    }
-
-    /// Not `const`, because loom's types are not.
-    #[cfg(libprocess_loom)]
-    pub(crate) fn new() -> Self {
-        Self {
-            head: AtomicU64::new(0),
-        }
-    }
-
-    fn pop<'a>(&self, arena: &'a Arena) -> Option<&'a Slot> {
-        // Acquire: pairs with the Release in `push`: the last tenant's traces are behind us.
-        let mut head = FreeHead(self.head.load(Ordering::Acquire));
-        loop {
-            let slot = arena.at(head.index()?);
-            // Relaxed: if the slot was popped meanwhile, the tag fails the exchange and this is thrown away.
-            let next = slot.next_free().load(Ordering::Relaxed).checked_sub(1);
-            match self.head.compare_exchange_weak(
-                head.0,
-                head.with_index(next).0,
-                Ordering::AcqRel, // Acquire as above; Release hands on what earlier pushes published.
-                Ordering::Acquire,
-            ) {
-                Ok(_) => return Some(slot),
-                Err(now) => head = FreeHead(now),
-            }
-        }
-    }
-
-    fn push(&self, slot: &Slot) {
-        // Relaxed: the value is only compared and stored.
-        let mut head = FreeHead(self.head.load(Ordering::Relaxed));
-        loop {
-            // Relaxed: published by the exchange.
-            slot.next_free()
-                .store(head.index().map_or(0, |index| index + 1), Ordering::Relaxed);
-            match self.head.compare_exchange_weak(
-                head.0,
-                head.with_index(Some(slot.index())).0,
-                Ordering::AcqRel, // Release pairs with the Acquire in `pop`; Acquire hands on earlier pushes.
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return,
-                Err(now) => head = FreeHead(now),
-            }
-        }
-    }
-}
+const CHUNKS: usize = 6;
 
 pub(crate) struct Arena {
     chunks: [AtomicPtr<Slot>; CHUNKS],
@@ -162,7 +74,7 @@ impl Arena {
     }
 
     #[inline]
-    fn at(&self, index: u32) -> &Slot {
+    pub(super) fn at(&self, index: u32) -> &Slot {
         let index = index as usize;
         // Acquire: pairs with the Release in `claim_fresh`: the slots of the chunk are made.
         let chunk = self.chunks[index / CHUNK].load(Ordering::Acquire);
@@ -184,17 +96,28 @@ impl Arena {
         self.find(pid).is_some_and(|slot| slot.pid() == pid)
     }
 
-    /// Claims a slot, from `own` if there is one, else from those that no runtime has: the caller alone may open it.
-    pub(crate) fn claim(&self, own: &FreeList) -> Result<&Slot, Exhausted> {
-        match own.pop(self).or_else(|| self.free.pop(self)) {
-            Some(slot) => Ok(slot),
-            None => self.claim_fresh(),
-        }
+    /// Those that no runtime has.
+    pub(super) fn free(&self) -> &FreeList {
+        &self.free
     }
 
-    /// Claims a slot that was never used, making a chunk of them where needed.
+    /// Claims a slot for the runtime whose `own` these are: the caller alone may open it.
+    ///
+    /// # Safety
+    ///
+    /// As [`FreeSlots::take`].
+    pub(crate) unsafe fn claim(
+        &self,
+        own: &FreeSlots,
+        seat: Option<usize>,
+    ) -> Result<&Slot, Exhausted> {
+        // SAFETY: by the contract.
+        unsafe { own.take(self, seat) }
+    }
+
+    /// Claims one to `most` slots that were never used, making a chunk of them where needed.
     #[cold]
-    fn claim_fresh(&self) -> Result<&Slot, Exhausted> {
+    pub(super) fn claim_fresh(&self, most: u32) -> Result<Chain, Exhausted> {
         let _growing = lock(&self.grow);
         // Relaxed: written under this lock.
         let index = self.used.load(Ordering::Relaxed);
@@ -210,19 +133,25 @@ impl Arena {
             // Release: pairs with the Acquire in `slot`.
             self.chunks[place].store(Box::into_raw(slots).cast(), Ordering::Release);
         }
+        let behind = (index + most).min((place as u32 + 1) * CHUNK as u32);
         // Release: pairs with the Acquire in `find`.
-        self.used.store(index + 1, Ordering::Release);
-        Ok(self.at(index))
+        self.used.store(behind, Ordering::Release);
+        let mut chain = Chain::default();
+        // The lowest comes out first.
+        for index in (index..behind).rev() {
+            chain.push(self.at(index));
+        }
+        Ok(chain)
     }
 
-    /// Moves a tenant out and puts its slot on the list of its runtime, unless it is retired. Refused as [`Slot::vacate`] says.
+    /// Moves a tenant out and puts its slot among the free ones of its runtime, unless it is retired. Refused as [`Slot::vacate`] says.
     ///
     /// # Safety
     ///
-    /// As [`Slot::vacate`].
+    /// As [`Slot::vacate`] and [`FreeSlots::take`].
     pub(crate) unsafe fn vacate(
         &self,
-        own: &FreeList,
+        (own, seat): (&FreeSlots, Option<usize>),
         slot: &Slot,
         nameless: bool,
         count_out: &mut dyn FnMut(),
@@ -230,7 +159,8 @@ impl Arena {
         // SAFETY: by the contract.
         let (ties, vacated) = unsafe { slot.vacate(self.limit, nameless, count_out) }?;
         if vacated == Vacated::Free {
-            own.push(slot);
+            // SAFETY: by the contract; nobody has the slot any more.
+            unsafe { own.put(self, slot, seat) };
         }
         Ok(ties)
     }
@@ -239,17 +169,10 @@ impl Arena {
     ///
     /// # Safety
     ///
-    /// The caller claimed the slot, did not open it, and does not use it any more.
-    pub(crate) unsafe fn unclaim(&self, own: &FreeList, slot: &Slot) {
+    /// The caller claimed the slot, did not open it, and does not use it any more. And as [`FreeSlots::take`].
+    pub(crate) unsafe fn unclaim(&self, own: (&FreeSlots, Option<usize>), slot: &Slot) {
         // SAFETY: by the contract: there is no token. Nobody can link what was never opened.
         let _no_ties = unsafe { self.vacate(own, slot, true, &mut || ()) };
-    }
-
-    /// Gives the free slots of a runtime that ends to whoever needs some. O(slots).
-    pub(crate) fn give_back(&self, own: &FreeList) {
-        while let Some(slot) = own.pop(self) {
-            self.free.push(slot);
-        }
     }
 
     /// Calls `f` with every slot that was ever used. O(slots).
@@ -294,86 +217,4 @@ pub(crate) fn arena() -> &'static Arena {
 }
 
 #[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
-mod tests {
-    use super::*;
-    use crate::process::Upid;
-    use crate::process::event::{SentAt, TerminateEvent};
-    use crate::process::slot::Delivery;
-
-    #[test]
-    fn a_slot_is_retired_when_its_generations_are_used_up() {
-        // Two-bit generations: 1, 2, 3.
-        let arena = Arena::new(3);
-        let own = FreeList::new();
-        let mut pids = Vec::new();
-        for _ in 0..3 {
-            let slot = arena.claim(&own).unwrap();
-            assert_eq!(slot.index(), 0);
-            pids.push(slot.pid());
-            // SAFETY: claimed and never opened: there is no token.
-            unsafe { arena.unclaim(&own, slot) };
-        }
-        let fourth = arena.claim(&own).unwrap();
-        assert_eq!(fourth.index(), 1, "the retired slot came back");
-        pids.push(fourth.pid());
-        pids.dedup();
-        assert_eq!(pids.len(), 4, "two tenants had the same pid");
-        for pid in &pids[..3] {
-            assert!(arena.slot(*pid).lock_ties(*pid).is_none());
-            let event = TerminateEvent {
-                from: Upid::nobody(),
-            }
-            .allocate();
-            let delivery = arena.slot(*pid).push(*pid, event, SentAt::UNTOLD);
-            assert!(
-                matches!(delivery, Delivery::Dead(_)),
-                "an event reached {pid:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_runtime_that_ends_gives_its_slots_to_others() {
-        let arena = Arena::new(u32::MAX);
-        let (one, other) = (FreeList::new(), FreeList::new());
-        let first = arena.claim(&one).unwrap();
-        // SAFETY: claimed and never opened.
-        unsafe { arena.unclaim(&one, first) };
-        assert_ne!(arena.claim(&other).unwrap().index(), first.index());
-        arena.give_back(&one);
-        assert_eq!(arena.claim(&other).unwrap().index(), first.index());
-    }
-
-    #[test]
-    fn the_free_list_gives_each_slot_to_one_claimer() {
-        use std::sync::Arc;
-        use std::sync::atomic::{AtomicBool, Ordering};
-        let arena = Arc::new((Arena::new(u32::MAX), FreeList::new()));
-        let held: Arc<[AtomicBool]> = (0..64).map(|_| AtomicBool::new(false)).collect();
-        let claimers: Vec<_> = (0..4)
-            .map(|_| {
-                let (arena, held) = (Arc::clone(&arena), Arc::clone(&held));
-                std::thread::spawn(move || {
-                    let (arena, own) = &*arena;
-                    for round in 0..20_000 {
-                        let slot = arena.claim(own).unwrap();
-                        let held = &held[slot.index() as usize];
-                        assert!(
-                            !held.swap(true, Ordering::AcqRel),
-                            "claimed twice in round {round}"
-                        );
-                        held.store(false, Ordering::Release);
-                        // SAFETY: claimed and never opened.
-                        unsafe { arena.unclaim(own, slot) };
-                    }
-                })
-            })
-            .collect();
-        for claimer in claimers {
-            claimer.join().unwrap();
-        }
-        let mut used = 0;
-        arena.0.for_each_used(|_| used += 1);
-        assert!(used <= 4, "{used} slots for four claimers at a time");
-    }
-}
+mod tests;

@@ -86,8 +86,9 @@ pub(super) unsafe fn end<P: Process>(
         // Before the pid names nobody, so that who finds it so, or wakes from a wait, sees the process counted out. The
         // runtime joins this thread before it is freed, and before it gives its slots to others.
         let mut count_out = || is_last = manager.population().count_out();
-        // SAFETY: we held the token when we closed the mailbox, and leave with the first success.
-        match unsafe { arena().vacate(manager.free_slots(), slot, nameless, &mut count_out) } {
+        let own = (manager.free_slots(), worker.seat_index());
+        // SAFETY: we held the token when we closed the mailbox, and leave with the first success. The worker is this thread's, and of the runtime.
+        match unsafe { arena().vacate(own, slot, nameless, &mut count_out) } {
             Ok(ties) => break ties,
             Err(Farewell { name, linkers }) => {
                 nameless = true;

@@ -16,9 +16,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
-use super::arena::{FreeList, arena};
+use super::arena::arena;
 use super::dead_letters::DeadLetters;
 use super::filter::{Filter, Filters};
+use super::free_slots::FreeSlots;
 use super::optional::OptionalWork;
 use super::statistics::{ENDED, FIRST_EVENT, PANICKED, SPAWNED, UNHANDLED};
 use super::telemetry::Recorder;
@@ -39,7 +40,7 @@ pub(crate) struct ProcessManager {
     optional_work: OptionalWork,
     filters: Filters,
     recorder: Arc<Recorder>,
-    free_slots: FreeList,
+    free_slots: FreeSlots,
     /// A name whose process is about to move in has no pid yet.
     names: Mutex<HashMap<Arc<str>, Option<RawPid>>>,
     population: Population,
@@ -116,6 +117,7 @@ impl ProcessManager {
         let manager = Arc::new(Self {
             // Relaxed: only uniqueness matters.
             id: IDS.fetch_add(1, Ordering::Relaxed),
+            free_slots: FreeSlots::new(scheduler.workers()),
             scheduler,
             clock,
             pool,
@@ -123,7 +125,6 @@ impl ProcessManager {
             optional_work,
             filters: Filters::default(),
             recorder: Arc::new(recorder),
-            free_slots: FreeList::new(),
             names: Mutex::new(HashMap::new()),
             population: Population::default(),
             dead_letters: DeadLetters::default(),
@@ -239,8 +240,18 @@ impl ProcessManager {
         self.recorder.set(&self.optional_work, on);
     }
 
-    pub(super) fn free_slots(&self) -> &FreeList {
+    pub(super) fn free_slots(&self) -> &FreeSlots {
         &self.free_slots
+    }
+
+    /// The seat of this runtime that this thread has, if it has one.
+    #[inline]
+    pub(super) fn seat_here(&self) -> Option<usize> {
+        Worker::with_current(|worker| {
+            worker
+                .filter(|worker| worker.is_of(Arc::as_ptr(&self.scheduler)))
+                .and_then(Worker::seat_index)
+        })
     }
 
     pub(super) fn population(&self) -> &Population {
@@ -303,7 +314,8 @@ impl ProcessManager {
         self.pool.stop();
         self.scheduler.stop();
         self.recorder.stop_watch();
-        arena().give_back(&self.free_slots);
+        // SAFETY: the threads are joined, and there will be none.
+        unsafe { self.free_slots.drain(arena()) };
     }
 
     pub(crate) fn statistics(&self) -> Statistics {

@@ -12,6 +12,7 @@ mod end;
 mod event;
 mod exits;
 pub(crate) mod filter;
+mod free_slots;
 mod handle;
 mod handlers;
 pub(crate) mod manager;

@@ -16,7 +16,7 @@
 //! | `token` | the token holder alone |
 //! | `last_runtime` | written by the claimer; read by anyone, as a hint |
 //! | `ties` | under its mutex; what is read there is of the tenant whose generation was compared under it |
-//! | `next_free` | the arena |
+//! | `links` | who has the list that the free slot is in |
 //!
 //! # What can go wrong
 //!
@@ -35,6 +35,7 @@ use std::sync::atomic::AtomicUsize;
 use libprocess_queues::event::{Batch, Enqueued, EventQueue, Rest};
 
 use super::event::{EventBox, ExitReason, SentAt};
+use super::free_slots::Links;
 use super::manager::ProcessManager;
 use super::room::Room;
 use super::tenancy::Tenancy;
@@ -62,6 +63,7 @@ pub(crate) struct Slot {
     sender: AtomicUsize,
     tenancy: Tenancy,
     tenant: UnsafeCell<Tenant>,
+    links: Links,
     token: TokenLine,
 }
 
@@ -78,7 +80,6 @@ struct TokenLine {
     /// The runtime of the tenant, or of the last one: its id, not the runtime.
     last_runtime: AtomicU64,
     terminate: AtomicU32,
-    pub(crate) next_free: AtomicU32,
     index: u32,
     side: UnsafeCell<TokenSide>,
     ties: Mutex<Option<Box<Ties>>>,
@@ -152,10 +153,10 @@ impl Slot {
                 manager: std::ptr::null(),
                 table: None,
             }),
+            links: Links::new(),
             token: TokenLine {
                 last_runtime: AtomicU64::new(0),
                 terminate: AtomicU32::new(0),
-                next_free: AtomicU32::new(0),
                 index,
                 side: UnsafeCell::new(TokenSide {
                     batch: Batch::new(),
@@ -171,8 +172,8 @@ impl Slot {
         self.token.index
     }
 
-    pub(super) fn next_free(&self) -> &AtomicU32 {
-        &self.token.next_free
+    pub(super) fn links(&self) -> &Links {
+        &self.links
     }
 
     /// The tenant's pid, or the one that the next tenant will have.

@@ -156,7 +156,9 @@ pub(crate) fn spawn<P: Process>(
     if !manager.population().enter() {
         return Err(SpawnError::ShuttingDown { process });
     }
-    let Ok(slot) = arena().claim(manager.free_slots()) else {
+    let free = (manager.free_slots(), manager.seat_here());
+    // SAFETY: this thread has the seat, until it runs something else than this.
+    let Ok(slot) = (unsafe { arena().claim(free.0, free.1) }) else {
         manager.population().leave();
         return Err(SpawnError::TooManyProcesses { process });
     };
@@ -165,8 +167,8 @@ pub(crate) fn spawn<P: Process>(
     if let Some(name) = &name
         && !manager.reserve_name(name)
     {
-        // SAFETY: claimed and never opened: there is no token.
-        unsafe { arena().unclaim(manager.free_slots(), slot) };
+        // SAFETY: claimed and never opened: there is no token. The seat as above.
+        unsafe { arena().unclaim(free, slot) };
         manager.population().leave();
         return Err(SpawnError::NameInUse {
             name: name.to_string(),
