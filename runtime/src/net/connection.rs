@@ -17,7 +17,7 @@ mod outbound;
 mod tests;
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -31,7 +31,7 @@ use super::waiting::Waiting;
 use crate::FutureError;
 use crate::facade::lock_std;
 use crate::future::{Cancel, Future, Promise};
-use crate::reactor::{Action, Behind, Completed, Data, Handler, Kind, Outcome, Socket};
+use crate::reactor::{Action, Behind, Completed, Handler, Kind, Outcome, Socket};
 use outbound::{Outbound, Outgoing};
 
 /// What is kept for readers to come, in bytes, before the peer has to wait.
@@ -344,32 +344,26 @@ impl Connection {
             drop(outbound);
             return Some(self.send([piece]));
         }
-        let action = Action::Send(Data::One(piece.clone()), Behind::Unknown);
-        let handler = Arc::clone(self) as _;
-        let completed = self
-            .home
-            .begin(self.home.place(), &self.socket, action, handler);
-        let length = piece.len();
-        if let Some(Completed {
-            result: Ok(Outcome::Sent(sent)),
-            ..
-        }) = completed
-            && sent == length
+        let pieces = [IoSlice::new(&piece)];
+        let sent = self.home.send_now(&self.socket, &pieces, Behind::Unknown);
+        if sent
+            .as_ref()
+            .is_some_and(|sent| sent.as_ref().is_ok_and(|sent| *sent == piece.len()))
         {
             return None;
         }
-        let (promise, sent) = Promise::pair();
+        let (promise, future) = Promise::pair();
         outbound
             .queue
             .push_back(Outgoing::Data(piece, Some(promise)));
         let mut ended = Told::new();
-        if let Some(completed) = completed {
-            outbound.sent(completed.result, &mut ended);
-            self.advance(&mut outbound, &mut ended);
+        match sent {
+            Some(sent) => self.go_on(&mut outbound, sent, &mut ended),
+            None => self.begin_send(&mut outbound, &mut ended),
         }
         drop(outbound);
         tell(ended);
-        Some(sent)
+        Some(future)
     }
 
     /// Sends the end of the stream behind these. Both go out together, where they may. `None`: as in `send_at_once`.
@@ -405,6 +399,31 @@ impl Connection {
         sent
     }
 
+    /// A send has taken so much.
+    fn go_on(
+        self: &Arc<Self>,
+        outbound: &mut Outbound,
+        sent: io::Result<usize>,
+        ended: &mut Told<()>,
+    ) {
+        if outbound.sent(sent, ended) {
+            self.begin_send(outbound, ended);
+        } else {
+            self.advance(outbound, ended);
+        }
+    }
+
+    /// Of data, for which there is no room now.
+    fn begin_send(self: &Arc<Self>, outbound: &mut Outbound, ended: &mut Told<()>) {
+        let action = Action::Send(outbound.next_data());
+        let handler = Arc::clone(self) as _;
+        let place = self.home.place();
+        // Only what cannot be begun is done at once: it has failed, and with it all that is to be sent.
+        if let Some(completed) = self.home.begin(place, &self.socket, action, handler) {
+            outbound.sent(completed.result.map(sent), ended);
+        }
+    }
+
     /// Goes on, as nothing is under way, until a send is, or the queue is empty.
     fn advance(self: &Arc<Self>, outbound: &mut Outbound, ended: &mut Told<()>) {
         loop {
@@ -412,12 +431,12 @@ impl Connection {
                 None => return,
                 Some(Outgoing::Data(data, _)) if data.is_empty() => outbound.ended(ended),
                 Some(Outgoing::Data(..)) => {
-                    let action = outbound.next_send();
-                    let handler = Arc::clone(self) as _;
-                    let place = self.home.place();
-                    match self.home.begin(place, &self.socket, action, handler) {
-                        None => return,
-                        Some(completed) => outbound.sent(completed.result, ended),
+                    let sent = outbound.send_now(|pieces, behind| {
+                        self.home.send_now(&self.socket, pieces, behind)
+                    });
+                    let is_short = sent.is_none_or(|sent| outbound.sent(sent, ended));
+                    if is_short {
+                        return self.begin_send(outbound, ended);
                     }
                 }
                 Some(Outgoing::Shutdown(_)) => {
@@ -439,10 +458,17 @@ impl Connection {
     fn sent(self: &Arc<Self>, result: io::Result<Outcome>) {
         let mut ended = Told::new();
         let mut outbound = lock_std(&self.outbound);
-        outbound.sent(result, &mut ended);
-        self.advance(&mut outbound, &mut ended);
+        self.go_on(&mut outbound, result.map(sent), &mut ended);
         drop(outbound);
         tell(ended);
+    }
+}
+
+/// How many bytes a send took.
+fn sent(outcome: Outcome) -> usize {
+    match outcome {
+        Outcome::Sent(sent) => sent,
+        _ => 0,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What listeners and streams share: a socket, and the scheduler whose ports its operations go to.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType, sockopt};
 
 use crate::process::manager::ProcessManager;
-use crate::reactor::{Action, Completed, Handler, Operation, OperationId, Socket};
+use crate::reactor::{Action, Behind, Completed, Handler, Operation, OperationId, Socket};
 use crate::runtime::with_current;
 use crate::scheduler::Scheduler;
 
@@ -86,6 +86,17 @@ impl Home {
             handler,
         };
         self.scheduler.begin_io(place.seat, operation)
+    }
+
+    /// Sends what the socket has room for, where that is done at once; no other send of it may be under way. `None`: it is to be begun.
+    #[must_use]
+    pub(super) fn send_now(
+        &self,
+        socket: &Socket,
+        pieces: &[IoSlice<'_>],
+        behind: Behind,
+    ) -> Option<io::Result<usize>> {
+        self.scheduler.send_now(self.seat, socket, pieces, behind)
     }
 
     pub(super) fn cancel(&self, begun: Begun, socket: &Socket) {

@@ -7,13 +7,13 @@
 //! which there is no second edge, or it is a unix socket, where a read ends also behind what came with a descriptor. (It ends at TCP's urgent mark, too: a peer that
 //! sets one may wait for itself.)
 //!
-//! A send is tried when it is begun, and mostly is done then. Accepts and receives go on until they are cancelled, as io_uring's multishots do; in each turn a socket may have
+//! A send is tried before anything is made to wait with, and mostly is done then. Accepts and receives go on until they are cancelled, as io_uring's multishots do; in each turn a socket may have
 //! [`ACCEPTS`] connections or one piece, so that who has asked for them can say that it is enough.
 //!
 //! epoll, through rustix: mio's events are the same, but it hides what a hang-up is; polling arms anew for each event, a call more for each operation.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
@@ -27,8 +27,8 @@ use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SocketFlags};
 
 use super::{
-    AT_ONCE, Action, Behind, Completed, Completion, Driver, Operation, OperationId, Outcome,
-    Socket, SocketId, Waker, collect, send,
+    AT_ONCE, Action, Behind, Completed, Completion, Data, Driver, Operation, OperationId, Outcome,
+    Socket, SocketId, Waker, collect, send, send_now,
 };
 
 /// What the kernel tells in one call.
@@ -73,7 +73,7 @@ impl Direction {
     fn of(action: &Action) -> Self {
         match action {
             Action::Accept | Action::Receive => Self::In,
-            Action::Send(..) | Action::Connect(_) => Self::Out,
+            Action::Send(_) | Action::Connect(_) => Self::Out,
         }
     }
 }
@@ -391,7 +391,16 @@ fn call(operation: &Operation, buffer: &mut Vec<u8>) -> Result<Outcome, Errno> {
             net::recv(descriptor, spare_capacity(buffer), RecvFlags::DONTWAIT)?;
             Ok(Outcome::Received(Bytes::copy_from_slice(buffer)))
         }
-        Action::Send(data, behind) => send(&operation.socket, data, *behind).map(Outcome::Sent),
+        Action::Send(data) => {
+            let sent = match data {
+                Data::One(data) => send(&operation.socket, &[IoSlice::new(data)], Behind::Unknown),
+                Data::Several(pieces) => {
+                    let pieces: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+                    send(&operation.socket, &pieces, Behind::Unknown)
+                }
+            };
+            sent.map(Outcome::Sent)
+        }
         Action::Connect(address) => match net::connect(descriptor, &**address) {
             Ok(()) | Err(Errno::ISCONN) => {
                 // A connection that failed in the background tells so once.
@@ -404,27 +413,18 @@ fn call(operation: &Operation, buffer: &mut Vec<u8>) -> Result<Outcome, Errno> {
 }
 
 impl Driver for Epoll {
-    fn begin(&mut self, mut operation: Operation) -> Option<Completed> {
-        let at_once = match operation.action {
-            Action::Send(..) => self.at_once > 0,
-            Action::Connect(_) => true,
-            Action::Accept | Action::Receive => false,
-        };
+    fn begin(&mut self, operation: Operation) -> Option<Completed> {
         if let Err(error) = self.know(&operation) {
             return Some(Completed::only(&operation.action, Err(error)));
         }
         let (id, direction) = (operation.socket.id(), Direction::of(&operation.action));
         let source = self.sources.get_mut(&id)?;
-        if at_once
+        if matches!(operation.action, Action::Connect(_))
             && source.outbound.ready
             && let Some(result) = source.attempt(&operation, &mut self.buffer)
         {
-            self.at_once = self.at_once.saturating_sub(1);
             let result = result.map_err(io::Error::from);
             return Some(Completed::only(&operation.action, result));
-        }
-        if let Action::Send(_, behind) = &mut operation.action {
-            *behind = Behind::Unknown;
         }
         let side = source.side(direction);
         debug_assert!(side.operation.is_none(), "one at a time");
@@ -433,6 +433,16 @@ impl Driver for Epoll {
         source.list(id, direction, &mut self.due, &mut self.unknown);
         self.operations += 1;
         None
+    }
+
+    fn send_now(
+        &mut self,
+        socket: &Socket,
+        pieces: &[IoSlice<'_>],
+        behind: Behind,
+    ) -> Option<io::Result<usize>> {
+        self.at_once = self.at_once.checked_sub(1)?;
+        send_now(socket, pieces, behind)
     }
 
     fn cancel(&mut self, socket: SocketId, id: OperationId) {

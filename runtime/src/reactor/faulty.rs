@@ -10,14 +10,14 @@
 //! kernel's timing), the same seed gives the same decisions, and another order of events meets them.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 
 use super::{
     Action, Behind, Completed, Completion, Data, Driver, Kind, Operation, OperationId, Outcome,
-    SocketId,
+    Socket, SocketId,
 };
 
 pub(super) struct Faulty {
@@ -59,7 +59,7 @@ impl Faulty {
                 _ => libc::ECANCELED,
             },
             Action::Receive if self.one_in(8) => libc::ECANCELED,
-            Action::Send(..) if self.one_in(16) => return Some(Ok(Outcome::Sent(0))),
+            Action::Send(_) if self.one_in(16) => return Some(Ok(Outcome::Sent(0))),
             _ => return None,
         };
         Some(Err(io::Error::from_raw_os_error(code)))
@@ -128,12 +128,8 @@ impl Driver for Faulty {
             return None;
         }
         let holds = self.one_in(2);
-        if let Action::Send(data, behind) = &mut operation.action {
+        if let Action::Send(data) = &mut operation.action {
             self.cut(data);
-            if holds {
-                // Its end is not told at once.
-                *behind = Behind::Unknown;
-            }
         }
         let (id, handler) = (operation.id, operation.handler.clone());
         let completed = self.inner.begin(operation)?;
@@ -146,6 +142,26 @@ impl Driver for Faulty {
             completed,
         });
         None
+    }
+
+    fn send_now(
+        &mut self,
+        socket: &Socket,
+        pieces: &[IoSlice<'_>],
+        behind: Behind,
+    ) -> Option<io::Result<usize>> {
+        match self.below(16) {
+            0 => Some(Ok(0)),
+            // It is begun, and meets the faults that there are for that.
+            1..8 => None,
+            8..12 => {
+                let first = pieces.first()?;
+                let at = 1 + self.below(first.len().max(1) as u64) as usize;
+                let cut = [IoSlice::new(&first[..at.min(first.len())])];
+                self.inner.send_now(socket, &cut, behind)
+            }
+            _ => self.inner.send_now(socket, pieces, behind),
+        }
     }
 
     fn cancel(&mut self, socket: SocketId, id: OperationId) {

@@ -14,16 +14,16 @@
 //! Tests take away from the kernel what it has: see [`IoUringFeature`]. The operations that it then shall not know are submitted in a form that it refuses as one that lacks them would.
 
 use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{io, mem};
 
 use bytes::Bytes;
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustc_hash::FxHashMap;
-use rustix::io::Errno;
 
 use self::buffers::ProvidedBuffers;
 use self::timer::Timer;
@@ -31,7 +31,7 @@ use super::kernel::{IoUringFeature, Lacking};
 use super::kind::Refusal;
 use super::{
     AT_ONCE, Action, Behind, Completed, Completion, Data, Driver, Operation, OperationId, Outcome,
-    SocketId, Waker, collect, send,
+    Socket, SocketId, Waker, collect, send_now,
 };
 
 mod buffers;
@@ -239,7 +239,7 @@ impl IoUringDriver {
         entry.multishot = match entry.operation.action {
             Action::Accept => self.multishot_accept,
             Action::Receive => self.multishot_receive && self.buffers.is_some(),
-            Action::Send(..) | Action::Connect(_) => false,
+            Action::Send(_) | Action::Connect(_) => false,
         };
         let descriptor = Fd(entry.operation.socket.descriptor().as_raw_fd());
         let submission = match &entry.operation.action {
@@ -259,13 +259,13 @@ impl IoUringDriver {
                 let buffer = entry.buffer.as_mut_ptr();
                 opcode::Recv::new(descriptor, buffer, OWN_BUFFER as u32).build()
             }
-            Action::Send(Data::Several(pieces), _) => {
+            Action::Send(Data::Several(pieces)) => {
                 let message = entry.message.insert(Message::new(pieces));
                 opcode::SendMsg::new(descriptor, &raw const message.header)
                     .flags(libc::MSG_NOSIGNAL as u32)
                     .build()
             }
-            Action::Send(Data::One(data), _) => {
+            Action::Send(Data::One(data)) => {
                 let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
                 opcode::Send::new(descriptor, data.as_ptr(), length)
                     .flags(libc::MSG_NOSIGNAL)
@@ -372,7 +372,7 @@ impl IoUringDriver {
                     entry.buffer.clear();
                     bytes
                 })),
-                Action::Send(..) => Outcome::Sent(result as usize),
+                Action::Send(_) => Outcome::Sent(result as usize),
                 Action::Connect(_) => Outcome::Connected,
             })
         };
@@ -485,17 +485,6 @@ fn report(error: &io::Error) {
 
 impl Driver for IoUringDriver {
     fn begin(&mut self, operation: Operation) -> Option<Completed> {
-        if let Action::Send(data, behind @ Behind::End) = &operation.action
-            && self.at_once > 0
-        {
-            self.at_once -= 1;
-            // What would wait, or was interrupted, is for the ring.
-            let sent = send(&operation.socket, data, *behind);
-            if !matches!(sent, Err(Errno::AGAIN | Errno::INTR)) {
-                let result = sent.map(Outcome::Sent).map_err(io::Error::from);
-                return Some(Completed::only(&operation.action, result));
-            }
-        }
         let id = operation.id.0;
         let entry = Entry {
             operation,
@@ -509,6 +498,20 @@ impl Driver for IoUringDriver {
         self.operations.insert(id, entry);
         self.arm(id);
         None
+    }
+
+    /// What is the last of a stream goes out with its end; all else is for the ring, where one call of the kernel is for many of them.
+    fn send_now(
+        &mut self,
+        socket: &Socket,
+        pieces: &[IoSlice<'_>],
+        behind: Behind,
+    ) -> Option<io::Result<usize>> {
+        if behind != Behind::End {
+            return None;
+        }
+        self.at_once = self.at_once.checked_sub(1)?;
+        send_now(socket, pieces, behind)
     }
 
     fn cancel(&mut self, _socket: SocketId, id: OperationId) {

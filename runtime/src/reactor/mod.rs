@@ -131,7 +131,7 @@ pub(crate) enum Action {
     /// What is there, until it is cancelled where the driver can (each with `more`), else one piece; empty at the end of the stream.
     Receive,
     /// Some of the data, from its beginning.
-    Send(Data, Behind),
+    Send(Data),
     Connect(Box<SocketAddrAny>),
 }
 
@@ -139,8 +139,7 @@ pub(crate) enum Action {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Behind {
     Unknown,
-    /// The end of the stream, which the caller tells the kernel next. Where that is sure to be so, as it is for what is done in [`Driver::begin`], the kernel is asked to keep the data for it: both then
-    /// go out in one segment, and neither the kernel nor the peer handles two.
+    /// The end of the stream, which the caller tells the kernel next. So the kernel is asked to keep the data for it: both then go out in one segment, and neither the kernel nor the peer handles two.
     End,
 }
 
@@ -154,31 +153,31 @@ pub(crate) enum Data {
 impl Data {
     /// In one call of the kernel; `IOV_MAX` is 1,024.
     pub(crate) const MOST_PIECES: usize = 64;
-
-    pub(crate) fn pieces(&self) -> usize {
-        match self {
-            Self::One(_) => 1,
-            Self::Several(pieces) => pieces.len(),
-        }
-    }
 }
 
 /// How many sends are done at once between two turns. Beyond these, a process that never has to wait would keep the others from their turn.
 const AT_ONCE: u32 = 64;
 
 /// Sends, without waiting, what the socket has room for.
-fn send(socket: &Socket, data: &Data, behind: Behind) -> Result<usize, Errno> {
+fn send(socket: &Socket, pieces: &[IoSlice<'_>], behind: Behind) -> Result<usize, Errno> {
     let mut flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
     if behind == Behind::End {
         flags |= SendFlags::MORE;
     }
-    match data {
-        Data::One(data) => net::send(socket.descriptor(), data, flags),
-        Data::Several(pieces) => {
-            let pieces: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+    match pieces {
+        [piece] => net::send(socket.descriptor(), piece, flags),
+        pieces => {
             let mut nothing_else = SendAncillaryBuffer::default();
-            net::sendmsg(socket.descriptor(), &pieces, &mut nothing_else, flags)
+            net::sendmsg(socket.descriptor(), pieces, &mut nothing_else, flags)
         }
+    }
+}
+
+/// As `send`, in a driver. `None`: the socket has no room, or there was a signal, which is as rare: the send is to be begun.
+fn send_now(socket: &Socket, pieces: &[IoSlice<'_>], behind: Behind) -> Option<io::Result<usize>> {
+    match send(socket, pieces, behind) {
+        Err(Errno::AGAIN | Errno::INTR) => None,
+        sent => Some(sent.map_err(io::Error::from)),
     }
 }
 
@@ -196,7 +195,7 @@ impl Action {
         match self {
             Self::Accept => Kind::Accept,
             Self::Receive => Kind::Receive,
-            Self::Send(..) => Kind::Send,
+            Self::Send(_) => Kind::Send,
             Self::Connect(_) => Kind::Connect,
         }
     }
@@ -289,9 +288,19 @@ fn collect(done: &mut VecDeque<Completion>, most: usize, completions: &mut VecDe
 trait Driver: Send {
     /// Takes an operation on. What the kernel needs to know it is told with the next `turn` or `park`.
     ///
-    /// Where it is done at once, gives what became of it, and there is no other completion: so a send need not be waited for that the socket has room for. How many may be done
-    /// so between two turns has a bound, so that the others come to their turn.
+    /// Where it is done at once, gives what became of it, and there is no other completion.
     fn begin(&mut self, operation: Operation) -> Option<Completed>;
+
+    /// Sends some of the pieces, from their beginning, if the driver does that at once: then nothing need be made to wait with. No other send of the socket is under way. `None`: it is to
+    /// be begun.
+    ///
+    /// How many are done so between two turns has a bound, so that the others come to their turn.
+    fn send_now(
+        &mut self,
+        socket: &Socket,
+        pieces: &[IoSlice<'_>],
+        behind: Behind,
+    ) -> Option<io::Result<usize>>;
 
     /// Asks for the end of an operation of this socket, which may have ended already.
     fn cancel(&mut self, socket: SocketId, id: OperationId);

@@ -20,7 +20,7 @@
 //! before its own request.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Instant;
@@ -28,8 +28,8 @@ use std::time::Instant;
 use libprocess_semaphore::{FutexParker, Parked, Parker};
 
 use super::{
-    BATCH, Choice, Completed, Completion, Driver, Handler, Operation, OperationId, ReactorKind,
-    ReactorUnavailable, SocketId, Waker, Wishes,
+    BATCH, Behind, Choice, Completed, Completion, Driver, Handler, Operation, OperationId,
+    ReactorKind, ReactorUnavailable, Socket, SocketId, Waker, Wishes,
 };
 use crate::facade::lock_std;
 
@@ -96,6 +96,20 @@ impl Ports {
     /// Takes an operation on, in the port of this seat. `own`: the caller is that seat's worker. Where it is done at once, gives what became of it, and the handler is not told.
     pub(crate) fn begin(&self, seat: usize, own: bool, operation: Operation) -> Option<Completed> {
         self.of_seat(seat).ask(own, Request::Begin(operation))
+    }
+
+    /// See [`Driver::send_now`]; in the worker that has this seat.
+    pub(crate) fn send_now(
+        &self,
+        seat: usize,
+        socket: &Socket,
+        pieces: &[IoSlice<'_>],
+        behind: Behind,
+    ) -> Option<io::Result<usize>> {
+        let port = self.of_seat(seat);
+        let mut driver = port.try_driver()?;
+        port.take_requests(&mut driver);
+        driver.as_mut()?.send_now(socket, pieces, behind)
     }
 
     pub(crate) fn cancel(&self, seat: usize, own: bool, socket: SocketId, id: OperationId) {

@@ -54,13 +54,14 @@ pub(super) use over_ports::WorkerIo;
 mod over_ports {
     use std::cell::{Cell, RefCell};
     use std::collections::VecDeque;
+    use std::io::{self, IoSlice};
     use std::sync::Arc;
 
     use super::super::{Scheduler, Semaphore, Worker};
     use super::SeatIo;
     use crate::facade::atomic::Ordering;
     use crate::reactor::{
-        BATCH, Completed, Completion, Operation, OperationId, Port, Ports, SocketId,
+        BATCH, Behind, Completed, Completion, Operation, OperationId, Port, Ports, Socket, SocketId,
     };
 
     /// One worker's side of the ports.
@@ -206,6 +207,21 @@ mod over_ports {
             let completed = self.ports().begin(seat, own, operation);
             self.runnables.wake_for_io();
             completed
+        }
+
+        /// Sends, if the caller is a worker whose driver does so at once; see [`Ports::send_now`]. With a `seat`, only that one's.
+        pub(crate) fn send_now(
+            &self,
+            seat: Option<usize>,
+            socket: &Socket,
+            pieces: &[IoSlice<'_>],
+            behind: Behind,
+        ) -> Option<io::Result<usize>> {
+            let own = self.own_seat()?;
+            if seat.is_some_and(|seat| seat != own) {
+                return None;
+            }
+            self.ports().send_now(own, socket, pieces, behind)
         }
 
         pub(crate) fn cancel_io(&self, seat: usize, socket: SocketId, id: OperationId) {

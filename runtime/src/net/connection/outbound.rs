@@ -1,14 +1,14 @@
 //! What is to go out of a connection, in order.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 
 use super::{Connecting, Told, failure};
 use crate::future::Promise;
-use crate::reactor::{Action, Behind, Data, Outcome};
+use crate::reactor::{Behind, Data};
 
 pub(super) struct Outbound {
     /// While there is anything in it, a send of the first ones is under way.
@@ -26,50 +26,66 @@ pub(super) enum Outgoing {
 }
 
 impl Outbound {
-    /// The next send: it has all data that there is before anything else, but for a bound.
-    pub(super) fn next_send(&self) -> Action {
-        let data = self.next_data();
-        let behind = match self.queue.get(data.pieces()) {
-            Some(Outgoing::Shutdown(_)) => Behind::End,
-            _ => Behind::Unknown,
-        };
-        Action::Send(data, behind)
-    }
-
-    fn next_data(&self) -> Data {
-        let mut pieces = self.queue.iter().map_while(|outgoing| match outgoing {
-            Outgoing::Data(data, _) => Some(data.clone()),
+    /// What the next send has: all data that there is before anything else, but for a bound.
+    fn next_pieces(&self) -> impl Iterator<Item = &Bytes> {
+        let pieces = self.queue.iter().map_while(|outgoing| match outgoing {
+            Outgoing::Data(data, _) => Some(data),
             Outgoing::Shutdown(_) => None,
         });
+        pieces.take(Data::MOST_PIECES)
+    }
+
+    /// For a send that waits.
+    pub(super) fn next_data(&self) -> Data {
+        let mut pieces = self.next_pieces().cloned();
         let first = pieces.next().unwrap_or_default();
         match pieces.next() {
             None => Data::One(first),
-            Some(second) => {
-                let rest = pieces.take(Data::MOST_PIECES - 2);
-                Data::Several([first, second].into_iter().chain(rest).collect())
-            }
+            Some(second) => Data::Several([first, second].into_iter().chain(pieces).collect()),
         }
     }
 
-    pub(super) fn sent(&mut self, result: io::Result<Outcome>, ended: &mut Told<()>) {
+    /// Has `send` do the next send at once, if it can.
+    pub(super) fn send_now(
+        &self,
+        send: impl FnOnce(&[IoSlice<'_>], Behind) -> Option<io::Result<usize>>,
+    ) -> Option<io::Result<usize>> {
+        let behind = |pieces| match self.queue.get(pieces) {
+            Some(Outgoing::Shutdown(_)) => Behind::End,
+            _ => Behind::Unknown,
+        };
+        if let (Some(Outgoing::Data(only, _)), None | Some(Outgoing::Shutdown(_))) =
+            (self.queue.front(), self.queue.get(1))
+        {
+            return send(&[IoSlice::new(only)], behind(1));
+        }
+        let pieces = self.next_pieces().map(|piece| IoSlice::new(piece));
+        let pieces: Vec<_> = pieces.collect();
+        send(&pieces, behind(pieces.len()))
+    }
+
+    /// So much of it is sent. True: not all of a piece was, so there is no more room for now.
+    pub(super) fn sent(&mut self, result: io::Result<usize>, ended: &mut Told<()>) -> bool {
         let mut sent = match result {
-            Ok(Outcome::Sent(sent)) => sent,
-            Ok(_) => 0,
+            Ok(sent) => sent,
             Err(error) => {
                 let reason = Arc::from(failure("send", &error));
-                return self.fail(&reason, ended);
+                self.fail(&reason, ended);
+                return false;
             }
         };
         while let Some(Outgoing::Data(data, _)) = self.queue.front_mut() {
             if sent < data.len() {
-                return data.advance(sent);
+                data.advance(sent);
+                return true;
             }
             sent -= data.len();
             self.ended(ended);
             if sent == 0 {
-                return;
+                break;
             }
         }
+        false
     }
 
     /// The first one has.
