@@ -174,13 +174,15 @@ impl Source {
         }
     }
 
-    /// What becomes of an operation that is tried. `None`: it waits.
+    /// Tries the operation of one direction. `None`: there is none, or it waits.
     fn attempt(
         &mut self,
-        operation: &Operation,
+        direction: Direction,
         buffer: &mut Vec<u8>,
     ) -> Option<Result<Outcome, Errno>> {
-        let direction = Direction::of(&operation.action);
+        let hung_up = self.hung_up;
+        let side = self.side(direction);
+        let operation = side.operation.as_ref()?;
         let result = loop {
             match call(operation, buffer) {
                 Err(Errno::INTR) => {}
@@ -193,15 +195,15 @@ impl Source {
             _ => matches!(result, Err(Errno::AGAIN)),
         };
         if waits {
-            self.side(direction).ready = false;
+            side.ready = false;
             return None;
         }
         if let Ok(Outcome::Received(bytes)) = &result
             && bytes.len() < BUFFER
-            && !self.hung_up
+            && !hung_up
             && !operation.socket.is_unix()
         {
-            self.inbound.ready = false;
+            side.ready = false;
         }
         Some(result)
     }
@@ -217,12 +219,8 @@ impl Source {
             if !self.side(direction).ready {
                 return false;
             }
-            let Some(operation) = self.side(direction).operation.take() else {
-                return false;
-            };
-            let result = self.attempt(&operation, buffer);
+            let result = self.attempt(direction, buffer);
             let side = self.side(direction);
-            side.operation = Some(operation);
             match result {
                 None => return false,
                 Some(Ok(outcome @ Outcome::Accepted(_))) => push(done, side.more(outcome)),
@@ -392,7 +390,7 @@ fn call(operation: &Operation, buffer: &mut Vec<u8>) -> Result<Outcome, Errno> {
             Ok(Outcome::Received(Bytes::copy_from_slice(buffer)))
         }
         Action::Send(data) => {
-            let sent = match data {
+            let sent = match &**data {
                 Data::One(data) => send(&operation.socket, &[IoSlice::new(data)], Behind::Unknown),
                 Data::Several(pieces) => {
                     let pieces: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
@@ -419,17 +417,18 @@ impl Driver for Epoll {
         }
         let (id, direction) = (operation.socket.id(), Direction::of(&operation.action));
         let source = self.sources.get_mut(&id)?;
-        if matches!(operation.action, Action::Connect(_))
-            && source.outbound.ready
-            && let Some(result) = source.attempt(&operation, &mut self.buffer)
-        {
-            let result = result.map_err(io::Error::from);
-            return Some(Completed::only(&operation.action, result));
-        }
+        let connects = matches!(operation.action, Action::Connect(_));
         let side = source.side(direction);
         debug_assert!(side.operation.is_none(), "one at a time");
         side.operation = Some(operation);
         side.completions = 0;
+        if connects
+            && side.ready
+            && let Some(result) = source.attempt(direction, &mut self.buffer)
+        {
+            let ended = source.outbound.end(result.map_err(io::Error::from));
+            return ended.map(|ended| ended.completed);
+        }
         source.list(id, direction, &mut self.due, &mut self.unknown);
         self.operations += 1;
         None

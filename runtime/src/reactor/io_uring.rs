@@ -259,18 +259,20 @@ impl IoUringDriver {
                 let buffer = entry.buffer.as_mut_ptr();
                 opcode::Recv::new(descriptor, buffer, OWN_BUFFER as u32).build()
             }
-            Action::Send(Data::Several(pieces)) => {
-                let message = entry.message.insert(Message::new(pieces));
-                opcode::SendMsg::new(descriptor, &raw const message.header)
-                    .flags(libc::MSG_NOSIGNAL as u32)
-                    .build()
-            }
-            Action::Send(Data::One(data)) => {
-                let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
-                opcode::Send::new(descriptor, data.as_ptr(), length)
-                    .flags(libc::MSG_NOSIGNAL)
-                    .build()
-            }
+            Action::Send(data) => match &**data {
+                Data::Several(pieces) => {
+                    let message = entry.message.insert(Message::new(pieces));
+                    opcode::SendMsg::new(descriptor, &raw const message.header)
+                        .flags(libc::MSG_NOSIGNAL as u32)
+                        .build()
+                }
+                Data::One(data) => {
+                    let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
+                    opcode::Send::new(descriptor, data.as_ptr(), length)
+                        .flags(libc::MSG_NOSIGNAL)
+                        .build()
+                }
+            },
             Action::Connect(_) if entry.goes_on_connecting => {
                 opcode::PollAdd::new(descriptor, libc::POLLOUT as u32).build()
             }

@@ -130,8 +130,8 @@ pub(crate) enum Action {
     Accept,
     /// What is there, until it is cancelled where the driver can (each with `more`), else one piece; empty at the end of the stream.
     Receive,
-    /// Some of the data, from its beginning.
-    Send(Data),
+    /// Some of the data, from its beginning. Boxed, as `Connect` is: an operation that goes on for as long as its connection is small.
+    Send(Box<Data>),
     Connect(Box<SocketAddrAny>),
 }
 

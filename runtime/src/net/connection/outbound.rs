@@ -16,7 +16,7 @@ pub(super) struct Outbound {
     pub(super) failed: Option<Arc<str>>,
     /// The peer was told that nothing more comes: then `failed` says so, too.
     pub(super) is_shut: bool,
-    pub(super) connecting: Option<Connecting>,
+    pub(super) connecting: Option<Box<Connecting>>,
 }
 
 pub(super) enum Outgoing {

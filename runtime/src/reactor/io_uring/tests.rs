@@ -100,7 +100,7 @@ fn a_near_deadline_comes_after_a_far_one() {
         let (one, _other) = pair();
         let socket = Socket::unix(one);
         for _ in 0..5 {
-            let send = Action::Send(Data::One(Bytes::from_static(b"hello")));
+            let send = Action::Send(Box::new(Data::One(Bytes::from_static(b"hello"))));
             let send = begin(&mut driver, Arc::clone(&socket), send);
             // In the same call, and done first.
             driver.park(Some(Instant::now() + HOUR));
