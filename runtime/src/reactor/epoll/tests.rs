@@ -1,0 +1,102 @@
+use super::super::Nobody;
+use super::*;
+use rustix::net::SendFlags;
+
+fn receive(driver: &mut Epoll, end: OwnedFd) -> OperationId {
+    let id = OperationId::new();
+    let done = driver.begin(Operation {
+        id,
+        socket: Socket::unix(end),
+        action: Action::Receive,
+        handler: Arc::new(Nobody),
+    });
+    assert!(done.is_none());
+    id
+}
+
+fn pair() -> (OwnedFd, OwnedFd) {
+    let (family, flags) = (net::AddressFamily::UNIX, SocketFlags::NONBLOCK);
+    net::socketpair(family, net::SocketType::STREAM, flags, None).expect("a pair")
+}
+
+/// More of them than are served in a turn.
+#[test]
+fn those_with_always_more_to_read_do_not_keep_others_from_being_heard_of() {
+    let waker = Arc::new(Waker::new().expect("a waker"));
+    let mut driver = Epoll::new(waker).expect("a driver");
+    let busy: Vec<_> = (0..2 * TURN)
+        .map(|_| {
+            let (one, other) = pair();
+            receive(&mut driver, one);
+            other
+        })
+        .collect();
+    let (one, quiet) = pair();
+    let quiet_receive = receive(&mut driver, one);
+    let refill = |completions: &mut VecDeque<Completion>| {
+        completions.clear();
+        for peer in &busy {
+            // As much as there is room for.
+            while net::send(peer, &[0; BUFFER], SendFlags::NOSIGNAL).is_ok() {}
+        }
+    };
+    let mut completions = VecDeque::new();
+    for _ in 0..20 {
+        refill(&mut completions);
+        driver.turn(true, TURN, &mut completions);
+    }
+    net::send(&quiet, b"hello", SendFlags::NOSIGNAL).expect("sent");
+    let heard = (0..20).any(|_| {
+        refill(&mut completions);
+        driver.turn(true, TURN, &mut completions);
+        completions
+            .iter()
+            .any(|completion| completion.id == quiet_receive)
+    });
+    assert!(heard, "the kernel was not asked");
+}
+
+#[test]
+fn an_operation_that_epoll_refuses_to_watch_fails() {
+    let waker = Arc::new(Waker::new().expect("a waker"));
+    let mut driver = Epoll::new(waker).expect("a driver");
+    let (one, _other) = pair();
+    // No epoll, so it refuses all.
+    driver.epoll = rustix::io::dup(&one).expect("a descriptor");
+    let id = receive(&mut driver, one);
+    let mut completions = VecDeque::new();
+    driver.turn(true, TURN, &mut completions);
+    assert!(completions.is_empty(), "it has come to wait");
+    driver.park(None);
+    driver.turn(false, TURN, &mut completions);
+    let completion = completions.pop_front().expect("told");
+    assert_eq!(completion.id, id);
+    assert!(completion.completed.result.is_err() && !completion.completed.more);
+    assert!(driver.is_idle());
+}
+
+/// One that is answered and closed at once costs no call for it.
+#[test]
+fn a_socket_is_watched_only_once_it_waits() {
+    let waker = Arc::new(Waker::new().expect("a waker"));
+    let mut driver = Epoll::new(waker).expect("a driver");
+    let (one, other) = pair();
+    let id = receive(&mut driver, one);
+    net::send(&other, b"hello", SendFlags::NOSIGNAL).expect("sent");
+    let mut completions = VecDeque::new();
+    driver.turn(true, TURN, &mut completions);
+    assert_eq!(
+        completions.pop_front().map(|completion| completion.id),
+        Some(id)
+    );
+    assert!(!driver.sources.values().any(|source| source.registered));
+    let mut next = || {
+        driver.turn(true, TURN, &mut completions);
+        completions.pop_front()
+    };
+    assert!(next().is_none(), "nothing more has come");
+    net::send(&other, b"more", SendFlags::NOSIGNAL).expect("sent");
+    // It is registered with this question, and told of what came before it.
+    assert_eq!(next().map(|completion| completion.id), Some(id));
+    assert!(driver.sources.values().all(|source| source.registered));
+}
