@@ -7,7 +7,7 @@ use libprocess_queues::event::{Batch, Enqueued, EventQueue, Node, Rest, State};
 use loom::cell::UnsafeCell;
 use loom::thread;
 
-use super::{Event, LockFree, Locking, check, fails};
+use super::{Event, LockFree, Locking, check, fails, small_or_none};
 
 /// A receiver: its queue, what its token protects, and the books.
 struct Receiver<Q> {
@@ -241,7 +241,7 @@ fn closed_exactly_once_lock_free() {
 
 #[test]
 fn closed_exactly_once_locking() {
-    check(None, closed_exactly_once::<Locking>);
+    check(small_or_none(3), closed_exactly_once::<Locking>);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{
     DEADLOCK, Message, Order, decommissioning, explore, keeps_a_signal, leaving, must_fail,
-    signalling, together, waiting,
+    signalling, small_or, together, waiting,
 };
 use libprocess_semaphore::{KernelSemaphore, Semaphore, Wakeup};
 use std::sync::Arc;
@@ -110,19 +110,24 @@ fn decommissioning_reaches_every_waiter(order: Order) {
 
 #[test]
 fn decommissioning_reaches_every_waiter_as_shipped() {
-    explore(None, decommissioning_reaches_every_waiter);
+    explore(small_or(3, None), decommissioning_reaches_every_waiter);
 }
 
 #[test]
 fn decommissioning_reaches_every_waiter_needs_each_to_pass_it_on() {
     let model = decommissioning_reaches_every_waiter;
-    must_fail("kernel-passes-on", DEADLOCK, None, model);
+    must_fail("kernel-passes-on", DEADLOCK, small_or(3, None), model);
 }
 
 #[test]
 fn decommissioning_reaches_every_waiter_needs_the_flag_before_the_post() {
     let model = decommissioning_reaches_every_waiter;
-    must_fail("kernel-flag-before-post", DEADLOCK, None, model);
+    must_fail(
+        "kernel-flag-before-post",
+        DEADLOCK,
+        small_or(3, None),
+        model,
+    );
 }
 
 /// Two wait, one signals and then decommissions.
@@ -176,11 +181,11 @@ fn decommissioning_races_with_a_deadline(order: Order) {
 
 #[test]
 fn decommissioning_races_with_a_deadline_as_shipped() {
-    explore(None, decommissioning_races_with_a_deadline);
+    explore(small_or(3, None), decommissioning_races_with_a_deadline);
 }
 
 #[test]
 fn decommissioning_races_with_a_deadline_needs_each_to_pass_it_on() {
     let model = decommissioning_races_with_a_deadline;
-    must_fail("kernel-passes-on", DEADLOCK, None, model);
+    must_fail("kernel-passes-on", DEADLOCK, small_or(3, None), model);
 }

@@ -2,7 +2,7 @@
 
 use super::{
     DEADLOCK, Message, Order, RACE, decommissioning, explore, keeps_a_signal, leaving, must_fail,
-    signalling, together, waiting,
+    signalling, small_or, together, waiting,
 };
 use libprocess_semaphore::{LifoFixedSizeSemaphore, Semaphore, TooManyWaiters, Wakeup};
 use std::sync::Arc;
@@ -74,7 +74,7 @@ fn two_signals_wake_two_waiters(order: Order) {
 
 #[test]
 fn two_signals_wake_two_waiters_as_shipped() {
-    explore(Some(3), two_signals_wake_two_waiters);
+    explore(small_or(2, Some(3)), two_signals_wake_two_waiters);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn two_signals_wake_two_waiters_needs_the_comparing_announcement() {
     must_fail(
         "announce-compares",
         DEADLOCK,
-        Some(3),
+        small_or(2, Some(3)),
         two_signals_wake_two_waiters,
     );
 }
@@ -108,7 +108,7 @@ fn two_signallers_do_not_share_a_waiter(order: Order) {
 
 #[test]
 fn two_signallers_do_not_share_a_waiter_as_shipped() {
-    explore(Some(3), two_signallers_do_not_share_a_waiter);
+    explore(small_or(2, Some(3)), two_signallers_do_not_share_a_waiter);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn two_signallers_do_not_share_a_waiter_needs_the_comparing_announcement() {
     must_fail(
         "announce-compares",
         DEADLOCK,
-        Some(3),
+        small_or(2, Some(3)),
         two_signallers_do_not_share_a_waiter,
     );
 }
@@ -148,13 +148,21 @@ fn a_slot_is_used_again_before_its_waiter_looks(order: Order) {
 
 #[test]
 fn a_slot_is_used_again_before_its_waiter_looks_as_shipped() {
-    explore(Some(3), a_slot_is_used_again_before_its_waiter_looks);
+    explore(
+        small_or(2, Some(3)),
+        a_slot_is_used_again_before_its_waiter_looks,
+    );
 }
 
 #[test]
 fn a_slot_is_used_again_before_its_waiter_looks_needs_the_ticket() {
     let model = a_slot_is_used_again_before_its_waiter_looks;
-    must_fail("outcome-compares-tickets", DEADLOCK, Some(3), model);
+    must_fail(
+        "outcome-compares-tickets",
+        DEADLOCK,
+        small_or(2, Some(3)),
+        model,
+    );
 }
 
 /// A waiter leaves for its own reason while a signal is given.
@@ -219,7 +227,10 @@ fn the_signal_goes_to_the_waiter_that_stays(order: Order) {
 
 #[test]
 fn the_signal_goes_to_the_waiter_that_stays_as_shipped() {
-    explore(Some(3), the_signal_goes_to_the_waiter_that_stays);
+    explore(
+        small_or(2, Some(3)),
+        the_signal_goes_to_the_waiter_that_stays,
+    );
 }
 
 #[test]
@@ -227,7 +238,7 @@ fn the_signal_goes_to_the_waiter_that_stays_needs_the_last_look() {
     must_fail(
         "leave-looks",
         DEADLOCK,
-        Some(3),
+        small_or(2, Some(3)),
         the_signal_goes_to_the_waiter_that_stays,
     );
 }
@@ -250,13 +261,18 @@ fn decommissioning_reaches_every_waiter(order: Order) {
 
 #[test]
 fn decommissioning_reaches_every_waiter_as_shipped() {
-    explore(Some(3), decommissioning_reaches_every_waiter);
+    explore(small_or(2, Some(3)), decommissioning_reaches_every_waiter);
 }
 
 #[test]
 fn decommissioning_reaches_every_waiter_needs_the_look_under_the_mutex() {
     let model = decommissioning_reaches_every_waiter;
-    must_fail("announce-sees-decommissioned", DEADLOCK, Some(3), model);
+    must_fail(
+        "announce-sees-decommissioned",
+        DEADLOCK,
+        small_or(2, Some(3)),
+        model,
+    );
 }
 
 /// A signal, a decommissioning and a wait, all at once.

@@ -50,6 +50,16 @@ fn together<T: 'static, const N: usize>(
     results.try_into().ok().expect("a result for each thread")
 }
 
+/// The bound of a model that takes long: a smaller one for each change, and the full one where
+/// `LIBPROCESS_LOOM_MORE_PREEMPTIONS` asks for it. A twin has its model's.
+fn small_or(small: usize, full: Option<usize>) -> Option<usize> {
+    let more = std::env::var("LIBPROCESS_LOOM_MORE_PREEMPTIONS").unwrap_or_default();
+    match more.as_str() {
+        "" | "0" => Some(small),
+        _ => full,
+    }
+}
+
 /// Runs `model` in every interleaving, or in those with at most so many preemptions.
 fn explore(preemptions: Option<usize>, model: fn(Order)) {
     for order in [Order::AsWritten, Order::Reversed] {
