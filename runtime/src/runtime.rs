@@ -60,6 +60,9 @@ pub struct Runtime {
 
 static DEFAULT: OnceLock<Runtime> = OnceLock::new();
 
+#[cfg(libprocess_tsan)]
+static STARTING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 impl Runtime {
     /// A builder with the defaults.
     pub fn builder() -> RuntimeBuilder {
@@ -72,6 +75,9 @@ impl Runtime {
     ///
     /// If the operating system refuses the threads.
     pub fn default_runtime() -> &'static Runtime {
+        // Who has to wait for the first one does that in std's machine code, which the sanitizer does not see; a mutex it is told of.
+        #[cfg(libprocess_tsan)]
+        let _told = crate::facade::lock_std(&STARTING);
         let runtime = DEFAULT.get_or_init(|| match Self::builder().build() {
             Ok(runtime) => runtime,
             Err(error) => panic!("the default runtime could not be started: {error}"),
