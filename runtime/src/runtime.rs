@@ -60,8 +60,9 @@ pub struct Runtime {
 
 static DEFAULT: OnceLock<Runtime> = OnceLock::new();
 
+/// Who has to wait for the first use does that in std's machine code, which the sanitizer does not see; a flag it does.
 #[cfg(libprocess_tsan)]
-static STARTING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+static STARTED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
 impl Runtime {
     /// A builder with the defaults.
@@ -75,13 +76,18 @@ impl Runtime {
     ///
     /// If the operating system refuses the threads.
     pub fn default_runtime() -> &'static Runtime {
-        // Who has to wait for the first one does that in std's machine code, which the sanitizer does not see; a mutex it is told of.
-        #[cfg(libprocess_tsan)]
-        let _told = crate::facade::lock_std(&STARTING);
         let runtime = DEFAULT.get_or_init(|| match Self::builder().build() {
-            Ok(runtime) => runtime,
+            Ok(runtime) => {
+                #[cfg(libprocess_tsan)]
+                // Release: pairs with the Acquire below.
+                STARTED.store(true, std::sync::atomic::Ordering::Release);
+                runtime
+            }
             Err(error) => panic!("the default runtime could not be started: {error}"),
         });
+        #[cfg(libprocess_tsan)]
+        // Acquire: pairs with the Release above.
+        STARTED.load(std::sync::atomic::Ordering::Acquire);
         set_default_manager(&runtime.manager);
         runtime
     }

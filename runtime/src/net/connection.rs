@@ -351,8 +351,9 @@ impl Connection {
             drop(outbound);
             return Some(self.send([piece]));
         }
-        let pieces = [IoSlice::new(&piece)];
-        let sent = self.home.send_now(&self.socket, &pieces, Behind::Unknown);
+        let sent = self.home.send_now(&self.socket, Behind::Unknown, |send| {
+            send(&[IoSlice::new(&piece)]);
+        });
         if sent
             .as_ref()
             .is_some_and(|sent| sent.as_ref().is_ok_and(|sent| *sent == piece.len()))
@@ -420,13 +421,14 @@ impl Connection {
         }
     }
 
-    /// Of data, for which there is no room now.
+    /// Of data that was not sent at once, or not all of it.
     fn begin_send(self: &Arc<Self>, outbound: &mut Outbound, ended: &mut Told<()>) {
         let action = Action::Send(Box::new(outbound.next_data()));
         let handler = Arc::clone(self) as _;
         let place = self.home.place();
         // Only what cannot be begun is done at once: it has failed, and with it all that is to be sent.
         if let Some(completed) = self.home.begin(place, &self.socket, action, handler) {
+            debug_assert!(completed.result.is_err(), "see `Driver::begin`");
             outbound.sent(completed.result.map(sent), ended);
         }
     }
@@ -438,9 +440,10 @@ impl Connection {
                 None => return,
                 Some(Outgoing::Data(data, _)) if data.is_empty() => outbound.ended(ended),
                 Some(Outgoing::Data(..)) => {
-                    let sent = outbound.send_now(|pieces, behind| {
-                        self.home.send_now(&self.socket, pieces, behind)
-                    });
+                    let behind = outbound.behind();
+                    let sent = self
+                        .home
+                        .send_now(&self.socket, behind, |send| outbound.with_next_pieces(send));
                     let is_short = sent.is_none_or(|sent| outbound.sent(sent, ended));
                     if is_short {
                         return self.begin_send(outbound, ended);

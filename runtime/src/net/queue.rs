@@ -6,6 +6,10 @@ use std::collections::VecDeque;
 pub(super) struct Queue<T> {
     /// Before those of `rest`: mostly there is one, and it needs no memory of its own.
     first: Option<T>,
+    #[expect(
+        clippy::box_collection,
+        reason = "one word in the many queues that never have more"
+    )]
     rest: Option<Box<VecDeque<T>>>,
 }
 

@@ -88,15 +88,19 @@ impl Home {
         self.scheduler.begin_io(place.seat, operation)
     }
 
-    /// Sends what the socket has room for, where that is done at once; no other send of it may be under way. `None`: it is to be begun.
+    /// Sends what the socket has room for, where that is done at once; no other send of it may be under way. `None`: it is to be begun. `pieces` hands them to what it is
+    /// given, and is not called where nothing is sent at once.
     #[must_use]
     pub(super) fn send_now(
         &self,
         socket: &Socket,
-        pieces: &[IoSlice<'_>],
         behind: Behind,
+        pieces: impl FnOnce(&mut dyn FnMut(&[IoSlice<'_>])),
     ) -> Option<io::Result<usize>> {
-        self.scheduler.send_now(self.seat, socket, pieces, behind)
+        let seat = self.scheduler.sends_now(self.seat, behind)?;
+        let mut sent = None;
+        pieces(&mut |pieces| sent = self.scheduler.send_now(seat, socket, pieces, behind));
+        sent
     }
 
     pub(super) fn cancel(&self, begun: Begun, socket: &Socket) {

@@ -130,7 +130,7 @@ impl Arena {
             let slots: Box<[Slot]> = (0..CHUNK as u32)
                 .map(|n| Slot::new(index + n, super::resume::never))
                 .collect();
-            // Release: pairs with the Acquire in `slot`.
+            // Release: pairs with the Acquire in `at`.
             self.chunks[place].store(Box::into_raw(slots).cast(), Ordering::Release);
         }
         let behind = (index + most).min((place as u32 + 1) * CHUNK as u32);

@@ -25,7 +25,8 @@
 //!   although it is in use. The head carries a tag that each change increments, and it differs, so the exchange fails. The tag has 32 bits: a popper would have to stall for exactly 2³² changes.
 //! * *A losing popper reads the links of a slot that is in use.* They are atomics that only this module writes; the values are thrown away.
 //! * *A magazine is used by two threads.* It belongs to a seat, which one thread has at a time, and which passes from thread to thread through a lock.
-//! * *Free slots that nobody finds.* At most two chains for each seat: if a runtime's other threads find none, they take those that no runtime has, or fresh ones.
+//! * *Free slots that nobody finds.* At most two chains for each seat, and for a moment the chain that a thread without a seat has in its hands: others take those that no
+//!   runtime has, or fresh ones. Where there are no fresh ones any more, beyond 67 million processes, a spawn may be refused for that.
 
 use super::arena::{Arena, Exhausted};
 use super::slot::Slot;

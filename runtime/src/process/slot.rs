@@ -16,7 +16,7 @@
 //! | `token` | the token holder alone |
 //! | `last_runtime` | written by the claimer; read by anyone, as a hint |
 //! | `ties` | under its mutex; what is read there is of the tenant whose generation was compared under it |
-//! | `links` | who has the list that the free slot is in |
+//! | `links` | who has the chain that the free slot is in; read by those who lose a race for it, and thrown away |
 //!
 //! # What can go wrong
 //!

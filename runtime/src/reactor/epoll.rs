@@ -7,7 +7,7 @@
 //! which there is no second edge, or it is a unix socket, where a read ends also behind what came with a descriptor. (It ends at TCP's urgent mark, too: a peer that
 //! sets one may wait for itself.)
 //!
-//! A send is tried before anything is made to wait with, and mostly is done then. Accepts and receives go on until they are cancelled, as io_uring's multishots do; in each turn a socket may have
+//! A send is tried before anything is made to wait with, and mostly is done then; where the socket is full it is tried once more in the next turn, and waits for its edge. Accepts and receives go on until they are cancelled, as io_uring's multishots do; in each turn a socket may have
 //! [`ACCEPTS`] connections or one piece, so that who has asked for them can say that it is enough.
 //!
 //! epoll, through rustix: mio's events are the same, but it hides what a hang-up is; polling arms anew for each event, a call more for each operation.
@@ -443,8 +443,10 @@ impl Driver for Epoll {
         pieces: &[IoSlice<'_>],
         behind: Behind,
     ) -> Option<io::Result<usize>> {
-        self.at_once = self.at_once.checked_sub(1)?;
-        send_now(socket, pieces, behind)
+        let left = self.at_once.checked_sub(1)?;
+        let sent = send_now(socket, pieces, behind)?;
+        self.at_once = left;
+        Some(sent)
     }
 
     fn cancel(&mut self, socket: SocketId, id: OperationId) {

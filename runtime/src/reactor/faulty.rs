@@ -156,9 +156,9 @@ impl Driver for Faulty {
             1..8 => None,
             8..12 => {
                 let first = pieces.first()?;
-                let at = 1 + self.below(first.len().max(1) as u64) as usize;
-                let cut = [IoSlice::new(&first[..at.min(first.len())])];
-                self.inner.send_now(socket, &cut, behind)
+                let at = 1 + self.below(first.len() as u64) as usize;
+                let cut = [IoSlice::new(&first[..at])];
+                self.inner.send_now(socket, &cut, Behind::Unknown)
             }
             _ => self.inner.send_now(socket, pieces, behind),
         }

@@ -502,18 +502,16 @@ impl Driver for IoUringDriver {
         None
     }
 
-    /// What is the last of a stream goes out with its end; all else is for the ring, where one call of the kernel is for many of them.
     fn send_now(
         &mut self,
         socket: &Socket,
         pieces: &[IoSlice<'_>],
         behind: Behind,
     ) -> Option<io::Result<usize>> {
-        if behind != Behind::End {
-            return None;
-        }
-        self.at_once = self.at_once.checked_sub(1)?;
-        send_now(socket, pieces, behind)
+        let left = self.at_once.checked_sub(1)?;
+        let sent = send_now(socket, pieces, behind)?;
+        self.at_once = left;
+        Some(sent)
     }
 
     fn cancel(&mut self, _socket: SocketId, id: OperationId) {

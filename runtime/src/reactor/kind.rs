@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::faulty::Faulty;
-use super::{Driver, Lacking, Waker, epoll};
+use super::{Behind, Driver, Lacking, Waker, epoll};
 use crate::facade::lock_std;
 
 /// How the kernel's I/O reaches a runtime.
@@ -23,6 +23,17 @@ pub enum ReactorKind {
     IoUring,
     /// An epoll descriptor for each worker.
     Epoll,
+}
+
+impl ReactorKind {
+    /// Whether such a driver does a send at once, behind which comes this: over io_uring only with the end of the stream, as all else is for the ring, where one call of
+    /// the kernel is for many of them.
+    pub(crate) fn sends_now(self, behind: Behind) -> bool {
+        match self {
+            Self::IoUring => behind == Behind::End,
+            Self::Epoll => true,
+        }
+    }
 }
 
 impl std::fmt::Display for ReactorKind {

@@ -288,11 +288,12 @@ fn collect(done: &mut VecDeque<Completion>, most: usize, completions: &mut VecDe
 trait Driver: Send {
     /// Takes an operation on. What the kernel needs to know it is told with the next `turn` or `park`.
     ///
-    /// Where it is done at once, gives what became of it, and there is no other completion.
+    /// Where it is done at once, gives what became of it, and there is no other completion. Of a send that is a failure: what can be sent at once is, by [`send_now`](Self::send_now), before it
+    /// comes here.
     fn begin(&mut self, operation: Operation) -> Option<Completed>;
 
     /// Sends some of the pieces, from their beginning, if the driver does that at once: then nothing need be made to wait with. No other send of the socket is under way. `None`: it is to
-    /// be begun.
+    /// be begun. Only asked where [`ReactorKind::sends_now`] says that it is worth it.
     ///
     /// How many are done so between two turns has a bound, so that the others come to their turn.
     fn send_now(

@@ -25,7 +25,7 @@
 //!
 //! | `watch` | meaning | left by |
 //! |---|---|---|
-//! | `NOBODY` | all sleep, as far as known | the first worker that keeps something: `CALLED`, and it wakes a sleeper |
+//! | `NOBODY` | all sleep, as far as known, or nothing was kept since they did | the first worker that keeps something: `CALLED`, and it wakes a sleeper |
 //! | `CALLED` | the next worker to fall asleep will watch | that worker: `WATCHED`; or, if it is the last one awake: `NOBODY` |
 //! | `WATCHED` | one sleeper watches | that sleeper: `CALLED`, when it is woken or has taken something; `NOBODY`, when all others sleep, also if it is woken |
 //!
@@ -186,7 +186,7 @@ impl Idle {
 
     /// Whether the caller, which is awake, is so alone.
     pub(super) fn is_alone(&self) -> bool {
-        // Relaxed: a guess, by which the caller looks on for a while or not.
+        // Relaxed: a guess, by which the caller looks on for a while or not; in `pass_watch_if_needed` ordered by the fence of `leave_watch`.
         Word(self.word.load(Ordering::Relaxed)).awake() == 1
     }
 
@@ -314,8 +314,8 @@ impl Idle {
             return self.pass_watch();
         }
         self.leave_watch();
-        // One whose I/O woke it meanwhile may have kept something while there was a watcher.
-        if !self.is_alone() {
+        // One whose I/O woke it meanwhile may have kept something while there was a watcher. The caller searches, and asks `is_called` when that ends.
+        if !self.is_alone() && !weakened("alone-looks-again") {
             self.call();
         }
     }
@@ -327,7 +327,7 @@ impl Idle {
         self.watch.load(Ordering::Relaxed) == CALLED
     }
 
-    /// The watcher stops watching: all sleep.
+    /// The watcher stops watching: all sleep, or all but itself, which was woken.
     pub(super) fn leave_watch(&self) {
         // Relaxed: ordered by the fence.
         self.watch.store(NOBODY, Ordering::Relaxed);

@@ -209,19 +209,22 @@ mod over_ports {
             completed
         }
 
-        /// Sends, if the caller is a worker whose driver does so at once; see [`Ports::send_now`]. With a `seat`, only that one's.
+        /// The seat whose driver sends at once what has this behind it, if there is one: the calling worker's. With a `seat`, only that one.
+        pub(crate) fn sends_now(&self, seat: Option<usize>, behind: Behind) -> Option<usize> {
+            let own = self.own_seat()?;
+            let sends = self.ports().kind()?.sends_now(behind);
+            (sends && seat.is_none_or(|seat| seat == own)).then_some(own)
+        }
+
+        /// Sends, in the worker with this seat; see [`Ports::send_now`].
         pub(crate) fn send_now(
             &self,
-            seat: Option<usize>,
+            seat: usize,
             socket: &Socket,
             pieces: &[IoSlice<'_>],
             behind: Behind,
         ) -> Option<io::Result<usize>> {
-            let own = self.own_seat()?;
-            if seat.is_some_and(|seat| seat != own) {
-                return None;
-            }
-            self.ports().send_now(own, socket, pieces, behind)
+            self.ports().send_now(seat, socket, pieces, behind)
         }
 
         pub(crate) fn cancel_io(&self, seat: usize, socket: SocketId, id: OperationId) {

@@ -280,8 +280,54 @@ fn what_is_kept_is_watched() {
     );
 }
 
+/// A watcher that is woken, and finds itself alone; and a worker that its I/O wakes meanwhile, and that keeps something: somebody is called, or will be by the watcher.
+fn what_is_kept_beside_a_woken_watcher_is_watched() {
+    static CALLED: AtomicU32 = AtomicU32::new(0);
+    CALLED.store(0, Ordering::Relaxed);
+    let idle = Arc::new(Idle::new(3));
+    idle.fall_asleep(false);
+    idle.fall_asleep(false);
+    assert!(idle.kept(), "the first to keep something calls");
+    idle.fall_asleep(true);
+    assert!(idle.take_watch(), "who was called watches");
+    idle.fall_asleep(false);
+    assert!(idle.claim_sleeper(), "all sleep");
+
+    let watcher = thread::spawn({
+        let idle = Arc::clone(&idle);
+        move || {
+            idle.pass_watch_if_needed();
+            idle.woken();
+            assert!(idle.end_search(), "nobody else searches");
+            CALLED.store(u32::from(idle.is_called()), Ordering::Relaxed);
+        }
+    });
+    idle.wake_self();
+    let called = idle.kept();
+    watcher.join().unwrap();
+    assert!(
+        called || CALLED.load(Ordering::Relaxed) == 1,
+        "nobody watches what is kept"
+    );
+}
+
 mod models {
     use super::*;
+
+    #[test]
+    fn a_woken_watcher_leaves_nothing_unwatched() {
+        explore(3, what_is_kept_beside_a_woken_watcher_is_watched);
+    }
+
+    #[test]
+    fn weakened_a_woken_watcher_does_not_look_again() {
+        must_fail(
+            "alone-looks-again",
+            "nobody watches",
+            3,
+            what_is_kept_beside_a_woken_watcher_is_watched,
+        );
+    }
 
     #[test]
     fn an_outsider_is_heard_with_the_kernel_semaphore() {

@@ -45,26 +45,32 @@ impl Outbound {
         }
     }
 
-    /// Has `send` do the next send at once, if it can.
-    pub(super) fn send_now(
-        &self,
-        send: impl FnOnce(&[IoSlice<'_>], Behind) -> Option<io::Result<usize>>,
-    ) -> Option<io::Result<usize>> {
-        let behind = |pieces| match self.queue.get(pieces) {
+    /// What comes behind the next send.
+    pub(super) fn behind(&self) -> Behind {
+        match self.queue.get(self.next_pieces().count()) {
             Some(Outgoing::Shutdown(_)) => Behind::End,
             _ => Behind::Unknown,
-        };
-        if let (Some(Outgoing::Data(only, _)), None | Some(Outgoing::Shutdown(_))) =
-            (self.queue.front(), self.queue.get(1))
-        {
-            return send(&[IoSlice::new(only)], behind(1));
         }
-        let pieces = self.next_pieces().map(|piece| IoSlice::new(piece));
-        let pieces: Vec<_> = pieces.collect();
-        send(&pieces, behind(pieces.len()))
     }
 
-    /// So much of it is sent. True: not all of a piece was, so there is no more room for now.
+    /// Hands them to a send.
+    pub(super) fn with_next_pieces(&self, send: &mut dyn FnMut(&[IoSlice<'_>])) {
+        let mut pieces = self.next_pieces().map(|piece| IoSlice::new(piece));
+        let Some(first) = pieces.next() else { return };
+        match pieces.next() {
+            None => send(&[first]),
+            Some(second) => {
+                send(
+                    &[first, second]
+                        .into_iter()
+                        .chain(pieces)
+                        .collect::<Vec<_>>(),
+                );
+            }
+        }
+    }
+
+    /// So much of it is sent. True: the first piece is not all sent.
     pub(super) fn sent(&mut self, result: io::Result<usize>, ended: &mut Told<()>) -> bool {
         let mut sent = match result {
             Ok(sent) => sent,

@@ -100,3 +100,58 @@ fn a_socket_is_watched_only_once_it_waits() {
     assert_eq!(next().map(|completion| completion.id), Some(id));
     assert!(driver.sources.values().all(|source| source.registered));
 }
+
+#[test]
+fn only_so_many_sends_are_done_at_once() {
+    let waker = Arc::new(Waker::new().expect("a waker"));
+    let mut driver = Epoll::new(waker).expect("a driver");
+    let (one, _other) = pair();
+    let socket = Socket::unix(one);
+    let send = |driver: &mut Epoll| {
+        let pieces = [IoSlice::new(b"x")];
+        driver.send_now(&socket, &pieces, Behind::Unknown)
+    };
+    for _ in 0..AT_ONCE {
+        assert_eq!(send(&mut driver).expect("sent").expect("room"), 1);
+    }
+    assert!(send(&mut driver).is_none(), "the others' turn");
+    driver.turn(false, TURN, &mut VecDeque::new());
+    assert!(send(&mut driver).is_some());
+}
+
+#[test]
+fn what_is_not_sent_at_once_is_sent_when_there_is_room() {
+    let waker = Arc::new(Waker::new().expect("a waker"));
+    let mut driver = Epoll::new(waker).expect("a driver");
+    let (one, other) = pair();
+    let socket = Socket::unix(one);
+    let mut expected = 0;
+    let data = [0; BUFFER];
+    while let Some(sent) = driver.send_now(&socket, &[IoSlice::new(&data)], Behind::Unknown) {
+        expected += sent.expect("a peer that reads");
+    }
+    let begun = driver.begin(Operation {
+        id: OperationId::new(),
+        socket,
+        action: Action::Send(Box::new(Data::One(Bytes::from_static(b"behind")))),
+        handler: Arc::new(Nobody),
+    });
+    assert!(begun.is_none());
+    let mut completions = VecDeque::new();
+    for _ in 0..3 {
+        driver.turn(true, TURN, &mut completions);
+        assert!(completions.is_empty(), "there is no room");
+    }
+    let mut buffer = vec![0; BUFFER];
+    let mut read = || net::recv(&other, &mut buffer[..], RecvFlags::DONTWAIT);
+    while expected > 0 {
+        expected -= read().expect("what was sent").0;
+    }
+    let sent = std::iter::from_fn(|| {
+        driver.turn(true, TURN, &mut completions);
+        Some(completions.pop_front())
+    });
+    let completion = sent.take(3).flatten().next().expect("sent");
+    assert!(matches!(completion.completed.result, Ok(Outcome::Sent(6))));
+    assert_eq!(read().expect("the rest").0, 6);
+}
