@@ -98,8 +98,8 @@ impl Home {
         pieces: impl FnOnce(&mut dyn FnMut(&[IoSlice<'_>])),
     ) -> Option<io::Result<usize>> {
         let seat = self.scheduler.sends_now(self.seat, behind)?;
-        let mut sent = None;
-        pieces(&mut |pieces| sent = self.scheduler.send_now(seat, socket, pieces, behind));
+        let (ports, mut sent) = (self.scheduler.ports(), None);
+        pieces(&mut |pieces| sent = ports.send_now(seat, socket, pieces, behind));
         sent
     }
 

@@ -30,8 +30,8 @@ use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SocketFlags};
 
 use super::{
-    AT_ONCE, Action, Behind, Completed, Completion, Data, Driver, Operation, OperationId, Outcome,
-    Socket, SocketId, Waker, collect, send, send_now,
+    Action, AtOnce, Behind, Completed, Completion, Data, Driver, Operation, OperationId, Outcome,
+    Socket, SocketId, Waker, collect, send,
 };
 
 /// What the kernel tells in one call.
@@ -61,7 +61,7 @@ pub(super) struct Epoll {
     due: VecDeque<(SocketId, Direction)>,
     done: VecDeque<Completion>,
     buffer: Vec<u8>,
-    at_once: u32,
+    at_once: AtOnce,
     /// How many turns the kernel was not asked.
     unasked: u32,
 }
@@ -256,7 +256,7 @@ impl Epoll {
             due: VecDeque::new(),
             done: VecDeque::new(),
             buffer: Vec::with_capacity(BUFFER),
-            at_once: AT_ONCE,
+            at_once: AtOnce::ALL,
             unasked: 0,
         })
     }
@@ -443,10 +443,7 @@ impl Driver for Epoll {
         pieces: &[IoSlice<'_>],
         behind: Behind,
     ) -> Option<io::Result<usize>> {
-        let left = self.at_once.checked_sub(1)?;
-        let sent = send_now(socket, pieces, behind)?;
-        self.at_once = left;
-        Some(sent)
+        self.at_once.send(socket, pieces, behind)
     }
 
     fn cancel(&mut self, socket: SocketId, id: OperationId) {
@@ -466,7 +463,7 @@ impl Driver for Epoll {
     }
 
     fn turn(&mut self, thorough: bool, most: usize, completions: &mut VecDeque<Completion>) {
-        self.at_once = AT_ONCE;
+        self.at_once = AtOnce::ALL;
         let most = most.min(TURN);
         self.unasked += 1;
         let enough = !thorough || self.due.len() >= most;

@@ -30,8 +30,8 @@ use self::timer::Timer;
 use super::kernel::{IoUringFeature, Lacking};
 use super::kind::Refusal;
 use super::{
-    AT_ONCE, Action, Behind, Completed, Completion, Data, Driver, Operation, OperationId, Outcome,
-    Socket, SocketId, Waker, collect, send_now,
+    Action, AtOnce, Behind, Completed, Completion, Data, Driver, Operation, OperationId, Outcome,
+    Socket, SocketId, Waker, collect,
 };
 
 mod buffers;
@@ -67,7 +67,7 @@ pub(super) struct IoUringDriver {
     multishot_accept: bool,
     multishot_receive: bool,
     multishot_poll: bool,
-    at_once: u32,
+    at_once: AtOnce,
     /// What ends a sleep, where a call that waits takes no time-out.
     timer: Option<Timer>,
     waker: Arc<Waker>,
@@ -156,7 +156,7 @@ impl IoUringDriver {
             multishot_accept: true,
             multishot_receive: buffers.is_some(),
             multishot_poll: true,
-            at_once: AT_ONCE,
+            at_once: AtOnce::ALL,
             timer: (!waits_with_timeout).then(Timer::new),
             buffers,
             backlog: VecDeque::new(),
@@ -508,10 +508,7 @@ impl Driver for IoUringDriver {
         pieces: &[IoSlice<'_>],
         behind: Behind,
     ) -> Option<io::Result<usize>> {
-        let left = self.at_once.checked_sub(1)?;
-        let sent = send_now(socket, pieces, behind)?;
-        self.at_once = left;
-        Some(sent)
+        self.at_once.send(socket, pieces, behind)
     }
 
     fn cancel(&mut self, _socket: SocketId, id: OperationId) {
@@ -523,7 +520,7 @@ impl Driver for IoUringDriver {
     }
 
     fn turn(&mut self, thorough: bool, most: usize, completions: &mut VecDeque<Completion>) {
-        self.at_once = AT_ONCE;
+        self.at_once = AtOnce::ALL;
         let (taskrun, overflow) = {
             let submission = self.ring.submission();
             (submission.taskrun(), submission.cq_overflow())

@@ -173,11 +173,26 @@ fn send(socket: &Socket, pieces: &[IoSlice<'_>], behind: Behind) -> Result<usize
     }
 }
 
-/// As `send`, in a driver. `None`: the socket has no room, or there was a signal, which is as rare: the send is to be begun.
-fn send_now(socket: &Socket, pieces: &[IoSlice<'_>], behind: Behind) -> Option<io::Result<usize>> {
-    match send(socket, pieces, behind) {
-        Err(Errno::AGAIN | Errno::INTR) => None,
-        sent => Some(sent.map_err(io::Error::from)),
+/// How many sends may be done at once until the next turn.
+struct AtOnce(u32);
+
+impl AtOnce {
+    const ALL: Self = Self(AT_ONCE);
+
+    /// Sends, if there is one left. `None`: there is none, or the socket has no room, or there was a signal, which is as rare: the send is to be begun.
+    fn send(
+        &mut self,
+        socket: &Socket,
+        pieces: &[IoSlice<'_>],
+        behind: Behind,
+    ) -> Option<io::Result<usize>> {
+        let left = self.0.checked_sub(1)?;
+        let sent = match send(socket, pieces, behind) {
+            Err(Errno::AGAIN | Errno::INTR) => return None,
+            sent => sent.map_err(io::Error::from),
+        };
+        self.0 = left;
+        Some(sent)
     }
 }
 

@@ -54,14 +54,13 @@ pub(super) use over_ports::WorkerIo;
 mod over_ports {
     use std::cell::{Cell, RefCell};
     use std::collections::VecDeque;
-    use std::io::{self, IoSlice};
     use std::sync::Arc;
 
     use super::super::{Scheduler, Semaphore, Worker};
     use super::SeatIo;
     use crate::facade::atomic::Ordering;
     use crate::reactor::{
-        BATCH, Behind, Completed, Completion, Operation, OperationId, Port, Ports, Socket, SocketId,
+        BATCH, Behind, Completed, Completion, Operation, OperationId, Port, Ports, SocketId,
     };
 
     /// One worker's side of the ports.
@@ -214,17 +213,6 @@ mod over_ports {
             let own = self.own_seat()?;
             let sends = self.ports().kind()?.sends_now(behind);
             (sends && seat.is_none_or(|seat| seat == own)).then_some(own)
-        }
-
-        /// Sends, in the worker with this seat; see [`Ports::send_now`].
-        pub(crate) fn send_now(
-            &self,
-            seat: usize,
-            socket: &Socket,
-            pieces: &[IoSlice<'_>],
-            behind: Behind,
-        ) -> Option<io::Result<usize>> {
-            self.ports().send_now(seat, socket, pieces, behind)
         }
 
         pub(crate) fn cancel_io(&self, seat: usize, socket: SocketId, id: OperationId) {

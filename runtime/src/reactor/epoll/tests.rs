@@ -1,4 +1,4 @@
-use super::super::Nobody;
+use super::super::{AT_ONCE, Nobody};
 use super::*;
 use rustix::net::SendFlags;
 
