@@ -62,7 +62,18 @@ static DEFAULT: OnceLock<Runtime> = OnceLock::new();
 
 /// Who has to wait for the first use does that in std's machine code, which the sanitizer does not see; a flag it does.
 #[cfg(libprocess_tsan)]
-static STARTED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+fn tell_sanitizer(first: bool) {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static STARTED: AtomicBool = AtomicBool::new(false);
+    if first {
+        // Release: pairs with the Acquire below.
+        STARTED.store(true, Ordering::Release);
+    }
+    // Acquire: pairs with the Release above.
+    while !STARTED.load(Ordering::Acquire) {
+        std::thread::yield_now();
+    }
+}
 
 impl Runtime {
     /// A builder with the defaults.
@@ -76,18 +87,18 @@ impl Runtime {
     ///
     /// If the operating system refuses the threads.
     pub fn default_runtime() -> &'static Runtime {
-        let runtime = DEFAULT.get_or_init(|| match Self::builder().build() {
-            Ok(runtime) => {
-                #[cfg(libprocess_tsan)]
-                // Release: pairs with the Acquire below.
-                STARTED.store(true, std::sync::atomic::Ordering::Release);
-                runtime
+        #[cfg(libprocess_tsan)]
+        let first = std::cell::Cell::new(false);
+        let runtime = DEFAULT.get_or_init(|| {
+            #[cfg(libprocess_tsan)]
+            first.set(true);
+            match Self::builder().build() {
+                Ok(runtime) => runtime,
+                Err(error) => panic!("the default runtime could not be started: {error}"),
             }
-            Err(error) => panic!("the default runtime could not be started: {error}"),
         });
         #[cfg(libprocess_tsan)]
-        // Acquire: pairs with the Release above.
-        STARTED.load(std::sync::atomic::Ordering::Acquire);
+        tell_sanitizer(first.get());
         set_default_manager(&runtime.manager);
         runtime
     }
