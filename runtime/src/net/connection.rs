@@ -354,10 +354,7 @@ impl Connection {
         let sent = self.home.send_now(&self.socket, Behind::Unknown, |send| {
             send(&[IoSlice::new(&piece)]);
         });
-        if sent
-            .as_ref()
-            .is_some_and(|sent| sent.as_ref().is_ok_and(|sent| *sent == piece.len()))
-        {
+        if matches!(&sent, Some(Ok(sent)) if *sent == piece.len()) {
             return None;
         }
         let (promise, future) = Promise::pair();

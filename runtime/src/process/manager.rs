@@ -244,16 +244,6 @@ impl ProcessManager {
         &self.free_slots
     }
 
-    /// The seat of this runtime that this thread has, if it has one.
-    #[inline]
-    pub(super) fn seat_here(&self) -> Option<usize> {
-        Worker::with_current(|worker| {
-            worker
-                .filter(|worker| worker.is_of(Arc::as_ptr(&self.scheduler)))
-                .and_then(Worker::seat_index)
-        })
-    }
-
     pub(super) fn population(&self) -> &Population {
         &self.population
     }

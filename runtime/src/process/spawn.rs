@@ -156,7 +156,7 @@ pub(crate) fn spawn<P: Process>(
     if !manager.population().enter() {
         return Err(SpawnError::ShuttingDown { process });
     }
-    let free = (manager.free_slots(), manager.seat_here());
+    let free = (manager.free_slots(), manager.scheduler().own_seat());
     // SAFETY: this thread has the seat, until it runs something else than this.
     let Ok(slot) = (unsafe { arena().claim(free.0, free.1) }) else {
         manager.population().leave();

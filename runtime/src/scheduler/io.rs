@@ -56,7 +56,7 @@ mod over_ports {
     use std::collections::VecDeque;
     use std::sync::Arc;
 
-    use super::super::{Scheduler, Semaphore, Worker};
+    use super::super::{Scheduler, Semaphore};
     use super::SeatIo;
     use crate::facade::atomic::Ordering;
     use crate::reactor::{
@@ -219,14 +219,6 @@ mod over_ports {
             let own = self.own_seat() == Some(seat);
             self.ports().cancel(seat, own, socket, id);
             self.runnables.wake_for_io();
-        }
-
-        fn own_seat(&self) -> Option<usize> {
-            Worker::with_current(|worker| {
-                worker
-                    .filter(|worker| worker.is_of(self))
-                    .and_then(Worker::seat_index)
-            })
         }
 
         /// How many drivers a scheduler has: one for each worker, or one for all where sleepers cannot sleep in theirs.

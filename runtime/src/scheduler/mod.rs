@@ -394,6 +394,16 @@ impl Scheduler {
         sums
     }
 
+    /// The seat of this scheduler that the calling thread has, if it has one.
+    #[inline]
+    pub(crate) fn own_seat(&self) -> Option<usize> {
+        Worker::with_current(|worker| {
+            worker
+                .filter(|worker| worker.is_of(self))
+                .and_then(Worker::seat_index)
+        })
+    }
+
     /// Threads alive: seated, blocked and spare.
     pub(crate) fn thread_count(&self) -> usize {
         self.threads().alive

@@ -2,6 +2,11 @@ use super::super::{AT_ONCE, Nobody};
 use super::*;
 use rustix::net::SendFlags;
 
+fn driver() -> Epoll {
+    let waker = Arc::new(Waker::new().expect("a waker"));
+    Epoll::new(waker).expect("a driver")
+}
+
 fn receive(driver: &mut Epoll, end: OwnedFd) -> OperationId {
     let id = OperationId::new();
     let done = driver.begin(Operation {
@@ -22,8 +27,7 @@ fn pair() -> (OwnedFd, OwnedFd) {
 /// More of them than are served in a turn.
 #[test]
 fn those_with_always_more_to_read_do_not_keep_others_from_being_heard_of() {
-    let waker = Arc::new(Waker::new().expect("a waker"));
-    let mut driver = Epoll::new(waker).expect("a driver");
+    let mut driver = driver();
     let busy: Vec<_> = (0..2 * TURN)
         .map(|_| {
             let (one, other) = pair();
@@ -58,8 +62,7 @@ fn those_with_always_more_to_read_do_not_keep_others_from_being_heard_of() {
 
 #[test]
 fn an_operation_that_epoll_refuses_to_watch_fails() {
-    let waker = Arc::new(Waker::new().expect("a waker"));
-    let mut driver = Epoll::new(waker).expect("a driver");
+    let mut driver = driver();
     let (one, _other) = pair();
     // No epoll, so it refuses all.
     driver.epoll = rustix::io::dup(&one).expect("a descriptor");
@@ -78,8 +81,7 @@ fn an_operation_that_epoll_refuses_to_watch_fails() {
 /// One that is answered and closed at once costs no call for it.
 #[test]
 fn a_socket_is_watched_only_once_it_waits() {
-    let waker = Arc::new(Waker::new().expect("a waker"));
-    let mut driver = Epoll::new(waker).expect("a driver");
+    let mut driver = driver();
     let (one, other) = pair();
     let id = receive(&mut driver, one);
     net::send(&other, b"hello", SendFlags::NOSIGNAL).expect("sent");
@@ -103,8 +105,7 @@ fn a_socket_is_watched_only_once_it_waits() {
 
 #[test]
 fn only_so_many_sends_are_done_at_once() {
-    let waker = Arc::new(Waker::new().expect("a waker"));
-    let mut driver = Epoll::new(waker).expect("a driver");
+    let mut driver = driver();
     let (one, _other) = pair();
     let socket = Socket::unix(one);
     let send = |driver: &mut Epoll| {
@@ -121,8 +122,7 @@ fn only_so_many_sends_are_done_at_once() {
 
 #[test]
 fn what_is_not_sent_at_once_is_sent_when_there_is_room() {
-    let waker = Arc::new(Waker::new().expect("a waker"));
-    let mut driver = Epoll::new(waker).expect("a driver");
+    let mut driver = driver();
     let (one, other) = pair();
     let socket = Socket::unix(one);
     let mut expected = 0;
