@@ -60,6 +60,7 @@ mod facade;
 mod functions;
 mod future;
 pub mod http;
+mod look_on;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub mod net;
 mod process;

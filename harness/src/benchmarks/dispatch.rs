@@ -18,10 +18,10 @@ const TELL_EVERY: u64 = 1 << 10;
 
 /// The latency of `dispatch` and `get` from a thread that is no worker, one at a time.
 ///
-/// Nothing else goes on, so nearly every dispatch finds the workers asleep: this is the price of waking a worker, and of
-/// being woken by it. Most of it is the kernel's. Where it puts the worker on the core of this thread, a dispatch is two changes of
-/// thread; where it wakes another core each time, that is slower, on a virtual machine twenty times. It may stay with either for a
-/// whole run, so look at the context switches and the spread before believing that a change of the library made the difference.
+/// Nothing else goes on. The thread looks on for a while before it sleeps, and so does a worker, so where there is a core for each of them this is the
+/// price of cache lines that go from core to core and back. If one of them loses its core, both may sleep for a few dispatches: then it is the price
+/// of waking a worker, and of being woken by it, on a virtual machine a hundred times as much. So look at the context switches and
+/// the spread before believing that a change of the library made the difference.
 pub(crate) struct DispatchGet;
 
 impl Benchmark for DispatchGet {

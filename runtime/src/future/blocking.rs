@@ -14,6 +14,7 @@ use std::time::Instant;
 use libprocess_semaphore::{FutexParker, Parker};
 
 use crate::facade::{thread_constant, thread_local};
+use crate::look_on::Luck;
 
 /// How a thread sleeps until a waker is used.
 pub(crate) trait Blocking {
@@ -157,6 +158,13 @@ pub(crate) fn sleep(
             Ok(())
         }
     }
+}
+
+/// Before a sleep: true if what it would be for has come while this thread looked on. A worker does not: the one that it waits for may wait in its own
+/// queue.
+pub(crate) fn look_on(deadline: Option<Instant>, is_there: impl Fn() -> bool) -> bool {
+    thread_constant!(static LUCK: Luck = Luck::new());
+    BLOCKING.with(Cell::get).is_none() && LUCK.with(|luck| luck.look_on(deadline, is_there))
 }
 
 /// A thread that is nobody's worker.

@@ -315,6 +315,8 @@ impl<T> Future<T> {
     /// Blocks until the future has ended and gives its value, moved if this is the last handle,
     /// cloned otherwise.
     ///
+    /// A thread that is no worker looks on for up to 50 µs before it sleeps, unless it did so in vain lately.
+    ///
     /// In a worker thread, another thread takes over the worker's seat meanwhile, and when the value is there this one waits for a seat
     /// like any runnable process. So do not hold a lock across this in a handler: if a handler on each worker waits for that lock, none of
     /// them gives its seat up, and nobody goes on.
@@ -396,6 +398,9 @@ impl<T> Future<T> {
             return Err(Error::TimedOut);
         }
         let header = &self.core().header;
+        if blocking::look_on(deadline, || header.word.load().is_settled()) {
+            return Ok(());
+        }
         blocking::sleep(
             &mut |waker| match header.keep_waker(*ticket, waker.clone()) {
                 Some(kept) => {

@@ -43,10 +43,22 @@
 //! outside. What is more than that it takes itself, and whoever finds more than that when putting something in wakes a sleeper. The stretches are
 //! short while things come from outside; once none came for some stretches there is no patience, and the next one that puts in wakes the watcher.
 //!
-//! The last one awake looks on for some microseconds before it sleeps, as a searcher: a thread that posts, or waits for an answer and posts again, finds it awake.
+//! A thread that waits for an answer and then puts the next thing in does so while the worker that answered still turns round: it is at work, but
+//! about to search. So where nobody watches, or the watcher has no patience, who puts in looks for half a microsecond whether it is taken
+//! before it wakes anybody.
+//!
+//! # Who looks on
+//!
+//! Where nobody is at work one of those that search looks on for some microseconds before it sleeps: a thread that posts, or waits for an answer and posts
+//! again, finds it awake. One that was woken meanwhile, and finds nothing, leaves it at that and sleeps: who looks on already has what it needs at hand.
+//! So the last one at work searches, also if enough others do that were just woken: they are on their way for longer than it takes until there
+//! is something.
 
-use crate::facade::atomic::{AtomicU8, AtomicU32, Ordering, fence};
+use std::time::Duration;
+
+use crate::facade::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering, fence};
 use crate::facade::weakened;
+use crate::look_on;
 
 const NOBODY: u8 = 0;
 const CALLED: u8 = 1;
@@ -56,6 +68,9 @@ const WATCHED: u8 = 2;
 const POSTS_A_LOOK: u32 = 16;
 /// How many may wait until the watcher has reckoned for the first time.
 pub(super) const FIRST_PATIENCE: u32 = 16;
+
+/// How long who puts in from outside looks whether a worker comes for it.
+const TURNING_ROUND: Duration = Duration::from_nanos(500);
 
 #[derive(Clone, Copy)]
 struct Word(u32);
@@ -72,6 +87,10 @@ impl Word {
         self.0 >> 16
     }
 
+    fn at_work(self) -> u32 {
+        self.awake() - self.searching()
+    }
+
     /// Nobody need be woken: somebody searches, or all are awake.
     fn is_enough_for(self, workers: u32) -> bool {
         self.searching() > 0 || self.awake() == workers
@@ -83,6 +102,8 @@ impl Word {
 pub(super) struct Idle {
     word: AtomicU32,
     watch: AtomicU8,
+    /// Somebody looks on.
+    looked_on: AtomicBool,
     workers: u32,
     outside: Outside,
 }
@@ -103,6 +124,7 @@ impl Idle {
         Self {
             word: AtomicU32::new(workers * ONE_AWAKE),
             watch: AtomicU8::new(NOBODY),
+            looked_on: AtomicBool::new(false),
             workers,
             outside: Outside {
                 posts: AtomicU32::new(0),
@@ -126,10 +148,10 @@ impl Idle {
         self.needs_waking().is_some_and(|word| self.claim(word))
     }
 
-    /// To be called after work came from outside, where workers can watch over one another; `backlog` tells how much of that waits. True: the caller must
-    /// signal the semaphore, once.
+    /// To be called after work came from outside, where workers can watch over one another; `backlog` tells how much of that waits, with what the
+    /// caller put in unless it was taken. True: the caller must signal the semaphore, once.
     #[inline]
-    pub(super) fn claim_for_outsider(&self, backlog: impl FnOnce() -> usize) -> bool {
+    pub(super) fn claim_for_outsider(&self, backlog: impl Fn() -> usize) -> bool {
         self.needs_waking()
             .is_some_and(|word| (word.awake() == 0 || self.is_overdue(backlog)) && self.claim(word))
     }
@@ -144,10 +166,13 @@ impl Idle {
     }
 
     /// Whether what came from outside shall not wait for one that is awake.
-    fn is_overdue(&self, backlog: impl FnOnce() -> usize) -> bool {
+    fn is_overdue(&self, backlog: impl Fn() -> usize) -> bool {
         // Relaxed: as in `kept`.
         match self.watch.load(Ordering::Relaxed) {
             NOBODY => {
+                if self.is_taken_soon(backlog) {
+                    return false;
+                }
                 let called = self.watch.compare_exchange(
                     NOBODY,
                     CALLED,
@@ -163,11 +188,20 @@ impl Idle {
         // Relaxed: a look that is missed is made up for by the next one, or by the watcher.
         let patience = self.outside.patience.load(Ordering::Relaxed);
         if patience == 0 {
-            return true;
+            return !self.is_taken_soon(backlog);
         }
         let posts = self.outside.posts.load(Ordering::Relaxed).wrapping_add(1);
         self.outside.posts.store(posts, Ordering::Relaxed);
         posts.is_multiple_of(patience.min(POSTS_A_LOOK)) && backlog() > patience as usize
+    }
+
+    /// Looks on, in who put in, for less than the call would cost that wakes another: who is at work may just be done. A thread that waits for answers
+    /// puts the next in while the worker that answered still turns round.
+    #[cold]
+    fn is_taken_soon(&self, backlog: impl Fn() -> usize) -> bool {
+        // Relaxed: behind the fence of `needs_waking`. Whoever searches now finds it, or sees to it that somebody looks.
+        let searched = || Word(self.word.load(Ordering::Relaxed)).searching() > 0;
+        look_on::look_on(TURNING_ROUND, || searched() || backlog() == 0, || false)
     }
 
     /// How often something came from outside while there was patience.
@@ -184,9 +218,31 @@ impl Idle {
         }
     }
 
+    /// Whether the caller, which searches, shall look on for a while before it sleeps: nobody is at work, and nobody looks on. If so, it calls
+    /// `end_look_on` behind that.
+    pub(super) fn begin_look_on(&self) -> bool {
+        // Relaxed: a guess, by which nobody loses more than a moment.
+        let looks_on = self.is_nobody_at_work() && !self.looked_on.load(Ordering::Relaxed);
+        if looks_on {
+            self.looked_on.store(true, Ordering::Relaxed);
+        }
+        looks_on
+    }
+
+    pub(super) fn end_look_on(&self) {
+        // Relaxed: as in `begin_look_on`.
+        self.looked_on.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether all that are awake search.
+    pub(super) fn is_nobody_at_work(&self) -> bool {
+        // Relaxed: as in `begin_look_on`.
+        Word(self.word.load(Ordering::Relaxed)).at_work() == 0
+    }
+
     /// Whether the caller, which is awake, is so alone.
-    pub(super) fn is_alone(&self) -> bool {
-        // Relaxed: a guess, by which the caller looks on for a while or not; in `pass_watch_if_needed` ordered by the fence of `leave_watch`.
+    fn is_alone(&self) -> bool {
+        // Relaxed: ordered by the fence of `leave_watch`, or a guess.
         Word(self.word.load(Ordering::Relaxed)).awake() == 1
     }
 
@@ -214,11 +270,12 @@ impl Idle {
         }
     }
 
-    /// A worker at work has nothing left. False: enough others search.
+    /// A worker at work has nothing left. False: enough others search. The last one at work searches too: those others may just have been woken, and
+    /// be on their way for longer than it takes until there is something.
     pub(super) fn begin_search(&self) -> bool {
         // Relaxed: only a bound on how many search, which may be passed by those that race here.
         let word = Word(self.word.load(Ordering::Relaxed));
-        if 2 * word.searching() >= self.workers {
+        if 2 * word.searching() >= self.workers && word.at_work() > 1 {
             return false;
         }
         self.word.fetch_add(ONE_SEARCHING, Ordering::Relaxed);

@@ -15,6 +15,7 @@ use super::holder::{Held, Holder};
 use super::idle::{FIRST_PATIENCE, Idle};
 use super::io::SeatIo;
 use crate::facade::{now, weakened};
+use crate::look_on;
 
 /// How often a worker asks the others before it sleeps. A round costs one look at each; the semaphore looks on for a while after that.
 const ROUNDS: u32 = if cfg!(any(libprocess_loom, libprocess_shuttle)) {
@@ -36,8 +37,7 @@ const WORTH_WAKING: Duration = Duration::from_micros(20);
 /// A watcher that finds all asleep looks so often again, in stretches of up to twice the longest.
 const LINGERING_LOOKS: u32 = 16;
 
-/// How long the last one awake looks on before it sleeps: about what a sleep and the call that ends it cost, so that it never costs more than twice
-/// what knowing the future would ("Competitive Randomized Algorithms for Nonuniform Problems", Karlin and others, 1990).
+/// How long the last one awake looks on before it sleeps: about what a sleep and the call that ends it cost.
 const LOOK_ON: Duration = Duration::from_micros(10);
 
 pub(crate) struct Runnables<T, Q, S> {
@@ -82,20 +82,6 @@ enum Polled {
     Nothing,
 }
 
-/// The clock is read once in so many looks.
-const LOOKS_A_GLANCE: u32 = 16;
-
-/// Nothing where there is one core, on which nobody can put anything in meanwhile; and in models, in which no time passes.
-fn look_on() -> Duration {
-    if cfg!(any(libprocess_loom, libprocess_shuttle))
-        || std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1)
-    {
-        Duration::ZERO
-    } else {
-        LOOK_ON
-    }
-}
-
 impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
     pub(crate) fn new(workers: usize, semaphore: S, busy_poll: Duration) -> Self {
         Self {
@@ -106,7 +92,11 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             workers,
             // To loom, in which no time passes, the watcher's looks would be without end.
             watched: workers > 1 && !cfg!(libprocess_loom),
-            look_on: look_on(),
+            look_on: if look_on::is_of_use() {
+                LOOK_ON
+            } else {
+                Duration::ZERO
+            },
             busy_poll,
             items: PhantomData,
         }
@@ -338,34 +328,30 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
         }
     }
 
-    /// Looks on for a while, in the last one awake.
+    /// Looks on for a while, where nobody is at work.
     ///
     /// Where there is I/O, only if a signal ended the last sleep: who is woken for I/O sleeps in the kernel until the next. What is to be submitted
     /// goes there first, and what is done while the worker looks on is found by the sleep behind that.
     fn look_on(&self, io: &impl SeatIo) -> Polled {
-        if self.look_on.is_zero() || !self.idle.is_alone() {
+        if self.look_on.is_zero() || (io.is_active() && !io.was_signalled()) {
             return Polled::Nothing;
         }
-        if io.is_active() {
-            if !io.was_signalled() {
-                return Polled::Nothing;
-            }
-            if io.ask() {
-                return Polled::Io;
-            }
+        if !self.idle.begin_look_on() {
+            return Polled::Nothing;
         }
-        let began = now();
-        loop {
-            for _ in 0..LOOKS_A_GLANCE {
-                if self.queue.has_shared() {
-                    return Polled::Shared;
-                }
-                std::hint::spin_loop();
-            }
-            if now() - began >= self.look_on || !self.idle.is_alone() {
-                return Polled::Nothing;
-            }
-        }
+        let seen = if io.is_active() && io.ask() {
+            Polled::Io
+        } else if look_on::look_on(
+            self.look_on,
+            || self.queue.has_shared(),
+            || !self.idle.is_nobody_at_work(),
+        ) {
+            Polled::Shared
+        } else {
+            Polled::Nothing
+        };
+        self.idle.end_look_on();
+        seen
     }
 
     /// Asks for I/O for a while, if that is wanted.
