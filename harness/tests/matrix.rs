@@ -391,6 +391,35 @@ fn a_run_that_fails_does_not_take_the_finished_rounds_with_it(folder: &Folder) {
     let results = saved(folder, "first.interrupted.json");
     assert_eq!(results["results"].as_array().unwrap().len(), 12);
     is_clean(folder);
+
+    a_reader_that_stops_does_not_take_what_is_saved(folder);
+}
+
+/// In a checkout that is built.
+fn a_reader_that_stops_does_not_take_what_is_saved(folder: &Folder) {
+    let run = |more: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        std::fs::remove_file(folder.0.join("log")).unwrap();
+        let arguments = ["matrix", "First:Net.*", "--rounds", "1"];
+        let output = command(folder, &[&arguments, more].concat())
+            .stdout(writer)
+            .output()
+            .unwrap();
+        // As a shell says of a program that SIGPIPE ended.
+        assert_eq!(output.status.code(), Some(141), "{output:?}");
+        let log = std::fs::read_to_string(folder.0.join("log")).unwrap();
+        log.contains("Net.")
+    };
+    let all = run(&["--save", "unread", "--svg", "unread.svg"]);
+    assert!(all, "it stopped behind what could not be told");
+    let results = saved(folder, "unread.json");
+    assert_eq!(results["results"].as_array().unwrap().len(), 36);
+    assert!(folder.0.join("unread.svg").is_file());
+
+    let all = run(&[]);
+    assert!(!all, "for nobody");
+    is_clean(folder);
 }
 
 #[test]

@@ -58,27 +58,23 @@ pub(crate) fn matrix(arguments: &MatrixArguments, output: &mut dyn Write) -> Res
     let mut tables: Vec<Table> = Vec::new();
     let mut all: Option<Saved> = None;
     let mut ended = None;
+    // That nobody reads on is no reason to measure no more, where the results are kept.
+    let mut unread = None;
     for family in &families {
         // What cannot be told of one family is no reason to lose those before it.
         let (measured, why) = rounds::measure(family, &builds, arguments.rounds)
             .unwrap_or_else(|failure| (Vec::new(), Some(failure)));
         let of_this = Table::of(&family.name, &measured);
-        for table in &of_this {
-            if arguments.json {
-                let line = serde_json::to_string(&table.printed())
-                    .expect("a table can be written as JSON");
-                writeln!(output, "{line}")?;
-                output.flush()?;
-            } else {
-                text::print(table, Paint::wanted(), output)?;
-            }
+        if unread.is_none() {
+            unread = tell(arguments, &of_this, output).err();
         }
         tables.extend(of_this);
         for one in measured {
             add(&mut all, one.saved);
         }
-        if why.is_some() {
-            ended = why;
+        ended = why;
+        let is_kept = arguments.save.is_some() || arguments.svg.is_some();
+        if ended.is_some() || (unread.is_some() && !is_kept) {
             break;
         }
     }
@@ -96,7 +92,25 @@ pub(crate) fn matrix(arguments: &MatrixArguments, output: &mut dyn Write) -> Res
         };
         keep(arguments, &places, &saved, &tables, output)?;
     }
-    ended.map_or(Ok(()), Err)
+    match (ended, unread) {
+        (Some(failure), _) => Err(failure),
+        (None, Some(error)) => Err(error.into()),
+        (None, None) => Ok(()),
+    }
+}
+
+fn tell(arguments: &MatrixArguments, tables: &[Table], output: &mut dyn Write) -> io::Result<()> {
+    for table in tables {
+        if arguments.json {
+            let line =
+                serde_json::to_string(&table.printed()).expect("a table can be written as JSON");
+            writeln!(output, "{line}")?;
+            output.flush()?;
+        } else {
+            text::print(table, Paint::wanted(), output)?;
+        }
+    }
+    Ok(())
 }
 
 /// All combinations, one after the other, as what one build leaves is used by the next; and what is to be measured.
@@ -171,24 +185,23 @@ fn keep(
     tables: &[Table],
     output: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let mut kept = |path: &Path| {
-        if arguments.json {
-            eprintln!("saved to {}", path.display());
-            Ok(())
-        } else {
-            writeln!(output, "saved to {}", path.display())
-        }
-    };
     if let Some(destination) = &places.results {
         destination.write(saved)?;
-        kept(destination.path())?;
     }
     if let Some(path) = &places.picture {
         save::write(path, svg::draw(tables).as_bytes()).map_err(|error| PictureError {
             path: path.clone(),
             error,
         })?;
-        kept(path)?;
+    }
+    // Behind both, as whoever reads may have gone.
+    let results = places.results.as_ref().map(Destination::path);
+    for path in results.into_iter().chain(places.picture.as_deref()) {
+        if arguments.json {
+            eprintln!("saved to {}", path.display());
+        } else {
+            writeln!(output, "saved to {}", path.display())?;
+        }
     }
     Ok(())
 }

@@ -73,10 +73,10 @@ struct Received {
 }
 
 /// Who is to be told what, once the lock is let go.
-type Told<T> = Vec<(Promise<T>, Result<T, Arc<str>>)>;
+type Told<T> = Queue<(Promise<T>, Result<T, Arc<str>>)>;
 
-fn tell<T>(told: Told<T>) {
-    for (promise, outcome) in told {
+fn tell<T>(mut told: Told<T>) {
+    for (promise, outcome) in told.take_all() {
         match outcome {
             Ok(value) => promise.set(value),
             Err(reason) => promise.fail(reason),
