@@ -56,9 +56,11 @@
 
 use std::time::Duration;
 
-use crate::facade::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering, fence};
-use crate::facade::weakened;
+use crate::facade::atomic::{AtomicU8, AtomicU32, Ordering, fence};
+use crate::facade::{now, weakened};
 use crate::look_on;
+
+use super::lull::Lull;
 
 const NOBODY: u8 = 0;
 const CALLED: u8 = 1;
@@ -102,8 +104,7 @@ impl Word {
 pub(super) struct Idle {
     word: AtomicU32,
     watch: AtomicU8,
-    /// Somebody looks on.
-    looked_on: AtomicBool,
+    pub(super) lull: Lull,
     workers: u32,
     outside: Outside,
 }
@@ -124,7 +125,7 @@ impl Idle {
         Self {
             word: AtomicU32::new(workers * ONE_AWAKE),
             watch: AtomicU8::new(NOBODY),
-            looked_on: AtomicBool::new(false),
+            lull: Lull::new(),
             workers,
             outside: Outside {
                 posts: AtomicU32::new(0),
@@ -201,7 +202,8 @@ impl Idle {
     fn is_taken_soon(&self, backlog: impl Fn() -> usize) -> bool {
         // Relaxed: behind the fence of `needs_waking`. Whoever searches now finds it, or sees to it that somebody looks.
         let searched = || Word(self.word.load(Ordering::Relaxed)).searching() > 0;
-        look_on::look_on(TURNING_ROUND, || searched() || backlog() == 0, || false)
+        let is_taken = || searched() || backlog() == 0;
+        look_on::look_on(now(), TURNING_ROUND, is_taken, |_| false)
     }
 
     /// How often something came from outside while there was patience.
@@ -218,25 +220,9 @@ impl Idle {
         }
     }
 
-    /// Whether the caller, which searches, shall look on for a while before it sleeps: nobody is at work, and nobody looks on. If so, it calls
-    /// `end_look_on` behind that.
-    pub(super) fn begin_look_on(&self) -> bool {
-        // Relaxed: a guess, by which nobody loses more than a moment.
-        let looks_on = self.is_nobody_at_work() && !self.looked_on.load(Ordering::Relaxed);
-        if looks_on {
-            self.looked_on.store(true, Ordering::Relaxed);
-        }
-        looks_on
-    }
-
-    pub(super) fn end_look_on(&self) {
-        // Relaxed: as in `begin_look_on`.
-        self.looked_on.store(false, Ordering::Relaxed);
-    }
-
     /// Whether all that are awake search.
     pub(super) fn is_nobody_at_work(&self) -> bool {
-        // Relaxed: as in `begin_look_on`.
+        // Relaxed: a guess, by which one looks on for a while or not.
         Word(self.word.load(Ordering::Relaxed)).at_work() == 0
     }
 
@@ -254,6 +240,9 @@ impl Idle {
 
     #[cold]
     fn claim(&self, mut word: Word) -> bool {
+        if word.awake() == 0 {
+            self.lull.end();
+        }
         loop {
             let to = word.0 + ONE_SEARCHING + ONE_AWAKE;
             // Relaxed: what the sleeper is to find it finds by the semaphore's ordering.

@@ -25,6 +25,7 @@ mod idle;
 mod io;
 #[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod looking_on;
+mod lull;
 #[cfg(all(test, any(libprocess_loom, libprocess_shuttle)))]
 mod model_script;
 #[cfg(all(test, libprocess_loom))]

@@ -4,6 +4,7 @@
 //! So a worker that has work pays nothing for the others' sleep, and who puts work in wakes one worker where one sleeps and none
 //! searches, not one for each runnable. [`Idle`] tells the protocol.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
@@ -37,8 +38,8 @@ const WORTH_WAKING: Duration = Duration::from_micros(20);
 /// A watcher that finds all asleep looks so often again, in stretches of up to twice the longest.
 const LINGERING_LOOKS: u32 = 16;
 
-/// How long the last one awake looks on before it sleeps: about what a sleep and the call that ends it cost.
-const LOOK_ON: Duration = Duration::from_micros(10);
+/// Who looks on for longer than that asks for I/O again.
+const ASK_AGAIN: Duration = Duration::from_micros(10);
 
 pub(crate) struct Runnables<T, Q, S> {
     queue: Q,
@@ -49,8 +50,8 @@ pub(crate) struct Runnables<T, Q, S> {
     workers: usize,
     /// Whether a sleeper watches what others keep, and their I/O.
     watched: bool,
-    /// How long the last one awake looks on.
-    look_on: Duration,
+    /// Whether one looks on before it sleeps.
+    looks_on: bool,
     /// How long one that searches asks the kernel for I/O before it sleeps.
     busy_poll: Duration,
     items: PhantomData<fn(T) -> T>,
@@ -92,11 +93,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             workers,
             // To loom, in which no time passes, the watcher's looks would be without end.
             watched: workers > 1 && !cfg!(libprocess_loom),
-            look_on: if look_on::is_of_use() {
-                LOOK_ON
-            } else {
-                Duration::ZERO
-            },
+            looks_on: look_on::is_of_use(),
             busy_poll,
             items: PhantomData,
         }
@@ -264,6 +261,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
                 }
                 Slept::Io => {
                     io.note_signalled(false);
+                    self.idle.lull.end_by_io();
                     self.idle.wake_self();
                     if self.lacks_watcher() && self.idle.claim_other() {
                         self.wake(counters);
@@ -331,27 +329,33 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
     /// Looks on for a while, where nobody is at work.
     ///
     /// Where there is I/O, only if a signal ended the last sleep: who is woken for I/O sleeps in the kernel until the next. What is to be submitted
-    /// goes there first, and what is done while the worker looks on is found by the sleep behind that.
+    /// goes there first, and what is done while the worker looks on is asked for now and then, and by the sleep behind that.
     fn look_on(&self, io: &impl SeatIo) -> Polled {
-        if self.look_on.is_zero() || (io.is_active() && !io.was_signalled()) {
+        if !self.looks_on
+            || (io.is_active() && !io.was_signalled())
+            || !self.idle.is_nobody_at_work()
+        {
             return Polled::Nothing;
         }
-        if !self.idle.begin_look_on() {
-            return Polled::Nothing;
+        if io.is_active() && io.ask() {
+            return Polled::Io;
         }
-        let seen = if io.is_active() && io.ask() {
-            Polled::Io
-        } else if look_on::look_on(
-            self.look_on,
-            || self.queue.has_shared(),
-            || !self.idle.is_nobody_at_work(),
-        ) {
+        let (next, has_io) = (Cell::new(ASK_AGAIN), Cell::new(false));
+        let has_shared = || self.queue.has_shared();
+        let gives_up = |elapsed: Duration| {
+            if io.is_active() && elapsed >= next.get() {
+                next.set(elapsed + ASK_AGAIN);
+                has_io.set(io.ask());
+            }
+            has_io.get() || !self.idle.is_nobody_at_work()
+        };
+        if self.idle.lull.look_on(has_shared, gives_up) {
             Polled::Shared
+        } else if has_io.get() {
+            Polled::Io
         } else {
             Polled::Nothing
-        };
-        self.idle.end_look_on();
-        seen
+        }
     }
 
     /// Asks for I/O for a while, if that is wanted.
