@@ -397,28 +397,39 @@ fn a_run_that_fails_does_not_take_the_finished_rounds_with_it(folder: &Folder) {
 
 /// In a checkout that is built.
 fn a_reader_that_stops_does_not_take_what_is_saved(folder: &Folder) {
-    let run = |more: &[&str]| {
+    let run = |more: &[&str], fail_at: &str, status: i32| {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         std::fs::remove_file(folder.0.join("log")).unwrap();
         let arguments = ["matrix", "First:Net.*", "--rounds", "1"];
         let output = command(folder, &[&arguments, more].concat())
             .stdout(writer)
+            .env("FAIL_AT", fail_at)
             .output()
             .unwrap();
-        // As a shell says of a program that SIGPIPE ended.
-        assert_eq!(output.status.code(), Some(141), "{output:?}");
+        assert_eq!(output.status.code(), Some(status), "{output:?}");
         let log = std::fs::read_to_string(folder.0.join("log")).unwrap();
-        log.contains("Net.")
+        (log.contains("Net."), output)
     };
-    let all = run(&["--save", "unread", "--svg", "unread.svg"]);
+    // As a shell says of a program that SIGPIPE ended.
+    let unread = 141;
+    let (all, _) = run(&["--save", "unread", "--svg", "unread.svg"], "", unread);
     assert!(all, "it stopped behind what could not be told");
     let results = saved(folder, "unread.json");
     assert_eq!(results["results"].as_array().unwrap().len(), 36);
     assert!(folder.0.join("unread.svg").is_file());
 
-    let all = run(&[]);
+    let (all, _) = run(&[], "", unread);
     assert!(!all, "for nobody");
+
+    // What fails later is told all the same.
+    let (_, output) = run(&["--save", "failed"], "13", 1);
+    assert!(
+        stderr(&output).contains("failed (exit status: 1)"),
+        "{output:?}"
+    );
+    let results = saved(folder, "failed.interrupted.json");
+    assert_eq!(results["results"].as_array().unwrap().len(), 12);
     is_clean(folder);
 }
 

@@ -10,15 +10,15 @@
 //!
 //! A thread that dispatches and waits for the answer, and the worker that waits for the next dispatch, take turns. If each looks on for
 //! less than the other needs to wake, both sleep each time, and go on doing so: who is woken finds the other asleep. So the thread looks on for as
-//! long as a worker needs to wake *and* to answer, and the worker for less: one of the two is enough to bring both back to a state in which
-//! neither sleeps.
+//! long as a worker needs to wake *and* to answer: then neither sleeps any more. (How long the worker does is told in `scheduler/lull.rs`: it is what helps a thread
+//! that parks itself.)
 //!
 //! # What can go wrong
 //!
 //! * *What is awaited takes long.* A thread that looked on in vain, several times one after the other, does so less and less often ([`Luck`]):
 //!   it loses a microsecond and a half for each sleep in the end.
-//! * *There is one core*, on which nobody could bring anything meanwhile. Then nobody looks on.
-//! * *In models* no time passes: there a look is one look, and a sleep has none before it.
+//! * *There is one core*, on which nobody could bring anything meanwhile; or it is a model, in which no time passes. Then a look is one look, and a sleep has
+//!   none before it.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -31,7 +31,7 @@ const THREAD: Duration = Duration::from_micros(50);
 /// After that many looks in vain a thread sleeps as often without one, before the next.
 const MOST_SKIPPED: u32 = 32;
 /// The clock is read once in so many looks.
-const LOOKS_A_GLANCE: u32 = 16;
+const LOOKS_A_GLANCE: u32 = 8;
 
 /// Whether somebody can bring what is awaited while a thread looks on.
 pub(crate) fn is_of_use() -> bool {
@@ -49,7 +49,7 @@ pub(crate) fn look_on(
     is_there: impl Fn() -> bool,
     gives_up: impl Fn(Duration) -> bool,
 ) -> bool {
-    if cfg!(any(libprocess_loom, libprocess_shuttle)) {
+    if !is_of_use() {
         return is_there();
     }
     loop {

@@ -90,13 +90,12 @@ pub(crate) fn matrix(arguments: &MatrixArguments, output: &mut dyn Write) -> Res
         } else {
             places
         };
-        keep(arguments, &places, &saved, &tables, output)?;
+        let kept = keep(arguments, &places, &saved, &tables, output);
+        // A failed run before what comes of a reader who has gone.
+        ended = ended.or(kept.err());
     }
-    match (ended, unread) {
-        (Some(failure), _) => Err(failure),
-        (None, Some(error)) => Err(error.into()),
-        (None, None) => Ok(()),
-    }
+    let ended = ended.or(unread.map(Failure::from));
+    ended.map_or(Ok(()), Err)
 }
 
 fn tell(arguments: &MatrixArguments, tables: &[Table], output: &mut dyn Write) -> io::Result<()> {
@@ -185,25 +184,30 @@ fn keep(
     tables: &[Table],
     output: &mut dyn Write,
 ) -> Result<(), Failure> {
+    let mut written = Vec::new();
     if let Some(destination) = &places.results {
         destination.write(saved)?;
+        written.push(destination.path());
     }
+    let mut drawn = Ok(());
     if let Some(path) = &places.picture {
-        save::write(path, svg::draw(tables).as_bytes()).map_err(|error| PictureError {
-            path: path.clone(),
-            error,
-        })?;
+        match save::write(path, svg::draw(tables).as_bytes()) {
+            Ok(()) => written.push(path),
+            Err(error) => {
+                let path = path.clone();
+                drawn = Err(PictureError { path, error }.into());
+            }
+        }
     }
     // Behind both, as whoever reads may have gone.
-    let results = places.results.as_ref().map(Destination::path);
-    for path in results.into_iter().chain(places.picture.as_deref()) {
+    for path in written {
         if arguments.json {
             eprintln!("saved to {}", path.display());
         } else {
             writeln!(output, "saved to {}", path.display())?;
         }
     }
-    Ok(())
+    drawn
 }
 
 /// The folder is there: all that can be known before the file is.

@@ -330,7 +330,7 @@ impl<T> Future<T> {
         self.get_until(None, None)
     }
 
-    /// As [`get`](Self::get), for at most `timeout`, by the machine's clock, not one that a test may have paused.
+    /// As [`get`](Self::get), looking on included, for at most `timeout`, by the machine's clock, not one that a test may have paused.
     ///
     /// # Errors
     ///
@@ -366,7 +366,8 @@ impl<T> Future<T> {
         }
     }
 
-    /// Blocks until the future has ended, however, for at most `timeout` if one is given. A blocked worker is replaced, as by [`get`](Self::get).
+    /// Blocks until the future has ended, however, for at most `timeout` if one is given. A thread looks on before it sleeps, and a blocked worker is replaced, as
+    /// by [`get`](Self::get).
     ///
     /// # Errors
     ///

@@ -45,7 +45,7 @@
 //!
 //! A thread that waits for an answer and then puts the next thing in does so while the worker that answered still turns round: it is at work, but
 //! about to search. So where nobody watches, or the watcher has no patience, who puts in looks for half a microsecond whether it is taken
-//! before it wakes anybody.
+//! before it wakes anybody; a few times between two looks of the watcher, as one that is held up each time could feed more than one worker.
 //!
 //! # Who looks on
 //!
@@ -71,7 +71,9 @@ const POSTS_A_LOOK: u32 = 16;
 /// How many may wait until the watcher has reckoned for the first time.
 pub(super) const FIRST_PATIENCE: u32 = 16;
 
-/// How long who puts in from outside looks whether a worker comes for it.
+/// So many wake-ups are spared between two looks of the watcher: more come of one who puts in as fast as one worker takes, and could feed another.
+const MOST_SPARED: u32 = 16;
+/// How long who puts in from outside looks whether a worker comes for it, and a look or two longer.
 const TURNING_ROUND: Duration = Duration::from_nanos(500);
 
 #[derive(Clone, Copy)]
@@ -114,8 +116,10 @@ pub(super) struct Idle {
 struct Outside {
     /// How often something came while there was a watcher; lossy, as nobody needs all of them.
     posts: AtomicU32,
-    /// How many may wait. Zero: whoever puts in wakes the watcher.
+    /// How many may wait. Zero: whoever puts in wakes the watcher, unless that is spared.
     patience: AtomicU32,
+    /// How many wake-ups were spared since the watcher looked, as what was put in was taken at once. Lossy.
+    spared: AtomicU32,
 }
 
 impl Idle {
@@ -130,6 +134,7 @@ impl Idle {
             outside: Outside {
                 posts: AtomicU32::new(0),
                 patience: AtomicU32::new(0),
+                spared: AtomicU32::new(0),
             },
         }
     }
@@ -180,6 +185,10 @@ impl Idle {
                     Ordering::Relaxed,
                     Ordering::Relaxed,
                 );
+                if called.is_ok() {
+                    // Between the call and the look at the word in `claim`: see `is_called`.
+                    self.between("idle-put");
+                }
                 return called.is_ok();
             }
             // Whoever called it has woken one that will have looked for work before it watches.
@@ -200,10 +209,19 @@ impl Idle {
     /// puts the next in while the worker that answered still turns round.
     #[cold]
     fn is_taken_soon(&self, backlog: impl Fn() -> usize) -> bool {
+        // Relaxed: a count that may be a little off.
+        let spared = self.outside.spared.load(Ordering::Relaxed);
+        if spared >= MOST_SPARED {
+            return false;
+        }
         // Relaxed: behind the fence of `needs_waking`. Whoever searches now finds it, or sees to it that somebody looks.
         let searched = || Word(self.word.load(Ordering::Relaxed)).searching() > 0;
         let is_taken = || searched() || backlog() == 0;
-        look_on::look_on(now(), TURNING_ROUND, is_taken, |_| false)
+        let is_taken = look_on::look_on(now(), TURNING_ROUND, is_taken, |_| false);
+        if is_taken {
+            self.outside.spared.store(spared + 1, Ordering::Relaxed);
+        }
+        is_taken
     }
 
     /// How often something came from outside while there was patience.
@@ -217,6 +235,9 @@ impl Idle {
         // Relaxed: who misses the change waits for the watcher's next look.
         if self.outside.patience.load(Ordering::Relaxed) != patience {
             self.outside.patience.store(patience, Ordering::Relaxed);
+        }
+        if self.outside.spared.load(Ordering::Relaxed) > 0 {
+            self.outside.spared.store(0, Ordering::Relaxed);
         }
     }
 
@@ -385,5 +406,54 @@ impl Idle {
     pub(super) fn all_asleep(&self) -> bool {
         // Relaxed: ordered by the fences of the callers.
         Word(self.word.load(Ordering::Relaxed)).awake() == 0
+    }
+}
+
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
+mod tests {
+    use super::*;
+
+    /// One of two at work, the other asleep, and nobody watches.
+    fn one_at_work() -> Idle {
+        let idle = Idle::new(2);
+        idle.fall_asleep(false);
+        idle
+    }
+
+    #[test]
+    fn what_a_worker_takes_at_once_wakes_nobody() {
+        let idle = one_at_work();
+        assert!(!idle.claim_for_outsider(|| 0), "it was taken");
+        assert!(idle.claim_for_outsider(|| 1), "it waits");
+        assert!(!idle.claim_for_outsider(|| 1), "now somebody searches");
+    }
+
+    #[test]
+    fn one_who_puts_in_as_fast_as_a_worker_takes_wakes_another_in_the_end() {
+        let idle = one_at_work();
+        let spared = (0..1_000).take_while(|_| !idle.claim_for_outsider(|| 0));
+        assert_eq!(spared.count(), MOST_SPARED as usize);
+        // Nor does a watcher without patience keep it from that; each of its looks allows as many again.
+        let idle = one_at_work();
+        idle.watch.store(WATCHED, Ordering::Relaxed);
+        for _ in 0..2 {
+            idle.set_patience(0);
+            for _ in 0..MOST_SPARED {
+                assert!(!idle.claim_for_outsider(|| 0));
+            }
+        }
+        assert!(idle.claim_for_outsider(|| 0));
+    }
+
+    #[test]
+    fn the_last_one_at_work_searches_though_others_do() {
+        let idle = Idle::new(4);
+        assert!(idle.begin_search());
+        assert!(idle.begin_search());
+        assert!(!idle.begin_search(), "half of them do");
+        idle.fall_asleep(false);
+        assert!(!idle.is_nobody_at_work());
+        assert!(idle.begin_search(), "the others may be on their way");
+        assert!(idle.is_nobody_at_work());
     }
 }

@@ -55,6 +55,9 @@ impl Lull {
         self.began.store(self.time_of(began), Ordering::Relaxed);
         let is_over = look_on(began, self.look(), is_over, gives_up);
         self.is_watched.store(false, Ordering::Relaxed);
+        if is_over {
+            self.began.store(0, Ordering::Relaxed);
+        }
         is_over
     }
 
@@ -79,13 +82,15 @@ impl Lull {
         if began > 0 {
             let lasted = Duration::from_nanos(self.time_of(at).saturating_sub(began));
             self.was_short.store(lasted < LONGEST, Ordering::Relaxed);
-            self.end_by_io();
+            self.began.store(0, Ordering::Relaxed);
         }
     }
 
-    /// It was I/O that woke a worker: that tells nothing of those who put in.
+    /// It was I/O that ended it: that tells nothing of those who put in.
     pub(super) fn end_by_io(&self) {
-        self.began.store(0, Ordering::Relaxed);
+        if look_on::is_of_use() {
+            self.began.store(0, Ordering::Relaxed);
+        }
     }
 
     fn time_of(&self, at: Instant) -> u64 {

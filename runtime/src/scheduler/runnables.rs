@@ -338,7 +338,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             return Polled::Nothing;
         }
         if io.is_active() && io.ask() {
-            return Polled::Io;
+            return self.found_io(io);
         }
         let (next, has_io) = (Cell::new(ASK_AGAIN), Cell::new(false));
         let has_shared = || self.queue.has_shared();
@@ -352,10 +352,17 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
         if self.idle.lull.look_on(has_shared, gives_up) {
             Polled::Shared
         } else if has_io.get() {
-            Polled::Io
+            self.found_io(io)
         } else {
             Polled::Nothing
         }
+    }
+
+    /// It counts as what ended a sleep: who is kept busy by I/O does not look on for anything else.
+    fn found_io(&self, io: &impl SeatIo) -> Polled {
+        io.note_signalled(false);
+        self.idle.lull.end_by_io();
+        Polled::Io
     }
 
     /// Asks for I/O for a while, if that is wanted.
