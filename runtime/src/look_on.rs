@@ -21,7 +21,7 @@
 //!   none before it.
 
 use std::cell::Cell;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::facade::now;
@@ -35,10 +35,21 @@ const LOOKS_A_GLANCE: u32 = 8;
 
 /// Whether somebody can bring what is awaited while a thread looks on.
 pub(crate) fn is_of_use() -> bool {
-    static CORES: OnceLock<bool> = OnceLock::new();
-    !cfg!(any(libprocess_loom, libprocess_shuttle))
-        && *CORES
-            .get_or_init(|| std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1))
+    const UNKNOWN: u8 = 0;
+    const ONE: u8 = 1;
+    const SEVERAL: u8 = 2;
+    static CORES: AtomicU8 = AtomicU8::new(UNKNOWN);
+    if cfg!(any(libprocess_loom, libprocess_shuttle)) {
+        return false;
+    }
+    // Relaxed: several that come first find the same.
+    let mut cores = CORES.load(Ordering::Relaxed);
+    if cores == UNKNOWN {
+        let several = std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
+        cores = if several { SEVERAL } else { ONE };
+        CORES.store(cores, Ordering::Relaxed);
+    }
+    cores == SEVERAL
 }
 
 /// Looks for `limit`, or until `gives_up`, which is asked now and then, with the time since it began. True once `is_there`.
