@@ -22,8 +22,8 @@ const SHORT: Duration = Duration::from_micros(10);
 const LONGEST: Duration = Duration::from_micros(50);
 
 pub(super) struct Lull {
-    /// Somebody looks on.
-    is_watched: AtomicBool,
+    /// Somebody looks on now.
+    is_looked_at: AtomicBool,
     /// The last one that had been looked at in vain was shorter than the longest look.
     was_short: AtomicBool,
     /// When the last look began, in nanoseconds from `origin`; zero: nobody has looked on in this lull.
@@ -34,7 +34,7 @@ pub(super) struct Lull {
 impl Lull {
     pub(super) fn new() -> Self {
         Self {
-            is_watched: AtomicBool::new(false),
+            is_looked_at: AtomicBool::new(false),
             was_short: AtomicBool::new(false),
             began: AtomicU64::new(0),
             origin: now(),
@@ -47,14 +47,14 @@ impl Lull {
         is_over: impl Fn() -> bool,
         gives_up: impl Fn(Duration) -> bool,
     ) -> bool {
-        if self.is_watched.load(Ordering::Relaxed) {
+        if self.is_looked_at.load(Ordering::Relaxed) {
             return false;
         }
-        self.is_watched.store(true, Ordering::Relaxed);
+        self.is_looked_at.store(true, Ordering::Relaxed);
         let began = now();
         self.began.store(self.time_of(began), Ordering::Relaxed);
         let is_over = look_on(began, self.look(), is_over, gives_up);
-        self.is_watched.store(false, Ordering::Relaxed);
+        self.is_looked_at.store(false, Ordering::Relaxed);
         if is_over {
             self.began.store(0, Ordering::Relaxed);
         }
