@@ -176,20 +176,12 @@ impl Idle {
         // Relaxed: as in `kept`.
         match self.watch.load(Ordering::Relaxed) {
             NOBODY => {
-                if self.is_taken_soon(backlog) {
-                    return false;
-                }
-                let called = self.watch.compare_exchange(
-                    NOBODY,
-                    CALLED,
-                    Ordering::Relaxed,
-                    Ordering::Relaxed,
-                );
-                if called.is_ok() {
+                let called = !self.is_taken_soon(backlog) && self.call();
+                if called {
                     // Between the call and the look at the word in `claim`: see `is_called`.
                     self.between("idle-put");
                 }
-                return called.is_ok();
+                return called;
             }
             // Whoever called it has woken one that will have looked for work before it watches.
             CALLED => return false,

@@ -26,8 +26,8 @@ pub(super) struct Lull {
     is_looked_at: AtomicBool,
     /// The last one that had been looked at in vain was shorter than the longest look.
     was_short: AtomicBool,
-    /// When the last look began, in nanoseconds from `origin`; zero: nobody has looked on in this lull.
-    began: AtomicU64,
+    /// When the last look began, in nanoseconds from `origin`, if it was in vain and the lull goes on; else zero.
+    in_vain_from: AtomicU64,
     origin: Instant,
 }
 
@@ -36,7 +36,7 @@ impl Lull {
         Self {
             is_looked_at: AtomicBool::new(false),
             was_short: AtomicBool::new(false),
-            began: AtomicU64::new(0),
+            in_vain_from: AtomicU64::new(0),
             origin: now(),
         }
     }
@@ -52,12 +52,10 @@ impl Lull {
         }
         self.is_looked_at.store(true, Ordering::Relaxed);
         let began = now();
-        self.began.store(self.time_of(began), Ordering::Relaxed);
         let is_over = look_on(began, self.look(), is_over, gives_up);
+        let in_vain_from = if is_over { 0 } else { self.time_of(began) };
+        self.in_vain_from.store(in_vain_from, Ordering::Relaxed);
         self.is_looked_at.store(false, Ordering::Relaxed);
-        if is_over {
-            self.began.store(0, Ordering::Relaxed);
-        }
         is_over
     }
 
@@ -78,18 +76,18 @@ impl Lull {
     }
 
     fn end_at(&self, at: Instant) {
-        let began = self.began.load(Ordering::Relaxed);
+        let began = self.in_vain_from.load(Ordering::Relaxed);
         if began > 0 {
             let lasted = Duration::from_nanos(self.time_of(at).saturating_sub(began));
             self.was_short.store(lasted < LONGEST, Ordering::Relaxed);
-            self.began.store(0, Ordering::Relaxed);
+            self.in_vain_from.store(0, Ordering::Relaxed);
         }
     }
 
     /// It was I/O that ended it: that tells nothing of those who put in.
     pub(super) fn end_by_io(&self) {
         if look_on::is_of_use() {
-            self.began.store(0, Ordering::Relaxed);
+            self.in_vain_from.store(0, Ordering::Relaxed);
         }
     }
 
@@ -107,9 +105,11 @@ mod tests {
     fn ended_after(lull: &Lull, lasted: Duration) {
         let is_over = lull.look_on(|| false, |_| true);
         assert!(!is_over);
-        let began = Duration::from_nanos(lull.began.load(Ordering::Relaxed));
+        let began = Duration::from_nanos(lull.in_vain_from.load(Ordering::Relaxed));
         lull.end_at(lull.origin + began + lasted);
-        lull.end_at(lull.origin + began + 2 * lasted);
+        // Who puts something in behind that ends no lull that anybody looked at.
+        lull.end_at(lull.origin + began + 2 * LONGEST);
+        lull.end_at(lull.origin + began);
     }
 
     #[test]

@@ -8,7 +8,6 @@ mod hand_over;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use libprocess_queues::run::WorkStealingRunQueue;
 use libprocess_semaphore::{
@@ -246,69 +245,53 @@ fn the_only_worker_is_woken<S: Semaphore>() {
     worker.join().unwrap();
 }
 
-/// A watcher that finds all others asleep and goes, and a worker that wakes and keeps something: somebody watches in the end, or is called.
-fn what_is_kept_is_watched() {
-    static WATCHES: AtomicU32 = AtomicU32::new(0);
-    WATCHES.store(0, Ordering::Relaxed);
-    let idle = Arc::new(Idle::new(2));
-    // One sleeps; the other keeps something, and so calls for a watcher: the sleeper, which finds nothing and sleeps again, watching.
-    idle.fall_asleep(false);
+/// All sleep, one of them watching.
+fn all_asleep_and_watched(workers: usize) -> Arc<Idle> {
+    let idle = Arc::new(Idle::new(workers));
+    // The last one awake keeps something, and so calls for a watcher: a sleeper, which finds nothing and sleeps again, watching.
+    for _ in 1..workers {
+        idle.fall_asleep(false);
+    }
     assert!(idle.kept(), "the first to keep something calls");
     idle.fall_asleep(true);
     assert!(idle.take_watch(), "who was called watches");
-    // Then the other one sleeps as well.
     idle.fall_asleep(false);
-
-    let watcher = thread::spawn({
-        let idle = Arc::clone(&idle);
-        move || {
-            if idle.all_asleep() {
-                idle.leave_watch();
-                if idle.all_asleep() || !idle.take_watch() {
-                    return;
-                }
-            }
-            WATCHES.store(1, Ordering::Relaxed);
-        }
-    });
-    idle.wake_self();
-    let called = idle.kept();
-    watcher.join().unwrap();
-    assert!(
-        called || WATCHES.load(Ordering::Relaxed) == 1,
-        "nobody watches what is kept"
-    );
+    idle
 }
 
-/// A watcher that is woken, and finds itself alone; and a worker that its I/O wakes meanwhile, and that keeps something: somebody is called, or will be by the watcher.
-fn what_is_kept_beside_a_woken_watcher_is_watched() {
-    static CALLED: AtomicU32 = AtomicU32::new(0);
-    CALLED.store(0, Ordering::Relaxed);
-    let idle = Arc::new(Idle::new(3));
-    idle.fall_asleep(false);
-    idle.fall_asleep(false);
-    assert!(idle.kept(), "the first to keep something calls");
-    idle.fall_asleep(true);
-    assert!(idle.take_watch(), "who was called watches");
-    idle.fall_asleep(false);
-    assert!(idle.claim_sleeper(), "all sleep");
-
+/// A worker wakes and keeps something, while the watcher does this, which tells whether somebody will watch: somebody does, or is called.
+fn what_is_kept_is_watched_beside(idle: &Arc<Idle>, watcher: fn(&Idle) -> bool) {
     let watcher = thread::spawn({
-        let idle = Arc::clone(&idle);
-        move || {
-            idle.pass_watch_if_needed();
-            idle.woken();
-            assert!(idle.end_search(), "nobody else searches");
-            CALLED.store(u32::from(idle.is_called()), Ordering::Relaxed);
-        }
+        let idle = Arc::clone(idle);
+        move || watcher(&idle)
     });
     idle.wake_self();
     let called = idle.kept();
-    watcher.join().unwrap();
-    assert!(
-        called || CALLED.load(Ordering::Relaxed) == 1,
-        "nobody watches what is kept"
-    );
+    let watched = watcher.join().unwrap();
+    assert!(called || watched, "nobody watches what is kept");
+}
+
+/// The watcher finds all others asleep, and goes.
+fn what_is_kept_is_watched() {
+    what_is_kept_is_watched_beside(&all_asleep_and_watched(2), |idle| {
+        if idle.all_asleep() {
+            idle.leave_watch();
+            return !idle.all_asleep() && idle.take_watch();
+        }
+        true
+    });
+}
+
+/// The watcher is woken, and finds itself alone.
+fn what_is_kept_beside_a_woken_watcher_is_watched() {
+    let idle = all_asleep_and_watched(3);
+    assert!(idle.claim_sleeper(), "all sleep");
+    what_is_kept_is_watched_beside(&idle, |idle| {
+        idle.pass_watch_if_needed();
+        idle.woken();
+        assert!(idle.end_search(), "nobody else searches");
+        idle.is_called()
+    });
 }
 
 mod models {

@@ -50,8 +50,6 @@ pub(crate) struct Runnables<T, Q, S> {
     workers: usize,
     /// Whether a sleeper watches what others keep, and their I/O.
     watched: bool,
-    /// Whether one looks on before it sleeps.
-    looks_on: bool,
     /// How long one that searches asks the kernel for I/O before it sleeps.
     busy_poll: Duration,
     items: PhantomData<fn(T) -> T>,
@@ -93,7 +91,6 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             workers,
             // To loom, in which no time passes, the watcher's looks would be without end.
             watched: workers > 1 && !cfg!(libprocess_loom),
-            looks_on: look_on::is_of_use(),
             busy_poll,
             items: PhantomData,
         }
@@ -331,7 +328,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
     /// Where there is I/O, only if a signal ended the last sleep: who is woken for I/O sleeps in the kernel until the next. What is to be submitted
     /// goes there first, and what is done while the worker looks on is asked for now and then, and by the sleep behind that.
     fn look_on(&self, io: &impl SeatIo) -> Polled {
-        if !self.looks_on
+        if !look_on::is_of_use()
             || (io.is_active() && !io.was_signalled())
             || !self.idle.is_nobody_at_work()
         {
