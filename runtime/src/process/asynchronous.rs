@@ -21,7 +21,8 @@ use crate::future::{Future, Outcome, Promise};
 use crate::scheduler::pool::Refused;
 
 struct AsyncTask<F: StdFuture> {
-    future: Option<Pin<Box<F>>>,
+    /// In place, not in a box of its own: a process stays where it is from its first turn on, until it is dropped there, and nobody but this module knows its type.
+    future: Option<F>,
     /// Until its end, if somebody was given the future.
     promise: Option<Promise<F::Output>>,
     location: &'static Location<'static>,
@@ -91,8 +92,10 @@ where
         let Some(future) = &mut self.future else {
             return;
         };
+        // SAFETY: see the field; it is never moved out of it, and dropped in place.
+        let future = unsafe { Pin::new_unchecked(future) };
         let mut context = std::task::Context::from_waker(waker);
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut context)));
+        let polled = catch_unwind(AssertUnwindSafe(|| future.poll(&mut context)));
         let polled = match polled {
             Ok(polled) => polled,
             Err(payload) => self.fail(payload),
@@ -192,7 +195,7 @@ where
     F::Output: Send + 'static,
 {
     let task = AsyncTask {
-        future: Some(Box::pin(future)),
+        future: Some(future),
         promise,
         location,
         wakers: None,

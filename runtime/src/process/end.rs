@@ -1,5 +1,6 @@
 //! The end of a process. `docs/architecture.md` §9 gives the order and its reasons.
 
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use super::arena::arena;
@@ -43,18 +44,27 @@ pub(super) unsafe fn end<P: Process>(
         drop_unserved(pid, event);
     }
 
-    // SAFETY: made by `Box::into_raw` in `spawn`; the mailbox is closed, so there is no other token.
-    let Cell { process, extra } = *unsafe { Box::from_raw(cell) };
+    // SAFETY: the mailbox is closed, so there is no other token, and the cell is ours. Its two parts are taken out or dropped once each, before it is freed.
+    let extra = unsafe { (&raw const (*cell).extra).read() };
     let owner = extra.owner;
     match &owner {
-        Some(owner) if panicked.is_none() => owner.put(Ok(process)),
+        // SAFETY: as above.
+        Some(owner) if panicked.is_none() => {
+            owner.put(Ok(unsafe { (&raw const (*cell).process).read() }));
+        }
         _ => {
-            let _reported = guarded("the drop of a process", || drop(process));
+            // Where it is: see `AsyncTask`, which has no owner.
+            let _reported = guarded("the drop of a process", || {
+                // SAFETY: as above.
+                unsafe { std::ptr::drop_in_place(&raw mut (*cell).process) }
+            });
             if let (Some(owner), Some(message)) = (&owner, &panicked) {
                 owner.put(Err(Arc::clone(message)));
             }
         }
     }
+    // SAFETY: made by `Box::into_raw` in `spawn`; nothing is left in it.
+    drop(unsafe { Box::from_raw(cell.cast::<MaybeUninit<Cell<P>>>()) });
     // If the handle is gone, this is the drop of the process.
     let _reported = guarded("the drop of a process", || drop(owner));
     let _reported = guarded("the drop of a message handler", || drop(extra.handlers));

@@ -15,17 +15,21 @@ use crate::process::handle::Owner;
 use crate::scheduler::{Header, Worker};
 
 /// A process and what the runtime keeps with it. Belongs to the token holder.
+#[repr(C)]
 pub(super) struct Cell<P: 'static> {
     pub(super) process: P,
     pub(super) extra: Extra<P>,
 }
 
 /// What the runtime keeps with a process.
+#[repr(C)]
 pub(super) struct Extra<P: 'static> {
-    pub(super) handlers: Handlers<P, MessageEvent>,
-    pub(super) routes: Handlers<P, HttpEvent>,
+    // First, beside the process: it is looked at in each turn.
+    pub(super) initialized: bool,
     /// Whether a route wants requests as they come.
     pub(super) has_streamed: bool,
+    pub(super) handlers: Handlers<P, MessageEvent>,
+    pub(super) routes: Handlers<P, HttpEvent>,
     /// Whom it linked: to be told when this one ends, that it need not be told any more.
     #[allow(
         clippy::box_collection,
@@ -37,7 +41,6 @@ pub(super) struct Extra<P: 'static> {
     pub(super) remote_links: Option<Box<BTreeSet<std::net::SocketAddr>>>,
     /// Who gets the value in the end.
     pub(super) owner: Option<Arc<Owner<P>>>,
-    pub(super) initialized: bool,
 }
 
 /// Why the event loop was left.
