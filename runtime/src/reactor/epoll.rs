@@ -12,6 +12,7 @@
 //!
 //! epoll, through rustix: mio's events are the same, but it hides what a hang-up is; polling arms anew for each event, a call more for each operation.
 
+mod sources;
 #[cfg(test)]
 mod tests;
 
@@ -19,11 +20,10 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use rustc_hash::FxHashMap;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
@@ -33,13 +33,12 @@ use super::{
     Action, AtOnce, Behind, Completed, Completion, Data, Driver, Operation, OperationId, Outcome,
     Socket, SocketId, Waker, collect, send,
 };
+use sources::{Direction, Place, Source, Sources};
 
 /// What the kernel tells in one call.
 const EVENTS: usize = 256;
 /// What is read in one call.
 const BUFFER: usize = 64 * 1024;
-/// Below so many sockets it is not looked which of them were closed.
-const SWEEP_AT: usize = 256;
 /// What one turn collects at most: an answer then goes out while what the kernel has of its socket is still in the cache. With a thousand connections 128 were a sixth slower.
 const TURN: usize = 32;
 /// How many connections a listener is given in one turn.
@@ -51,14 +50,13 @@ const WAKER: u64 = u64::MAX;
 
 pub(super) struct Epoll {
     epoll: OwnedFd,
-    sources: FxHashMap<SocketId, Source>,
-    sweep_at: usize,
+    sources: Sources,
     /// Sockets that epoll does not know, and of which an operation has come to wait.
-    unknown: Vec<SocketId>,
+    unknown: Vec<Place>,
     /// How many operations are under way.
     operations: usize,
     /// What may succeed now, if it is still under way.
-    due: VecDeque<(SocketId, Direction)>,
+    due: VecDeque<(Place, Direction)>,
     done: VecDeque<Completion>,
     buffer: Vec<u8>,
     at_once: AtOnce,
@@ -66,114 +64,20 @@ pub(super) struct Epoll {
     unasked: u32,
 }
 
-#[derive(Clone, Copy)]
-enum Direction {
-    In,
-    Out,
-}
-
-impl Direction {
-    fn of(action: &Action) -> Self {
-        match action {
-            Action::Accept | Action::Receive => Self::In,
-            Action::Send(_) | Action::Connect(_) => Self::Out,
-        }
-    }
-}
-
-/// What is known of a socket.
-struct Source {
-    socket: Weak<Socket>,
-    inbound: Side,
-    outbound: Side,
-    hung_up: bool,
-    /// Epoll knows it, or is about to.
-    registered: bool,
-}
-
-/// A socket's one direction.
-struct Side {
-    /// It may succeed, as far as is known.
-    ready: bool,
-    operation: Option<Operation>,
-    /// How many completions the operation had.
-    completions: u32,
-    /// It is in the list of what is due.
-    listed: bool,
-}
-
-impl Side {
-    fn new() -> Self {
-        Self {
-            ready: true,
-            operation: None,
-            completions: 0,
-            listed: false,
-        }
-    }
-
-    /// Whether the caller shall put it into the list of what is due.
-    fn wants_turn(&mut self) -> bool {
-        let wants = self.ready && self.operation.is_some() && !self.listed;
-        self.listed |= wants;
-        wants
-    }
-
-    /// The operation has ended.
-    fn end(&mut self, result: io::Result<Outcome>) -> Option<Completion> {
-        let operation = self.operation.take()?;
-        let mut completion = Completion::only(operation, result);
-        completion.completed.number = self.completions;
-        Some(completion)
-    }
-
-    /// It goes on, and this is not all.
-    fn more(&mut self, outcome: Outcome) -> Option<Completion> {
-        let operation = self.operation.as_ref()?;
-        let mut completed = Completed::only(&operation.action, Ok(outcome));
-        completed.number = self.completions;
-        completed.more = true;
-        self.completions = self.completions.wrapping_add(1);
-        Some(Completion {
-            id: operation.id,
-            handler: Arc::clone(&operation.handler),
-            completed,
-        })
-    }
-}
-
 impl Source {
-    fn new(socket: &Arc<Socket>) -> Self {
-        Self {
-            socket: Arc::downgrade(socket),
-            inbound: Side::new(),
-            outbound: Side::new(),
-            hung_up: false,
-            registered: false,
-        }
-    }
-
-    fn side(&mut self, direction: Direction) -> &mut Side {
-        match direction {
-            Direction::In => &mut self.inbound,
-            Direction::Out => &mut self.outbound,
-        }
-    }
-
     /// Enters a direction among what is due, or the socket among what epoll shall be told of, if it waits and is not there yet.
     fn list(
         &mut self,
-        id: SocketId,
+        place: Place,
         direction: Direction,
-        due: &mut VecDeque<(SocketId, Direction)>,
-        unknown: &mut Vec<SocketId>,
+        due: &mut VecDeque<(Place, Direction)>,
+        unknown: &mut Vec<Place>,
     ) {
-        let side = self.side(direction);
-        if side.wants_turn() {
-            due.push_back((id, direction));
-        } else if !side.ready && !self.registered {
+        if self.wants_turn(direction) {
+            due.push_back((place, direction));
+        } else if !self.is_ready(direction) && !self.registered {
             self.registered = true;
-            unknown.push(id);
+            unknown.push(place);
         }
     }
 
@@ -183,9 +87,7 @@ impl Source {
         direction: Direction,
         buffer: &mut Vec<u8>,
     ) -> Option<Result<Outcome, Errno>> {
-        let hung_up = self.hung_up;
-        let side = self.side(direction);
-        let operation = side.operation.as_ref()?;
+        let operation = self.side(direction).operation.as_ref()?;
         let result = loop {
             match call(operation, buffer) {
                 Err(Errno::INTR) => {}
@@ -197,18 +99,12 @@ impl Source {
             Action::Connect(_) => matches!(result, Err(Errno::INPROGRESS | Errno::ALREADY)),
             _ => matches!(result, Err(Errno::AGAIN)),
         };
-        if waits {
-            side.ready = false;
-            return None;
+        let is_unix = operation.socket.is_unix();
+        let is_emptied = matches!(&result, Ok(Outcome::Received(bytes)) if bytes.len() < BUFFER);
+        if waits || is_emptied && !self.hung_up && !is_unix {
+            self.set_ready(direction, false);
         }
-        if let Ok(Outcome::Received(bytes)) = &result
-            && bytes.len() < BUFFER
-            && !hung_up
-            && !operation.socket.is_unix()
-        {
-            side.ready = false;
-        }
-        Some(result)
+        (!waits).then_some(result)
     }
 
     /// Goes on with the operation of one direction, as far as a turn goes. True: it has ended.
@@ -219,7 +115,7 @@ impl Source {
         done: &mut VecDeque<Completion>,
     ) -> bool {
         for _ in 0..ACCEPTS {
-            if !self.side(direction).ready {
+            if !self.is_ready(direction) {
                 return false;
             }
             let result = self.attempt(direction, buffer);
@@ -249,8 +145,7 @@ impl Epoll {
         epoll::add(&epoll, &waker.0, epoll::EventData::new_u64(WAKER), flags)?;
         Ok(Self {
             epoll,
-            sources: FxHashMap::default(),
-            sweep_at: SWEEP_AT,
+            sources: Sources::new(),
             unknown: Vec::new(),
             operations: 0,
             due: VecDeque::new(),
@@ -262,23 +157,22 @@ impl Epoll {
     }
 
     /// Knows the socket from here on.
-    fn know(&mut self, operation: &Operation) -> io::Result<()> {
+    fn know(&mut self, operation: &Operation) -> io::Result<Place> {
         let socket = &operation.socket;
-        if !self.sources.contains_key(&socket.id()) {
-            // The other calls are told by a flag not to wait.
-            if matches!(operation.action, Action::Accept | Action::Connect(_)) {
-                rustix::io::ioctl_fionbio(socket.descriptor(), true)?;
-            }
-            self.sweep();
-            self.sources.insert(socket.id(), Source::new(socket));
+        if let Some(place) = self.sources.place_of(socket.id()) {
+            return Ok(place);
         }
-        Ok(())
+        // The other calls are told by a flag not to wait.
+        if matches!(operation.action, Action::Accept | Action::Connect(_)) {
+            rustix::io::ioctl_fionbio(socket.descriptor(), true)?;
+        }
+        Ok(self.sources.insert(socket))
     }
 
     /// Has epoll tell of the sockets whose operations have come to wait, if they still do.
     fn register(&mut self) {
-        while let Some(id) = self.unknown.pop() {
-            let Some(source) = self.sources.get_mut(&id) else {
+        while let Some(place) = self.unknown.pop() {
+            let Some(source) = self.sources.get_mut(place) else {
                 continue;
             };
             let operations = [&source.inbound.operation, &source.outbound.operation];
@@ -290,7 +184,7 @@ impl Epoll {
                 | epoll::EventFlags::OUT
                 | epoll::EventFlags::RDHUP
                 | epoll::EventFlags::ET;
-            let data = epoll::EventData::new_u64(id.0);
+            let data = epoll::EventData::new_u64(place.to_bits());
             let registered = epoll::add(&self.epoll, operation.socket.descriptor(), data, flags);
             if let Err(error) = registered {
                 source.registered = false;
@@ -304,32 +198,23 @@ impl Epoll {
         }
     }
 
-    /// Forgets sockets that were closed, once they may be half of all.
-    fn sweep(&mut self) {
-        if self.sources.len() >= self.sweep_at {
-            self.sources
-                .retain(|_, source| source.socket.strong_count() > 0);
-            self.sweep_at = SWEEP_AT.max(2 * self.sources.len());
-        }
-    }
-
     /// Tries what may succeed, each once, until there are so many completions.
     fn work(&mut self, most: usize) {
         for _ in 0..self.due.len() {
             if self.done.len() >= most {
                 return;
             }
-            let Some((id, direction)) = self.due.pop_front() else {
+            let Some((place, direction)) = self.due.pop_front() else {
                 return;
             };
-            let Some(source) = self.sources.get_mut(&id) else {
+            let Some(source) = self.sources.get_mut(place) else {
                 continue;
             };
             source.side(direction).listed = false;
             if source.go_on(direction, &mut self.buffer, &mut self.done) {
                 self.operations -= 1;
             } else {
-                source.list(id, direction, &mut self.due, &mut self.unknown);
+                source.list(place, direction, &mut self.due, &mut self.unknown);
             }
         }
     }
@@ -354,8 +239,8 @@ impl Epoll {
         };
         for event in events {
             let (flags, data) = (event.flags, event.data.u64());
-            let id = SocketId(data);
-            let Some(source) = self.sources.get_mut(&id) else {
+            let place = Place::from_bits(data);
+            let Some(source) = self.sources.get_mut(place) else {
                 continue;
             };
             use epoll::EventFlags as Flags;
@@ -365,10 +250,12 @@ impl Epoll {
                 (Direction::In, over | Flags::IN | Flags::RDHUP),
                 (Direction::Out, over | Flags::OUT),
             ] {
-                let side = source.side(direction);
-                side.ready |= flags.intersects(news);
-                if side.wants_turn() {
-                    self.due.push_back((id, direction));
+                // What was ready before, and waited for, is listed already.
+                if flags.intersects(news) && !source.is_ready(direction) {
+                    source.set_ready(direction, true);
+                    if source.wants_turn(direction) {
+                        self.due.push_back((place, direction));
+                    }
                 }
             }
         }
@@ -415,24 +302,22 @@ fn call(operation: &Operation, buffer: &mut Vec<u8>) -> Result<Outcome, Errno> {
 
 impl Driver for Epoll {
     fn begin(&mut self, operation: Operation) -> Option<Completed> {
-        if let Err(error) = self.know(&operation) {
-            return Some(Completed::only(&operation.action, Err(error)));
-        }
-        let (id, direction) = (operation.socket.id(), Direction::of(&operation.action));
-        let source = self.sources.get_mut(&id)?;
+        let place = match self.know(&operation) {
+            Ok(place) => place,
+            Err(error) => return Some(Completed::only(&operation.action, Err(error))),
+        };
+        let direction = Direction::of(&operation.action);
+        let source = self.sources.get_mut(place)?;
         let connects = matches!(operation.action, Action::Connect(_));
-        let side = source.side(direction);
-        debug_assert!(side.operation.is_none(), "one at a time");
-        side.operation = Some(operation);
-        side.completions = 0;
+        source.side(direction).begin(operation);
         if connects
-            && side.ready
+            && source.is_ready(direction)
             && let Some(result) = source.attempt(direction, &mut self.buffer)
         {
             let ended = source.outbound.end(result.map_err(io::Error::from));
             return ended.map(|ended| ended.completed);
         }
-        source.list(id, direction, &mut self.due, &mut self.unknown);
+        source.list(place, direction, &mut self.due, &mut self.unknown);
         self.operations += 1;
         None
     }
@@ -447,7 +332,8 @@ impl Driver for Epoll {
     }
 
     fn cancel(&mut self, socket: SocketId, id: OperationId) {
-        let Some(source) = self.sources.get_mut(&socket) else {
+        let place = self.sources.place_of(socket);
+        let Some(source) = place.and_then(|place| self.sources.get_mut(place)) else {
             return;
         };
         for side in [&mut source.inbound, &mut source.outbound] {
@@ -495,7 +381,7 @@ impl Driver for Epoll {
 
     fn end(&mut self, completions: &mut VecDeque<Completion>) {
         completions.append(&mut self.done);
-        for source in self.sources.values_mut() {
+        for source in self.sources.iter_mut() {
             for side in [&mut source.inbound, &mut source.outbound] {
                 completions.extend(side.end(Err(Errno::CANCELED.into())));
             }

@@ -91,7 +91,7 @@ fn a_socket_is_watched_only_once_it_waits() {
         completions.pop_front().map(|completion| completion.id),
         Some(id)
     );
-    assert!(!driver.sources.values().any(|source| source.registered));
+    assert!(!driver.sources.iter_mut().any(|source| source.registered));
     let mut next = || {
         driver.turn(true, TURN, &mut completions);
         completions.pop_front()
@@ -100,7 +100,7 @@ fn a_socket_is_watched_only_once_it_waits() {
     net::send(&other, b"more", SendFlags::NOSIGNAL).expect("sent");
     // It is registered with this question, and told of what came before it.
     assert_eq!(next().map(|completion| completion.id), Some(id));
-    assert!(driver.sources.values().all(|source| source.registered));
+    assert!(driver.sources.iter_mut().all(|source| source.registered));
 }
 
 #[test]
