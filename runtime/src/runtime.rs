@@ -448,7 +448,7 @@ impl Runtime {
     pub fn stop_serving(&self, grace: std::time::Duration) -> Future<()> {
         match &self.listening {
             Some(listening) => listening.stop(grace),
-            None => Future::ready(()),
+            None => Future::done(),
         }
     }
 }

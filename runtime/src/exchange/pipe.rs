@@ -232,7 +232,7 @@ impl PipeWriter {
         } else if state.end.is_some() {
             Future::failed(CLOSED)
         } else if state.has_room(shared.capacity) {
-            Future::ready(())
+            Future::done()
         } else {
             shared.wait_for_room(state)
         }
@@ -295,7 +295,7 @@ impl PipeWriter {
     pub fn reader_closed(&self) -> Future<()> {
         let state = self.0.0.lock();
         if state.reader_is_gone {
-            return Future::ready(());
+            return Future::done();
         }
         self.0.0.wait_for_reader(state)
     }

@@ -20,6 +20,7 @@
 use std::ptr::NonNull;
 
 use super::core::{Core, Header, Outcome, Table, Taken, release};
+use super::counts::Counts;
 use super::node::{Node, NodeTable, Work};
 use super::side::{DiscardCallback, OnDiscard, discard};
 use super::{Error, Future};
@@ -136,6 +137,7 @@ where
         free: Self::free,
         upstream: Self::upstream,
         owner: |_| 0,
+        cancel: None,
     };
     const CONTINUE: &'static NodeTable = &NodeTable {
         run: Self::run,
@@ -305,7 +307,7 @@ where
         };
     }
     let link = Box::new(Link {
-        core: Core::new(Outcome::None, (1, 2), Link::<T, U, C>::TABLE),
+        core: Core::new(Outcome::None, Counts::new(1, 2), Link::<T, U, C>::TABLE),
         node: Node::new(Link::<T, U, C>::CONTINUE),
         upstream: Held::new(upstream),
         followed: AtomicPtr::new(std::ptr::null_mut()),

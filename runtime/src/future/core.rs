@@ -56,6 +56,8 @@ pub(super) struct Table {
     pub(super) upstream: unsafe fn(NonNull<Header>) -> Option<NonNull<Header>>,
     /// Who has the promise in hand, as a number that the floors above understand; zero if that is not known.
     pub(super) owner: unsafe fn(NonNull<Header>) -> u64,
+    /// Ends what the core waits for, when its discard is requested or its last handle is dropped; the caller holds a reference. It may have ended already.
+    pub(super) cancel: Option<unsafe fn(NonNull<Header>)>,
 }
 
 /// What is known of a core without knowing its value's type.
@@ -139,6 +141,7 @@ impl<T> Plain<T> {
         free: Self::free,
         upstream: |_| None,
         owner: |_| 0,
+        cancel: None,
     };
 
     /// # Safety
@@ -153,11 +156,7 @@ impl<T> Plain<T> {
 }
 
 impl<T> Core<T> {
-    pub(super) fn new(
-        outcome: Outcome<T>,
-        (handles, references): (u32, u32),
-        table: &'static Table,
-    ) -> Self {
+    pub(super) fn new(outcome: Outcome<T>, counts: Counts, table: &'static Table) -> Self {
         let phase = match outcome {
             Outcome::None => Phase::Pending,
             _ => Phase::Settled,
@@ -165,17 +164,32 @@ impl<T> Core<T> {
         Self {
             header: Header {
                 word: Word::new(phase),
-                counts: Counts::new(handles, references),
+                counts,
                 table,
-                side: Mutex::new(Side::default()),
+                side: Mutex::new(Side::new()),
             },
             clone: AtomicPtr::new(std::ptr::null_mut()),
             outcome: UnsafeCell::new(outcome),
         }
     }
 
+    /// For a static: it has its value, and is never freed.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub(super) const fn for_ever(value: T, clone: fn(&T) -> T) -> Self {
+        Self {
+            header: Header {
+                word: Word::settled(),
+                counts: Counts::for_ever(),
+                table: Plain::<T>::TABLE,
+                side: Mutex::new(Side::new()),
+            },
+            clone: AtomicPtr::new(clone as *mut ()),
+            outcome: UnsafeCell::new(Outcome::Ready(value)),
+        }
+    }
+
     /// A core of its own, with these counts. One allocation.
-    pub(super) fn allocate(outcome: Outcome<T>, counts: (u32, u32)) -> NonNull<Self> {
+    pub(super) fn allocate(outcome: Outcome<T>, counts: Counts) -> NonNull<Self> {
         NonNull::from(Box::leak(Box::new(Self::new(
             outcome,
             counts,
@@ -192,6 +206,10 @@ impl<T> Core<T> {
 
     /// Records how to clone the value, before a second handle is made.
     pub(super) fn record_clone(&self, clone: fn(&T) -> T) {
+        // Where it is known it stays: other threads may read the line.
+        if self.recorded_clone().is_some() {
+            return;
+        }
         // Relaxed: a second handle comes to another thread only with synchronization, or by an upgrade, whose weak future
         // came there likewise.
         self.clone.store(clone as *mut (), Ordering::Relaxed);
@@ -431,6 +449,8 @@ impl<T> Core<T> {
         };
         if !core.header.word.load().is_settled() {
             if clean_up {
+                // SAFETY: the caller's reference.
+                unsafe { Header::cancel(this.cast()) };
                 core.header.unwatched();
             }
         } else if core.peek(|outcome| matches!(outcome, Outcome::Ready(_)))

@@ -5,7 +5,8 @@
 //! | 0..30 | handles: `Future`s, which may read the value |
 //! | 30 | the promise has not given its future away yet |
 //! | 31 | callbacks for a discard request wait: the last handle cleans up |
-//! | 32..64 | references: every handle, the promise, weak futures, and links of a chain, which keep the memory |
+//! | 32..63 | references: every handle, the promise, weak futures, and links of a chain, which keep the memory |
+//! | 63 | it is there for ever, and nothing is counted: a static |
 //!
 //! The value may be moved out by a handle that is the only one. Only a handle or an upgrade of a weak future makes
 //! another, so it agrees with upgrades by one compare-and-swap of the handles from one to zero, and with nobody if its
@@ -18,6 +19,7 @@ const HANDLE: u64 = 1;
 const REFERENCE: u64 = 1 << 32;
 const NOT_GIVEN: u64 = 1 << 30;
 const CLEAN_UP: u64 = 1 << 31;
+const FOR_EVER: u64 = 1 << 63;
 /// Both counts stay below this, or the OS process aborts: only `mem::forget` in a loop gets here, as with `Arc`.
 const LIMIT: u32 = 1 << 29;
 
@@ -58,6 +60,25 @@ impl Counts {
         ))
     }
 
+    /// Of a static: there are always several handles, and nobody writes here.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub(super) const fn for_ever() -> Self {
+        Self(AtomicU64::new(FOR_EVER + 2 * HANDLE + 2 * REFERENCE))
+    }
+
+    /// Relaxed: the bit never changes.
+    #[inline]
+    fn is_for_ever(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & FOR_EVER != 0
+    }
+
+    /// As `new`, and the last handle cleans up.
+    pub(super) fn cleaned_up(handles: u32, references: u32) -> Self {
+        Self(AtomicU64::new(
+            u64::from(handles) * HANDLE + u64::from(references) * REFERENCE + CLEAN_UP,
+        ))
+    }
+
     /// The first handle, unless it was given before.
     #[must_use]
     pub(super) fn give_handle(&self) -> bool {
@@ -79,11 +100,17 @@ impl Counts {
 
     /// A further handle, made by one.
     pub(super) fn add_handle(&self) {
+        if self.is_for_ever() {
+            return;
+        }
         // Relaxed: whoever adds holds the core already.
         check(self.0.fetch_add(HANDLE + REFERENCE, Ordering::Relaxed));
     }
 
     pub(super) fn add_reference(&self) {
+        if self.is_for_ever() {
+            return;
+        }
         // Relaxed: as in `add_handle`.
         check(self.0.fetch_add(REFERENCE, Ordering::Relaxed));
     }
@@ -91,6 +118,9 @@ impl Counts {
     /// A handle, if there is one still.
     pub(super) fn try_add_handle(&self) -> bool {
         let mut counts = self.0.load(Ordering::Relaxed);
+        if counts & FOR_EVER != 0 {
+            return true;
+        }
         while handles(counts) > 0 {
             check(counts);
             // Acquire: pairs with the Release of whoever gave up a handle, and made the count what it is. Relaxed on failure: tried again.
@@ -174,6 +204,9 @@ impl Counts {
     /// Gives up a handle but not its reference. If it was the last: whether it must clean up.
     #[must_use]
     pub(super) fn drop_handle(&self) -> Option<bool> {
+        if self.is_for_ever() {
+            return None;
+        }
         // AcqRel: pairs with itself, with `claim` and with `have_cleaned_up`: the last to go has the others' reads of the value behind it.
         let counts = self.0.fetch_sub(HANDLE, Ordering::AcqRel);
         (handles(counts) == 1).then_some(counts & CLEAN_UP != 0)
@@ -183,6 +216,7 @@ impl Counts {
     #[must_use]
     pub(super) fn try_drop_last(&self) -> Option<bool> {
         let counts = self.0.load(Ordering::Relaxed);
+        // There are two, where nothing is counted.
         if handles(counts) != 1 || counts & CLEAN_UP != 0 {
             return None;
         }
@@ -211,9 +245,13 @@ impl Counts {
             // Acquire: as in `was_last`.
             Ordering::Acquire
         };
+        let counts = self.0.load(ordering);
         // Who has the only one needs no atomic step to give it up: only a holder makes another one.
-        if references(self.0.load(ordering)) == 1 {
+        if references(counts) == 1 {
             return true;
+        }
+        if counts & FOR_EVER != 0 {
+            return false;
         }
         // Release: pairs with the Acquire in `was_last`: what this holder did happens before the core is freed.
         self.was_last(self.0.fetch_sub(REFERENCE, Ordering::Release))
@@ -269,5 +307,20 @@ mod tests {
         assert!(!counts.drop_reference() && counts.is_alone());
         assert_eq!(counts.drop_handle(), Some(true));
         assert!(counts.is_unwatched() && counts.drop_reference());
+    }
+
+    #[test]
+    fn of_a_static_nothing_is_counted() {
+        static COUNTS: Counts = Counts::for_ever();
+        let before = COUNTS.0.load(Ordering::Relaxed);
+        COUNTS.add_handle();
+        COUNTS.add_reference();
+        assert!(COUNTS.try_add_handle());
+        for _ in 0..5 {
+            assert_eq!((COUNTS.drop_handle(), COUNTS.try_drop_last()), (None, None));
+            assert!(!COUNTS.drop_reference() && !COUNTS.is_alone() && !COUNTS.is_forgotten());
+            assert_eq!(COUNTS.claim(), Claim::Shared);
+        }
+        assert_eq!(COUNTS.0.load(Ordering::Relaxed), before);
     }
 }

@@ -3,6 +3,7 @@
 use std::ptr::NonNull;
 
 use super::core::{Core, Header, Outcome, Table};
+use super::counts::Counts;
 use super::{Future, Promise};
 
 /// A core whose memory is part of a block. The block is freed when the core's last reference is gone.
@@ -29,6 +30,7 @@ impl EmbeddedTable {
             free,
             upstream: |_| None,
             owner,
+            cancel: None,
         })
     }
 }
@@ -36,7 +38,7 @@ impl EmbeddedTable {
 impl<T> Embedded<T> {
     /// A pending core, with a promise and a future to be taken, once each.
     pub(crate) fn new(table: &'static EmbeddedTable) -> Self {
-        Self(Core::new(Outcome::None, (1, 2), &table.0))
+        Self(Core::new(Outcome::None, Counts::new(1, 2), &table.0))
     }
 
     /// The promise.

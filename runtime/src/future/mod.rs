@@ -22,14 +22,18 @@
 //! | `node` | callbacks that wait, and the loop that runs them |
 //! | `chain` | links from one future to the next |
 //! | `embedded` | a core inside of a larger block |
+//! | `cancellable` | a core with whom to ask to cancel, used again and again |
+//! | `done` | a core that is there for ever |
 //! | `side` | wakers, and callbacks for a discard request |
 //! | `task` | combinators that are polled: `select`, `collect`, `await_all`, `repeat` |
 
 pub(crate) mod blocking;
+mod cancellable;
 mod chain;
 mod combinators;
 mod core;
 mod counts;
+mod done;
 pub(crate) mod embedded;
 mod full;
 mod group;
@@ -40,6 +44,7 @@ mod promise;
 mod repeat;
 mod side;
 pub(crate) mod task;
+mod traits;
 mod weak;
 mod word;
 
@@ -52,8 +57,6 @@ pub use promise::Promise;
 pub use repeat::repeat;
 pub use weak::WeakFuture;
 
-use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::marker::{PhantomData, PhantomPinned};
 use std::pin::Pin;
 use std::ptr::NonNull;
@@ -62,9 +65,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use self::blocking::{Awaited, Registered};
-use self::core::{Core, Taken};
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-pub(crate) use self::side::Cancel;
+pub(crate) use self::cancellable::{Cancel, Spare, cancellable};
+use self::core::{Core, Taken};
+use self::counts::Counts;
 use self::side::{DiscardCallback, OnDiscard};
 
 /// Why a future gave no value.
@@ -162,7 +166,7 @@ impl<T> Future<T> {
 
     fn from_outcome(outcome: Outcome<T>) -> Self {
         // SAFETY: counted.
-        unsafe { Self::from_core(Core::allocate(outcome, (1, 1))) }
+        unsafe { Self::from_core(Core::allocate(outcome, Counts::new(1, 1))) }
     }
 
     fn core(&self) -> &Core<T> {
@@ -431,6 +435,8 @@ impl<T> Future<T> {
         loop {
             let (core, claimed) = self.parts();
             if let Taken::Value(result) = core.take(claimed) {
+                // Who completes takes the waker out.
+                self.ticket = 0;
                 return Poll::Ready(result);
             }
             if let Some(ticket) = self.core().header.keep_waker(self.ticket, waker.clone()) {
@@ -545,54 +551,5 @@ impl<T> std::future::Future for Future<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // SAFETY: no field is pinned structurally, and none is moved out.
         unsafe { self.get_unchecked_mut() }.poll_result(cx.waker())
-    }
-}
-
-/// Ready, failed, discarded or abandoned, as the result says.
-///
-/// ```
-/// use libprocess::{Future, FutureError};
-///
-/// assert_eq!(Future::from(Ok(1)).get(), Ok(1));
-/// assert!(Future::<i64>::from(Err(FutureError::Discarded)).is_discarded());
-/// ```
-impl<T> From<Result<T, Error>> for Future<T> {
-    fn from(result: Result<T, Error>) -> Self {
-        Self::from_outcome(result.into())
-    }
-}
-
-/// By identity: whether both are handles to the same result.
-impl<T> PartialEq for Future<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.core == other.core
-    }
-}
-
-impl<T> Eq for Future<T> {}
-
-/// By identity.
-impl<T> Hash for Future<T> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.core.hash(state);
-    }
-}
-
-impl<T> fmt::Debug for Future<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let requested = if self.has_discard() {
-            ", discard requested"
-        } else {
-            ""
-        };
-        self.outcome(|outcome| match outcome {
-            Outcome::None => write!(f, "Future(pending{requested})"),
-            Outcome::Ready(_) => write!(f, "Future(ready{requested})"),
-            Outcome::Failed(message) => write!(f, "Future(failed: {message}{requested})"),
-            Outcome::Full(full) => write!(f, "Future(failed: {full}{requested})"),
-            Outcome::Discarded => write!(f, "Future(discarded{requested})"),
-            Outcome::Abandoned => write!(f, "Future(abandoned{requested})"),
-            Outcome::Taken => write!(f, "Future(ready, its value taken{requested})"),
-        })
     }
 }

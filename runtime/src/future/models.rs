@@ -14,6 +14,7 @@ use loom::thread;
 use super::{Future, Promise};
 use crate::facade::with_weakening;
 
+mod cancellable;
 mod discard;
 mod settle;
 

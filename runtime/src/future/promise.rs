@@ -4,6 +4,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::core::{Core, Outcome, release};
+use super::counts::Counts;
 use super::node::Work;
 use super::side::{DiscardCallback, OnDiscard};
 use super::{Future, chain};
@@ -43,7 +44,7 @@ impl<T> Promise<T> {
     /// A promise that is pending. One allocation.
     pub fn new() -> Self {
         Self {
-            core: Core::allocate(Outcome::None, (0, 1)),
+            core: Core::allocate(Outcome::None, Counts::new(0, 1)),
             flags: AtomicU8::new(0),
         }
     }
@@ -56,7 +57,7 @@ impl<T> Promise<T> {
     /// assert_eq!(future.get(), Ok(1));
     /// ```
     pub fn pair() -> (Self, Future<T>) {
-        let core = Core::allocate(Outcome::None, (1, 2));
+        let core = Core::allocate(Outcome::None, Counts::new(1, 2));
         let promise = Self {
             core,
             flags: AtomicU8::new(0),

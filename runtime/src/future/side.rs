@@ -11,7 +11,6 @@
 //! Callbacks for a discard request also end with the last handle, by the same protocol, with a bit of the counts for the word's.
 
 use std::ptr::NonNull;
-use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use super::Future;
@@ -24,17 +23,8 @@ use crate::facade::{lock, weakened};
 /// What a discard request does.
 pub(super) enum OnDiscard {
     Run(Box<dyn FnOnce() + Send>),
-    /// As `Run`, where something stands that it is for: without memory of its own.
-    #[cfg_attr(any(libprocess_loom, libprocess_shuttle), expect(dead_code))]
-    Cancel(Weak<dyn Cancel>, u64),
     /// Requests that this core be discarded, too. No closure, so that a chain of associations is walked in a loop.
     PassOn(Reference),
-}
-
-/// What has something under way for each of many futures, and ends it.
-pub(crate) trait Cancel: Send + Sync {
-    /// The one with this number, if it is still under way.
-    fn cancel(self: Arc<Self>, number: u64);
 }
 
 impl OnDiscard {
@@ -42,11 +32,6 @@ impl OnDiscard {
     fn run(self) -> Option<Reference> {
         match self {
             Self::Run(callback) => callback(),
-            Self::Cancel(of, number) => {
-                if let Some(of) = of.upgrade() {
-                    of.cancel(number);
-                }
-            }
             Self::PassOn(to) => return Some(to),
         }
         None
@@ -60,18 +45,20 @@ pub(super) struct DiscardCallback {
     pub(super) when_unwatched: bool,
 }
 
-#[derive(Default)]
 pub(super) struct Side {
     /// The first waiter stands here: most futures have one at most.
-    first: Option<(u32, Waker)>,
-    more: Option<Box<More>>,
+    first: Option<Waker>,
+    first_ticket: u32,
     last_ticket: u32,
+    more: Option<Box<More>>,
 }
 
 #[derive(Default)]
 struct More {
     wakers: Vec<(u32, Waker)>,
     discards: Discards,
+    /// What the core itself waits for is not cancelled any more.
+    is_detached: bool,
 }
 
 /// Callbacks for a discard request, in the order in which they came. Mostly there is one: it stands here.
@@ -110,6 +97,15 @@ impl Discards {
 }
 
 impl Side {
+    pub(super) const fn new() -> Self {
+        Self {
+            first: None,
+            first_ticket: 0,
+            last_ticket: 0,
+            more: None,
+        }
+    }
+
     /// Keeps a waker under a ticket, never zero. `previous` is a ticket that the caller may still have: its waker is replaced, and given back
     /// with the new one if they wake the same, to be dropped outside of the lock.
     pub(super) fn keep(&mut self, previous: u32, waker: Waker) -> (u32, Option<Waker>) {
@@ -121,7 +117,8 @@ impl Side {
         self.last_ticket = self.last_ticket.checked_add(1).unwrap_or(1);
         let ticket = self.last_ticket;
         if self.first.is_none() {
-            self.first = Some((ticket, waker));
+            self.first = Some(waker);
+            self.first_ticket = ticket;
         } else {
             self.more
                 .get_or_insert_default()
@@ -132,10 +129,8 @@ impl Side {
     }
 
     fn waker_of(&mut self, ticket: u32) -> Option<&mut Waker> {
-        if let Some((known, waker)) = &mut self.first
-            && *known == ticket
-        {
-            return Some(waker);
+        if self.first.is_some() && self.first_ticket == ticket {
+            return self.first.as_mut();
         }
         let wakers = &mut self.more.as_mut()?.wakers;
         let found = wakers.iter_mut().find(|(known, _)| *known == ticket);
@@ -144,12 +139,8 @@ impl Side {
 
     /// Takes a waker out.
     pub(super) fn forget(&mut self, ticket: u32) -> Option<Waker> {
-        if self
-            .first
-            .as_ref()
-            .is_some_and(|(known, _)| *known == ticket)
-        {
-            return self.first.take().map(|(_, waker)| waker);
+        if self.first.is_some() && self.first_ticket == ticket {
+            return self.first.take();
         }
         let wakers = &mut self.more.as_mut()?.wakers;
         let index = wakers.iter().position(|(known, _)| *known == ticket)?;
@@ -167,23 +158,13 @@ impl Side {
             .unwrap_or_default()
     }
 
-    pub(super) fn take_all(&mut self) -> Self {
-        Self {
-            last_ticket: self.last_ticket,
-            ..std::mem::replace(
-                self,
-                Self {
-                    last_ticket: self.last_ticket,
-                    ..Self::default()
-                },
-            )
-        }
+    /// The wakers, and with them what else waits.
+    fn take_all(&mut self) -> (Option<Waker>, Option<Box<More>>) {
+        (self.first.take(), self.more.take())
     }
 
-    /// The wakers, in no order.
-    pub(super) fn into_wakers(self) -> impl Iterator<Item = Waker> {
-        let more = self.more.map(|more| more.wakers).unwrap_or_default();
-        self.first.into_iter().chain(more).map(|(_, waker)| waker)
+    fn is_detached(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| more.is_detached)
     }
 }
 
@@ -222,12 +203,19 @@ impl Header {
 
     /// Settled: nobody can discard any more, and waiters go on.
     pub(super) fn clear_side(&self, work: &mut Work) {
-        let mut side = lock(&self.side).take_all();
-        let discards = side.take_discards();
-        work.contain(|_| drop(discards));
-        for waker in side.into_wakers() {
-            // Foreign code: the others must be woken.
+        let (first, more) = lock(&self.side).take_all();
+        // Foreign code, all of it: the others must be woken.
+        if let Some(waker) = first {
             work.contain(|_| waker.wake());
+        }
+        if let Some(more) = more {
+            let More {
+                wakers, discards, ..
+            } = *more;
+            work.contain(|_| drop(discards));
+            for (_, waker) in wakers {
+                work.contain(|_| waker.wake());
+            }
         }
     }
 
@@ -253,7 +241,7 @@ impl Header {
     #[inline]
     pub(super) fn detach(&self) {
         // What is entered meanwhile comes behind this.
-        if self.word.load().has_side() {
+        if self.word.load().has_side() || self.table.cancel.is_some() {
             self.detach_side();
         }
     }
@@ -262,6 +250,9 @@ impl Header {
     fn detach_side(&self) {
         let taken = {
             let mut side = lock(&self.side);
+            if self.table.cancel.is_some() {
+                side.more.get_or_insert_default().is_detached = true;
+            }
             let (cancelled, kept) = side.take_discards().partition();
             kept.into_callbacks()
                 .for_each(|callback| side.on_discard(callback));
@@ -279,6 +270,22 @@ impl Header {
         drop(unused);
         run_discards(run, true);
     }
+
+    /// Ends what the core itself waits for, unless it was detached.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds a reference.
+    pub(super) unsafe fn cancel(this: NonNull<Self>) {
+        // SAFETY: by the contract; the table is this core's.
+        unsafe {
+            if let Some(cancel) = this.as_ref().table.cancel
+                && !lock(&this.as_ref().side).is_detached()
+            {
+                cancel(this);
+            }
+        }
+    }
 }
 
 impl<T> Future<T> {
@@ -286,15 +293,6 @@ impl<T> Future<T> {
     pub(crate) fn on_cancelled(&self, f: impl FnOnce() + Send + 'static) {
         self.core().header.on_discard(DiscardCallback {
             callback: OnDiscard::Run(Box::new(f)),
-            when_unwatched: true,
-        });
-    }
-
-    /// As `on_cancelled`, where many futures have something under way in one place, each by a number: that is not kept for this.
-    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-    pub(crate) fn on_cancelled_by(&self, of: Weak<dyn Cancel>, number: u64) {
-        self.core().header.on_discard(DiscardCallback {
-            callback: OnDiscard::Cancel(of, number),
             when_unwatched: true,
         });
     }
@@ -355,6 +353,8 @@ unsafe fn discard_chain(
         });
         let Ok(before) = before else { break };
         requested_first = true;
+        // SAFETY: as above.
+        work.contain(|_| unsafe { Header::cancel(header) });
         if before.has_side() {
             let taken = lock(&core.side).take_discards();
             for DiscardCallback { callback, .. } in taken.into_callbacks() {

@@ -18,6 +18,9 @@ use crate::facade::atomic::{AtomicPtr, Ordering};
 use crate::facade::weakened;
 
 const PHASE: usize = 0b11;
+const PENDING: usize = 0;
+const RUNNING: usize = 1;
+const SETTLED: usize = 2;
 const REQUESTED: usize = 0b100;
 const SIDE: usize = 0b1000;
 const TAGS: usize = PHASE | REQUESTED | SIDE;
@@ -46,9 +49,9 @@ impl Snapshot {
 
     pub(super) fn phase(self) -> Phase {
         match self.0.addr() & PHASE {
-            0 => Phase::Pending,
-            1 => Phase::Running,
-            2 => Phase::Settled,
+            PENDING => Phase::Pending,
+            RUNNING => Phase::Running,
+            SETTLED => Phase::Settled,
             _ => unreachable!("no phase has this number"),
         }
     }
@@ -87,9 +90,9 @@ impl Snapshot {
     #[must_use]
     pub(super) fn with_phase(self, phase: Phase) -> Self {
         let bits = match phase {
-            Phase::Pending => 0,
-            Phase::Running => 1,
-            Phase::Settled => 2,
+            Phase::Pending => PENDING,
+            Phase::Running => RUNNING,
+            Phase::Settled => SETTLED,
         };
         Self(self.0.map_addr(|address| address & !PHASE | bits))
     }
@@ -125,6 +128,12 @@ impl fmt::Debug for Snapshot {
 pub(super) struct Word(AtomicPtr<Node>);
 
 impl Word {
+    /// Of a core that is settled from the beginning.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub(super) const fn settled() -> Self {
+        Self(AtomicPtr::new(std::ptr::without_provenance_mut(SETTLED)))
+    }
+
     pub(super) fn new(phase: Phase) -> Self {
         Self(AtomicPtr::new(
             Snapshot(std::ptr::null_mut()).with_phase(phase).0,

@@ -492,7 +492,7 @@ impl<S: Service> Core for Inner<S> {
         // Whoever stops it drops the block, and with it the promise.
         running.recover(|error| match error {
             crate::FutureError::Failed(reason) => Future::failed(reason),
-            _ => Future::ready(()),
+            _ => Future::done(),
         })
     }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::socket::{Begun, Home, failure};
 use super::waiting::Waiting;
 use crate::facade::lock_std;
-use crate::future::{Cancel, Future, Promise};
+use crate::future::{Cancel, Future, Spare};
 use crate::reactor::{Action, Completed, Handler, Outcome, Socket};
 
 /// How many connections are kept for `accept`s to come.
@@ -34,10 +34,11 @@ pub(super) trait Accepted: Send + Sized + 'static {
 /// The one that has the socket: closed when it is dropped.
 pub(super) struct Acceptor<S: Accepted>(Arc<Shared<S>>);
 
-struct Shared<S> {
+struct Shared<S: Accepted> {
     home: Home,
     socket: Arc<Socket>,
     state: Mutex<State<S>>,
+    spare: Spare<Self>,
 }
 
 struct State<S> {
@@ -58,6 +59,7 @@ impl<S: Accepted> Acceptor<S> {
             home,
             socket,
             state: Mutex::new(state),
+            spare: Spare::new(),
         }))
     }
 
@@ -96,7 +98,7 @@ impl<S: Accepted> Shared<S> {
     }
 
     fn accept(self: &Arc<Self>) -> Future<S> {
-        let (accepted, number, begin) = {
+        let (accepted, begin) = {
             let mut state = lock_std(&self.state);
             if let Some(descriptor) = state.kept.pop_front() {
                 drop(state);
@@ -105,11 +107,9 @@ impl<S: Accepted> Shared<S> {
             if let Some(reason) = &state.failed {
                 return Future::failed(Arc::clone(reason));
             }
-            let (promise, accepted) = Promise::pair();
-            let number = state.waiting.push(promise);
-            (accepted, number, state.waiting.next_place(&self.home))
+            let accepted = state.waiting.wait(self);
+            (accepted, state.waiting.next_place(&self.home))
         };
-        accepted.on_cancelled_by(Arc::downgrade(self) as _, number);
         if let Some(place) = begin {
             self.begin_accept(place);
         }
@@ -179,11 +179,17 @@ impl<S: Accepted> Shared<S> {
 }
 
 impl<S: Accepted> Cancel for Shared<S> {
-    fn cancel(self: Arc<Self>, number: u64) {
+    type Value = S;
+
+    fn cancel(&self, number: u64) {
         let promise = lock_std(&self.state).waiting.take(number);
         if let Some(promise) = promise {
             promise.discard();
         }
+    }
+
+    fn spare(&self) -> &Spare<Self> {
+        &self.spare
     }
 }
 
@@ -266,6 +272,7 @@ mod tests {
 
     use super::super::UnixStream;
     use super::*;
+    use crate::future::Promise;
     use crate::reactor::Kind;
 
     fn pair() -> (OwnedFd, OwnedFd) {

@@ -30,7 +30,7 @@ use super::socket::{Begun, Home, failure, socket_for};
 use super::waiting::Waiting;
 use crate::FutureError;
 use crate::facade::lock_std;
-use crate::future::{Cancel, Future, Promise};
+use crate::future::{Cancel, Future, Outcome as Ended, Promise, Spare};
 use crate::reactor::{Action, Behind, Completed, Handler, Kind, Outcome, Socket};
 use outbound::{Outbound, Outgoing};
 
@@ -45,6 +45,7 @@ const AGAIN: Duration = Duration::from_millis(2);
 pub(super) struct Connection {
     pub(super) socket: Arc<Socket>,
     home: Home,
+    spare: Spare<Self>,
     inbound: Mutex<Inbound>,
     outbound: Mutex<Outbound>,
 }
@@ -76,11 +77,11 @@ struct Received {
 type Told<T> = Queue<(Promise<T>, Result<T, Arc<str>>)>;
 
 fn tell<T>(mut told: Told<T>) {
-    for (promise, outcome) in told.take_all() {
-        match outcome {
-            Ok(value) => promise.set(value),
-            Err(reason) => promise.fail(reason),
-        };
+    while let Some((promise, outcome)) = told.pop() {
+        promise.settle(match outcome {
+            Ok(value) => Ended::Ready(value),
+            Err(reason) => Ended::Failed(reason),
+        });
     }
 }
 
@@ -123,6 +124,7 @@ impl Connection {
                 is_shut: false,
                 connecting: None,
             }),
+            spare: Spare::new(),
         })
     }
 
@@ -230,7 +232,7 @@ impl Connection {
     }
 
     pub(super) fn receive(self: &Arc<Self>) -> Future<Bytes> {
-        let (received, number, begin) = {
+        let (received, begin) = {
             let mut inbound = lock_std(&self.inbound);
             if let Some(bytes) = inbound.take_kept() {
                 return Future::ready(bytes);
@@ -240,11 +242,9 @@ impl Connection {
                 Some(Some(reason)) => return Future::failed(Arc::clone(reason)),
                 None => {}
             }
-            let (promise, received) = Promise::pair();
-            let number = inbound.waiting.push(promise);
-            (received, number, inbound.next_place(&self.home))
+            let received = inbound.waiting.wait(self);
+            (received, inbound.next_place(&self.home))
         };
-        received.on_cancelled_by(Arc::downgrade(self) as _, number);
         if let Some(place) = begin {
             self.begin_receive(place);
         }
@@ -331,7 +331,7 @@ impl Connection {
         } else if let Some(reason) = &outbound.failed {
             Future::failed(Arc::clone(reason))
         } else {
-            Future::ready(())
+            Future::done()
         };
         drop(outbound);
         tell(ended);
@@ -340,8 +340,7 @@ impl Connection {
 
     /// As `send`, of one piece, which mostly the kernel takes at once.
     pub(super) fn send_piece(self: &Arc<Self>, piece: Bytes) -> Future<()> {
-        self.send_at_once(piece)
-            .unwrap_or_else(|| Future::ready(()))
+        self.send_at_once(piece).unwrap_or_else(|| Future::done())
     }
 
     /// As `send`, of one piece. `None`: the kernel has it already, so there is nothing to wait for, and nothing was made to wait with.
@@ -547,11 +546,17 @@ impl Inbound {
 }
 
 impl Cancel for Connection {
-    fn cancel(self: Arc<Self>, number: u64) {
+    type Value = Bytes;
+
+    fn cancel(&self, number: u64) {
         let promise = lock_std(&self.inbound).waiting.take(number);
         if let Some(promise) = promise {
             promise.discard();
         }
+    }
+
+    fn spare(&self) -> &Spare<Self> {
+        &self.spare
     }
 }
 

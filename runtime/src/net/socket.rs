@@ -19,7 +19,7 @@ pub(super) struct Home {
     scheduler: Arc<Scheduler>,
     clock: crate::Clock,
     /// The seat in whose port all is begun; else it is the calling worker's.
-    seat: Option<usize>,
+    seat: Option<u32>,
 }
 
 impl Home {
@@ -39,7 +39,7 @@ impl Home {
     /// All operations go to this worker's port.
     pub(super) fn of_worker(&self, worker: usize) -> Self {
         Self {
-            seat: Some(worker),
+            seat: Some(worker as u32),
             ..self.clone()
         }
     }
@@ -66,7 +66,9 @@ impl Home {
     pub(super) fn place(&self) -> Begun {
         Begun {
             id: OperationId::new(),
-            seat: self.seat.unwrap_or_else(|| self.scheduler.seat_for_io()),
+            seat: self
+                .seat
+                .unwrap_or_else(|| self.scheduler.seat_for_io() as u32),
         }
     }
 
@@ -85,7 +87,7 @@ impl Home {
             action,
             handler,
         };
-        self.scheduler.begin_io(place.seat, operation)
+        self.scheduler.begin_io(place.seat as usize, operation)
     }
 
     /// Sends what the socket has room for, where that is done at once; no other send of it may be under way. `None`: it is to be begun. `pieces` hands them to what it is
@@ -97,14 +99,17 @@ impl Home {
         behind: Behind,
         pieces: impl FnOnce(&mut dyn FnMut(&[IoSlice<'_>])),
     ) -> Option<io::Result<usize>> {
-        let seat = self.scheduler.sends_now(self.seat, behind)?;
+        let seat = self
+            .scheduler
+            .sends_now(self.seat.map(|seat| seat as usize), behind)?;
         let (ports, mut sent) = (self.scheduler.ports(), None);
         pieces(&mut |pieces| sent = ports.send_now(seat, socket, pieces, behind));
         sent
     }
 
     pub(super) fn cancel(&self, begun: Begun, socket: &Socket) {
-        self.scheduler.cancel_io(begun.seat, socket.id(), begun.id);
+        let seat = begun.seat as usize;
+        self.scheduler.cancel_io(seat, socket.id(), begun.id);
     }
 }
 
@@ -112,7 +117,7 @@ impl Home {
 #[derive(Clone, Copy)]
 pub(super) struct Begun {
     id: OperationId,
-    seat: usize,
+    seat: u32,
 }
 
 /// A new socket for addresses like this one.

@@ -1,10 +1,11 @@
 //! Who waits for something that comes, and the operation that brings it: readers and a receive, or acceptors and an accept.
 
+use std::sync::Arc;
 use std::task::Waker;
 
 use super::queue::Queue;
 use super::socket::{Begun, Home};
-use crate::future::Promise;
+use crate::future::{Cancel, Future, Promise, cancellable};
 
 /// Promises in the order in which they were asked for, each of which may be taken out by its number.
 pub(super) struct Waiting<T> {
@@ -38,6 +39,13 @@ impl<T> Waiting<T> {
             poller: None,
             supply: Supply::No,
         }
+    }
+
+    /// A future of what comes next for which nobody waits yet. Who gives it up asks this one to cancel.
+    pub(super) fn wait<C: Cancel<Value = T>>(&mut self, of: &Arc<C>) -> Future<T> {
+        let (promise, future) = cancellable(of, self.next);
+        self.push(promise);
+        future
     }
 
     pub(super) fn push(&mut self, promise: Promise<T>) -> u64 {

@@ -212,8 +212,7 @@ impl Driver {
                     };
                     // What the kernel has at once is told of at the next look.
                     self.sending = Some(
-                        Transport::send_at_once(stream, pieces)
-                            .unwrap_or_else(|| Future::ready(())),
+                        Transport::send_at_once(stream, pieces).unwrap_or_else(|| Future::done()),
                     );
                 }
                 Next::Relink => self.leave(),
@@ -235,7 +234,7 @@ impl Driver {
         // Discarded, it is reset: what it keeps would be kept for as long as its peer likes.
         left.after(CLOSING, |left: Future<()>| {
             left.discard();
-            Future::ready(())
+            Future::done()
         })
         .detach();
     }

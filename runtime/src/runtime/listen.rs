@@ -340,7 +340,7 @@ impl Listening {
         let closed = std::mem::replace(&mut *state, State::Over);
         drop(state);
         drop(closed);
-        Future::ready(())
+        Future::done()
     }
 
     /// Closes what there is, and begins nothing any more.

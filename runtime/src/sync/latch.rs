@@ -99,7 +99,7 @@ impl Latch {
             return state.waiters.enter(|promise| promise, cancel);
         }
         drop(state);
-        Future::ready(())
+        Future::done()
     }
 
     /// Blocks until it is triggered, for at most `timeout` if one is given, by the machine's clock. As [`Future::wait`], which tells what becomes of a worker that blocks.

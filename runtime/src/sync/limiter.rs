@@ -154,7 +154,7 @@ impl RateLimiter {
         if state.waiters.is_empty() && state.due <= now {
             state.due = now + shared.interval;
             drop(state);
-            return Future::ready(());
+            return Future::done();
         }
         let cancel = weakly(shared, Shared::give_up);
         let future = state.waiters.enter(|promise| promise, cancel);

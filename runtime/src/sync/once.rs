@@ -140,12 +140,12 @@ impl Once {
     {
         self.once().then::<(), _, _, IsFuture>(move |turn| {
             let Some(turn) = turn else {
-                return Future::ready(());
+                return Future::done();
             };
             match f().into_returned() {
                 Returned::Value(()) => {
                     turn.done();
-                    Future::ready(())
+                    Future::done()
                 }
                 Returned::Future(future) => future.then(move |()| turn.done()),
             }

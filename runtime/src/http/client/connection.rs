@@ -277,7 +277,7 @@ impl Connection {
         let number = {
             let mut state = lock_std(&shared.state);
             if state.gone.is_some() {
-                return Future::ready(());
+                return Future::done();
             }
             let number = state.next_watcher;
             state.next_watcher += 1;
