@@ -23,9 +23,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
-use rustc_hash::FxHashMap;
 
 use self::buffers::ProvidedBuffers;
+use self::operations::{Entry, Memory, Operations};
 use self::timer::Timer;
 use super::kernel::{IoUringFeature, Lacking};
 use super::kind::Refusal;
@@ -35,6 +35,7 @@ use super::{
 };
 
 mod buffers;
+mod operations;
 mod set_up;
 #[cfg(test)]
 mod tests;
@@ -56,7 +57,7 @@ const NO_PERSONALITY: u16 = u16::MAX;
 pub(super) struct IoUringDriver {
     /// Before what the kernel may still use: a field is dropped in its turn.
     ring: IoUring,
-    operations: FxHashMap<u64, Entry>,
+    operations: Operations,
     buffers: Option<ProvidedBuffers>,
     /// What found the submission queue full.
     backlog: VecDeque<squeue::Entry>,
@@ -73,49 +74,6 @@ pub(super) struct IoUringDriver {
     waker: Arc<Waker>,
     /// What tests have taken away.
     lacking: Lacking,
-}
-
-struct Entry {
-    operation: Operation,
-    /// What the kernel reads into.
-    buffer: Vec<u8>,
-    /// What the kernel is told of where there are several pieces to send.
-    message: Option<Box<Message>>,
-    cancelled: bool,
-    /// It was submitted as one that goes on.
-    multishot: bool,
-    /// A connect that the kernel has cancelled, and whose socket goes on connecting.
-    goes_on_connecting: bool,
-    /// How many there were.
-    completions: u32,
-}
-
-/// Several pieces to send, as sendmsg(2) has them.
-struct Message {
-    header: libc::msghdr,
-    /// The header points to it.
-    _pieces: Box<[libc::iovec]>,
-}
-
-// SAFETY: it points to its own memory, and to bytes that may be sent to other threads.
-unsafe impl Send for Message {}
-
-impl Message {
-    fn new(pieces: &[Bytes]) -> Box<Self> {
-        let pieces = pieces.iter().map(|piece| libc::iovec {
-            iov_base: piece.as_ptr().cast_mut().cast(),
-            iov_len: piece.len(),
-        });
-        let mut pieces: Box<[_]> = pieces.collect();
-        // SAFETY: of numbers and pointers, each of which may be zero.
-        let mut header: libc::msghdr = unsafe { mem::zeroed() };
-        header.msg_iov = pieces.as_mut_ptr();
-        header.msg_iovlen = pieces.len();
-        Box::new(Self {
-            header,
-            _pieces: pieces,
-        })
-    }
 }
 
 impl IoUringDriver {
@@ -151,7 +109,7 @@ impl IoUringDriver {
         let buffers = ProvidedBuffers::register(&ring.submitter(), lacking).ok();
         let mut driver = Self {
             ring,
-            operations: FxHashMap::default(),
+            operations: Operations::new(),
             // Whether they may is told by the first one of each.
             multishot_accept: true,
             multishot_receive: buffers.is_some(),
@@ -231,9 +189,9 @@ impl IoUringDriver {
         self.push_backlog();
     }
 
-    /// Submits an operation, for the first time or again.
-    fn arm(&mut self, id: u64) {
-        let Some(entry) = self.operations.get_mut(&id) else {
+    /// Submits the operation of this number, for the first time or again.
+    fn arm(&mut self, number: u64) {
+        let Some(entry) = self.operations.get_mut(number) else {
             return;
         };
         entry.multishot = match entry.operation.action {
@@ -255,14 +213,13 @@ impl IoUringDriver {
                 opcode::RecvMulti::new(descriptor, buffers::GROUP).build()
             }
             Action::Receive => {
-                entry.buffer.reserve_exact(OWN_BUFFER);
-                let buffer = entry.buffer.as_mut_ptr();
-                opcode::Recv::new(descriptor, buffer, OWN_BUFFER as u32).build()
+                let buffer = Memory::buffer(&mut entry.memory, OWN_BUFFER);
+                opcode::Recv::new(descriptor, buffer.as_mut_ptr(), OWN_BUFFER as u32).build()
             }
             Action::Send(data) => match &**data {
                 Data::Several(pieces) => {
-                    let message = entry.message.insert(Message::new(pieces));
-                    opcode::SendMsg::new(descriptor, &raw const message.header)
+                    let header = Memory::message(&mut entry.memory, pieces);
+                    opcode::SendMsg::new(descriptor, header)
                         .flags(libc::MSG_NOSIGNAL as u32)
                         .build()
                 }
@@ -287,7 +244,7 @@ impl IoUringDriver {
         };
         let multishot = entry.multishot;
         let submission = self.or_refused(feature, multishot, submission);
-        self.push(submission.user_data(id));
+        self.push(submission.user_data(number));
     }
 
     fn complete(&mut self, completion: &cqueue::Entry) {
@@ -310,7 +267,7 @@ impl IoUringDriver {
             }
             return;
         }
-        if id < OperationId::FIRST {
+        if id < Operations::FIRST {
             return;
         }
         // The buffer goes back, whoever it was for.
@@ -321,7 +278,7 @@ impl IoUringDriver {
                 .as_mut()
                 .map(|all| all.take(buffer, length, more))
         });
-        let Some(entry) = self.operations.get_mut(&id) else {
+        let Some(entry) = self.operations.get_mut(id) else {
             debug_assert!(false, "a completion of nothing");
             return;
         };
@@ -368,29 +325,30 @@ impl IoUringDriver {
                     Outcome::Accepted(unsafe { OwnedFd::from_raw_fd(result) })
                 }
                 Action::Receive => Outcome::Received(received.unwrap_or_else(|| {
+                    let buffer = Memory::buffer(&mut entry.memory, OWN_BUFFER);
                     // SAFETY: the kernel has written so many bytes of the buffer's capacity.
-                    unsafe { entry.buffer.set_len(result as usize) };
-                    let bytes = Bytes::copy_from_slice(&entry.buffer);
-                    entry.buffer.clear();
+                    unsafe { buffer.set_len(result as usize) };
+                    let bytes = Bytes::copy_from_slice(buffer);
+                    buffer.clear();
                     bytes
                 })),
                 Action::Send(_) => Outcome::Sent(result as usize),
                 Action::Connect(_) => Outcome::Connected,
             })
         };
-        let kind = entry.operation.action.kind();
+        let (kind, operation) = (entry.operation.action.kind(), entry.operation.id);
         let number = entry.completions;
         entry.completions = number.wrapping_add(1);
         let handler = if more {
             Arc::clone(&entry.operation.handler)
         } else {
-            match self.operations.remove(&id) {
+            match self.operations.remove(id) {
                 Some(entry) => entry.operation.handler,
                 None => return,
             }
         };
         self.done.push_back(Completion {
-            id: OperationId(id),
+            id: operation,
             handler,
             completed: Completed {
                 kind,
@@ -487,18 +445,8 @@ fn report(error: &io::Error) {
 
 impl Driver for IoUringDriver {
     fn begin(&mut self, operation: Operation) -> Option<Completed> {
-        let id = operation.id.0;
-        let entry = Entry {
-            operation,
-            buffer: Vec::new(),
-            message: None,
-            cancelled: false,
-            multishot: false,
-            goes_on_connecting: false,
-            completions: 0,
-        };
-        self.operations.insert(id, entry);
-        self.arm(id);
+        let number = self.operations.insert(Entry::new(operation));
+        self.arm(number);
         None
     }
 
@@ -512,10 +460,11 @@ impl Driver for IoUringDriver {
     }
 
     fn cancel(&mut self, _socket: SocketId, id: OperationId) {
-        if let Some(entry) = self.operations.get_mut(&id.0)
+        if let Some(number) = self.operations.number_of(id)
+            && let Some(entry) = self.operations.get_mut(number)
             && !mem::replace(&mut entry.cancelled, true)
         {
-            self.push(opcode::AsyncCancel::new(id.0).build().user_data(NOBODY));
+            self.push(opcode::AsyncCancel::new(number).build().user_data(NOBODY));
         }
     }
 
@@ -552,12 +501,9 @@ impl Driver for IoUringDriver {
     }
 
     fn end(&mut self, completions: &mut VecDeque<Completion>) {
-        for entry in self.operations.values_mut() {
-            entry.cancelled = true;
-        }
-        let ids: Vec<_> = self.operations.keys().copied().collect();
-        for id in ids {
-            self.push(opcode::AsyncCancel::new(id).build().user_data(NOBODY));
+        let numbers: Vec<_> = self.operations.cancel_all().collect();
+        for number in numbers {
+            self.push(opcode::AsyncCancel::new(number).build().user_data(NOBODY));
         }
         let deadline = Instant::now() + PATIENCE;
         loop {

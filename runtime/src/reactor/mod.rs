@@ -114,11 +114,8 @@ impl Socket {
 pub(crate) struct OperationId(u64);
 
 impl OperationId {
-    /// Those below mean something to the drivers themselves.
-    const FIRST: u64 = 16;
-
     pub(crate) fn new() -> Self {
-        static IDS: AtomicU64 = AtomicU64::new(OperationId::FIRST);
+        static IDS: AtomicU64 = AtomicU64::new(0);
         // Relaxed: only uniqueness matters.
         Self(IDS.fetch_add(1, Ordering::Relaxed))
     }

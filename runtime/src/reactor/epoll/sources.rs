@@ -1,11 +1,12 @@
 //! What is known of each socket, in a table by the places that epoll names in its news.
 //!
-//! A place is used again when its socket was closed, and has a generation then: news of the old socket, if something else holds its descriptor open, are nobody's.
+//! A place is used again when its socket was closed, with another generation: news of the old socket, if something else holds its descriptor open, are nobody's.
 
 use std::io;
 use std::sync::{Arc, Weak};
 
 use rustc_hash::FxHashMap;
+use slab::Slab;
 
 use super::super::{Action, Completed, Completion, Operation, Outcome, Socket, SocketId};
 
@@ -156,21 +157,22 @@ impl Place {
     }
 }
 
-/// There are at most twice as many places as there were sockets open at a time, or [`SWEEP_AT`].
+/// There are at most twice as many as there were sockets open at a time, or [`SWEEP_AT`].
 pub(super) struct Sources {
-    sources: Vec<Source>,
-    free: Vec<u32>,
+    sources: Slab<Source>,
     places: FxHashMap<SocketId, Place>,
     sweep_at: usize,
+    /// Of the next one.
+    generation: u32,
 }
 
 impl Sources {
     pub(super) fn new() -> Self {
         Self {
-            sources: Vec::new(),
-            free: Vec::new(),
+            sources: Slab::new(),
             places: FxHashMap::default(),
             sweep_at: SWEEP_AT,
+            generation: 0,
         }
     }
 
@@ -187,20 +189,11 @@ impl Sources {
     /// A place for a socket that has none.
     pub(super) fn insert(&mut self, socket: &Arc<Socket>) -> Place {
         self.sweep();
-        let place = if let Some(index) = self.free.pop() {
-            let before = &mut self.sources[index as usize];
-            let generation = before.generation;
-            *before = Source::new(socket, generation);
-            Place { index, generation }
-        } else {
-            // As many descriptors as that a process cannot have.
-            let index = self.sources.len() as u32;
-            self.sources.push(Source::new(socket, 0));
-            Place {
-                index,
-                generation: 0,
-            }
-        };
+        let generation = self.generation;
+        self.generation = generation.wrapping_add(1);
+        // A process cannot have so many descriptors that it would be cut off.
+        let index = self.sources.insert(Source::new(socket, generation)) as u32;
+        let place = Place { index, generation };
         self.places.insert(socket.id(), place);
         place
     }
@@ -210,13 +203,12 @@ impl Sources {
         if self.places.len() < self.sweep_at {
             return;
         }
-        let (sources, free) = (&mut self.sources, &mut self.free);
+        let sources = &mut self.sources;
         self.places.retain(|_, place| {
-            let source = &mut sources[place.index as usize];
-            let is_open = source.socket.strong_count() > 0;
+            let index = place.index as usize;
+            let is_open = sources[index].socket.strong_count() > 0;
             if !is_open {
-                source.generation = source.generation.wrapping_add(1);
-                free.push(place.index);
+                sources.remove(index);
             }
             is_open
         });
@@ -224,7 +216,7 @@ impl Sources {
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Source> {
-        self.sources.iter_mut()
+        self.sources.iter_mut().map(|(_, source)| source)
     }
 }
 
@@ -240,9 +232,15 @@ mod tests {
         Socket::unix(socket.expect("a socket"))
     }
 
+    /// Also where it is kept: what tells a vacant place takes no room.
     #[test]
     fn a_source_has_two_lines() {
-        assert_eq!(size_of::<Source>(), 128);
+        let mut sources = Sources::new();
+        let (one, other) = (socket(), socket());
+        let places = [sources.insert(&one), sources.insert(&other)];
+        let [first, second] =
+            places.map(|place| std::ptr::from_mut(sources.get_mut(place).unwrap()) as usize);
+        assert_eq!((first % 64, second - first), (0, 128));
         assert_eq!(std::mem::offset_of!(Source, outbound), 64);
     }
 
@@ -255,7 +253,7 @@ mod tests {
         for _ in 0..10 * SWEEP_AT {
             closed.push(sources.insert(&socket()));
         }
-        assert!(sources.sources.len() <= SWEEP_AT + 1, "one place each");
+        assert!(sources.sources.capacity() <= 2 * SWEEP_AT, "one place each");
         let known = closed.iter().filter(|&&place| {
             let place = Place::from_bits(place.to_bits());
             sources.get_mut(place).is_some()
