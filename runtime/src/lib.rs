@@ -63,6 +63,7 @@ pub mod http;
 mod look_on;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub mod net;
+mod prefetch;
 mod process;
 #[cfg(feature = "protobuf")]
 mod protobuf;

@@ -32,6 +32,7 @@ use super::arena::{Arena, Exhausted};
 use super::slot::Slot;
 use crate::facade::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::facade::{UnsafeCell, weakened};
+use crate::prefetch::prefetch;
 
 /// Slots of a chain that is exchanged. Two in models, so that few slots are enough for every exchange.
 pub(super) const CHAIN: u32 = if cfg!(libprocess_loom) { 2 } else { 32 };
@@ -77,7 +78,7 @@ impl Chain {
         self.first = slot.links().next.load(Ordering::Relaxed);
         self.count -= 1;
         if let Some(next) = self.first.checked_sub(1) {
-            fetch(arena.at(next));
+            prefetch(arena.at(next), usize::MAX);
         }
         Some(slot)
     }
@@ -85,20 +86,6 @@ impl Chain {
     fn is_empty(&self) -> bool {
         self.count == 0
     }
-}
-
-/// Has the processor fetch a slot that is about to be written. Nothing where its word for that is unknown.
-#[inline(always)]
-fn fetch(slot: &Slot) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    for line in 0..size_of::<Slot>() / 64 {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let line = std::ptr::from_ref(slot).wrapping_byte_add(line * 64);
-        // SAFETY: a prefetch changes nothing that a program could see.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = slot;
 }
 
 /// The head of a stack of chains.

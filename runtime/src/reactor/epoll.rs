@@ -30,9 +30,10 @@ use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SocketFlags};
 
 use super::{
-    Action, AtOnce, Behind, Completed, Completion, Data, Driver, Operation, OperationId, Outcome,
-    Socket, SocketId, Waker, collect, send,
+    Action, AtOnce, Behind, Completed, Completion, Data, Driver, HANDLER_LINES, Operation,
+    OperationId, Outcome, Socket, SocketId, Waker, collect, send,
 };
+use crate::prefetch::prefetch;
 use sources::{Direction, Place, Source, Sources};
 
 /// What the kernel tells in one call.
@@ -255,6 +256,11 @@ impl Epoll {
                     source.set_ready(direction, true);
                     if source.wants_turn(direction) {
                         self.due.push_back((place, direction));
+                        if let Some(operation) = &source.side(direction).operation {
+                            // Of the many connections that one call tells of: beside each other, not each when its turn comes.
+                            prefetch(&*operation.socket, 1);
+                            prefetch(&*operation.handler, HANDLER_LINES);
+                        }
                     }
                 }
             }

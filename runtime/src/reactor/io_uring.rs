@@ -15,7 +15,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::mem;
+use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,6 +45,8 @@ mod timer;
 const OWN_BUFFER: usize = 16 * 1024;
 /// While so many completions wait for workers, no more are taken from the kernel: it then runs out of buffers, and peers wait.
 const DONE: usize = 1024;
+/// How many completions are taken from the kernel's queue together.
+const TOGETHER: usize = 16;
 /// What the end of a ring waits for at most.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -361,10 +363,22 @@ impl IoUringDriver {
 
     /// Takes what the kernel has done, so that it has its buffers back.
     fn reap(&mut self) {
+        let mut completions = [const { MaybeUninit::uninit() }; TOGETHER];
         while self.done.len() < DONE {
-            let next = self.ring.completion().next();
-            let Some(completion) = next else { break };
-            self.complete(&completion);
+            let completions = self.ring.completion().fill(&mut completions);
+            // What belongs to them is in no cache where there are many connections: it is fetched beside each other, and not each when its turn comes.
+            for completion in &*completions {
+                self.operations.prefetch(completion.user_data());
+            }
+            for completion in &*completions {
+                self.operations.prefetch_handler(completion.user_data());
+            }
+            for completion in &*completions {
+                self.complete(completion);
+            }
+            if completions.len() < TOGETHER {
+                break;
+            }
         }
         if let Some(buffers) = &mut self.buffers {
             buffers.give_back();

@@ -152,6 +152,9 @@ impl Data {
     pub(crate) const MOST_PIECES: usize = 64;
 }
 
+/// What of a handler is fetched ahead, when the kernel has told of something that it will be called for: a connection, and the counts before it.
+const HANDLER_LINES: usize = 5;
+
 /// How many sends are done at once between two turns. Beyond these, a process that never has to wait would keep the others from their turn.
 const AT_ONCE: u32 = 64;
 

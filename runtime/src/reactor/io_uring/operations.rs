@@ -7,7 +7,8 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 use std::mem;
 
-use super::super::{Operation, OperationId};
+use super::super::{HANDLER_LINES, Operation, OperationId};
+use crate::prefetch::prefetch;
 
 /// An operation under way. One line of the processor's cache: of a thousand connections none of this is in it when something comes.
 #[repr(align(64))]
@@ -130,6 +131,20 @@ impl Operations {
         self.entries.get_mut(index(number))
     }
 
+    /// Has the entry of this number fetched, if there is one.
+    pub(super) fn prefetch(&self, number: u64) {
+        if let Some(entry) = self.entries.get(index(number)) {
+            prefetch(entry, 1);
+        }
+    }
+
+    /// The same of who is told.
+    pub(super) fn prefetch_handler(&self, number: u64) {
+        if let Some(entry) = self.entries.get(index(number)) {
+            prefetch(&*entry.operation.handler, HANDLER_LINES);
+        }
+    }
+
     pub(super) fn remove(&mut self, number: u64) -> Option<Entry> {
         let entry = self.entries.try_remove(index(number))?;
         self.numbers.remove(&entry.operation.id);
@@ -159,8 +174,9 @@ impl Default for Operations {
     }
 }
 
+/// Of a number below the first, one that nobody has.
 fn index(number: u64) -> usize {
-    (number - Operations::FIRST) as usize
+    number.wrapping_sub(Operations::FIRST) as usize
 }
 
 #[cfg(test)]
