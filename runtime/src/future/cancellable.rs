@@ -1,6 +1,6 @@
-//! Futures of what somebody brings again and again: a connection's receives, a listener's accepts.
+//! Futures of what somebody brings again and again: a connection's receives and sends, a listener's accepts.
 //!
-//! Each has a number, by which it is cancelled when its discard is requested or its last handle is dropped. The core, the number, and who is to be asked to
+//! Each may have a number, by which it is cancelled when its discard is requested or its last handle is dropped. The core, the number, and who is to be asked to
 //! cancel are one block. The block goes back to who brings, who keeps one for the next future: who waits in a loop allocates once.
 //!
 //! # Whose a block is
@@ -30,21 +30,18 @@ use crate::facade::atomic::{AtomicPtr, Ordering};
 use crate::facade::{UnsafeCell, weakened};
 
 /// Who brings something for each of many futures, and may be asked to give one up.
-pub(crate) trait Cancel: Send + Sync + Sized + 'static {
-    /// What is brought.
-    type Value: Send + 'static;
-
-    /// Ends the future with this number, if nothing was brought for it yet.
-    fn cancel(&self, number: u64);
+pub(crate) trait Cancel<T>: Send + Sync + Sized + 'static {
+    /// Ends the future with this number, if nothing was brought for it yet. `None`: it goes on, whoever gives it up.
+    const CANCEL: Option<fn(&Self, u64)>;
 
     /// The place for the block that is used next.
-    fn spare(&self) -> &Spare<Self>;
+    fn spare(&self) -> &Spare<Self, T>;
 }
 
 #[repr(C)]
-struct Block<C: Cancel> {
+struct Block<C, T> {
     // First, so that a pointer to the core is one to the block.
-    core: Core<C::Value>,
+    core: Core<T>,
     number: u64,
     of: Arc<C>,
 }
@@ -52,22 +49,22 @@ struct Block<C: Cancel> {
 /// What a block is made in, again and again. Of a thousand connections that are read in turn none is in the processor's cache: a block of bytes has two of its
 /// lines, and begins with one.
 #[repr(C, align(64))]
-struct Memory<C: Cancel> {
+struct Memory<C, T> {
     // First, so that a pointer to the block is one to the memory.
-    block: MaybeUninit<Block<C>>,
+    block: MaybeUninit<Block<C, T>>,
     /// For models: whoever has the memory may write it.
     written: UnsafeCell<()>,
 }
 
 /// The memory of one block at most.
-pub(crate) struct Spare<C: Cancel>(AtomicPtr<Memory<C>>);
+pub(crate) struct Spare<C, T>(AtomicPtr<Memory<C, T>>);
 
-impl<C: Cancel> Spare<C> {
+impl<C, T> Spare<C, T> {
     pub(crate) fn new() -> Self {
         Self(AtomicPtr::new(std::ptr::null_mut()))
     }
 
-    fn take(&self) -> Option<Box<Memory<C>>> {
+    fn take(&self) -> Option<Box<Memory<C, T>>> {
         // Relaxed: only whether an exchange is worth it.
         if self.0.load(Ordering::Relaxed).is_null() {
             return None;
@@ -83,7 +80,7 @@ impl<C: Cancel> Spare<C> {
         Some(unsafe { Box::from_raw(memory.as_ptr()) })
     }
 
-    fn put(&self, memory: Box<Memory<C>>) {
+    fn put(&self, memory: Box<Memory<C, T>>) {
         let memory = Box::into_raw(memory);
         let null = std::ptr::null_mut();
         // Release: pairs with the Acquire in `take`. Relaxed on failure: the one that is there is not touched.
@@ -97,18 +94,21 @@ impl<C: Cancel> Spare<C> {
     }
 }
 
-impl<C: Cancel> Drop for Spare<C> {
+impl<C, T> Drop for Spare<C, T> {
     fn drop(&mut self) {
         drop(self.take());
     }
 }
 
-impl<C: Cancel> Block<C> {
+impl<C: Cancel<T>, T> Block<C, T> {
     const TABLE: &'static Table = &Table {
         free: Self::free,
         upstream: |_| None,
         owner: |_| 0,
-        cancel: Some(Self::cancel),
+        cancel: match C::CANCEL {
+            Some(_) => Some(Self::cancel),
+            None => None,
+        },
     };
 
     /// # Safety
@@ -117,7 +117,9 @@ impl<C: Cancel> Block<C> {
     unsafe fn cancel(header: NonNull<Header>) {
         // SAFETY: by the contract.
         let block = unsafe { header.cast::<Self>().as_ref() };
-        block.of.cancel(block.number);
+        if let Some(cancel) = C::CANCEL {
+            cancel(&block.of, block.number);
+        }
     }
 
     /// # Safety
@@ -130,7 +132,7 @@ impl<C: Cancel> Block<C> {
             (*block).core.is_freed();
             std::ptr::drop_in_place(&raw mut (*block).core);
             let of = (&raw const (*block).of).read();
-            (of, Box::from_raw(block.cast::<Memory<C>>()))
+            (of, Box::from_raw(block.cast::<Memory<C, T>>()))
         };
         memory.written.with_mut(|_| ());
         of.spare().put(memory);
@@ -139,10 +141,7 @@ impl<C: Cancel> Block<C> {
 }
 
 /// A promise, and its future that is cancelled by this number of who brings.
-pub(crate) fn cancellable<C: Cancel>(
-    of: &Arc<C>,
-    number: u64,
-) -> (Promise<C::Value>, Future<C::Value>) {
+pub(crate) fn cancellable<C: Cancel<T>, T>(of: &Arc<C>, number: u64) -> (Promise<T>, Future<T>) {
     let memory = of.spare().take().unwrap_or_else(|| {
         Box::new(Memory {
             block: MaybeUninit::uninit(),
@@ -151,12 +150,16 @@ pub(crate) fn cancellable<C: Cancel>(
     });
     memory.written.with_mut(|_| ());
     let memory = NonNull::from(Box::leak(memory));
-    let core = memory.cast::<Core<C::Value>>();
-    let counts = Counts::cleaned_up(1, 2);
+    let core = memory.cast::<Core<T>>();
+    let counts = if C::CANCEL.is_some() {
+        Counts::cleaned_up(1, 2)
+    } else {
+        Counts::new(1, 2)
+    };
     // SAFETY: the memory is ours, for a block. The pointer is to the whole, so that `free` may have it. A promise and a future are counted.
     unsafe {
-        memory.cast::<Block<C>>().write(Block {
-            core: Core::new(Outcome::None, counts, Block::<C>::TABLE),
+        memory.cast::<Block<C, T>>().write(Block {
+            core: Core::new(Outcome::None, counts, Block::<C, T>::TABLE),
             number,
             of: Arc::clone(of),
         });
@@ -176,7 +179,7 @@ mod tests {
     struct Bringer {
         promise: Mutex<Option<(u64, Promise<Bytes>)>>,
         cancelled: Mutex<Vec<u64>>,
-        spare: Spare<Self>,
+        spare: Spare<Self, Bytes>,
     }
 
     impl Bringer {
@@ -199,34 +202,54 @@ mod tests {
             promise.settle(Outcome::Ready(Bytes::from_static(text.as_bytes())));
         }
 
-        fn cancelled(&self) -> Vec<u64> {
-            self.cancelled.lock().unwrap().clone()
-        }
-    }
-
-    impl Cancel for Bringer {
-        type Value = Bytes;
-
         fn cancel(&self, number: u64) {
             self.cancelled.lock().unwrap().push(number);
-            let taken = self
-                .promise
-                .lock()
-                .unwrap()
-                .take_if(|(of, _)| *of == number);
+            let mut promise = self.promise.lock().unwrap();
+            let taken = promise.take_if(|(of, _)| *of == number);
+            drop(promise);
             if let Some((_, promise)) = taken {
                 promise.discard();
             }
         }
 
-        fn spare(&self) -> &Spare<Self> {
+        fn cancelled(&self) -> Vec<u64> {
+            self.cancelled.lock().unwrap().clone()
+        }
+    }
+
+    impl Cancel<Bytes> for Bringer {
+        const CANCEL: Option<fn(&Self, u64)> = Some(Self::cancel);
+
+        fn spare(&self) -> &Spare<Self, Bytes> {
             &self.spare
         }
     }
 
+    /// What goes on, whoever gives it up.
+    struct Goer(Spare<Self, ()>);
+
+    impl Cancel<()> for Goer {
+        const CANCEL: Option<fn(&Self, u64)> = None;
+
+        fn spare(&self) -> &Spare<Self, ()> {
+            &self.0
+        }
+    }
+
+    #[test]
+    fn what_is_not_cancelled_goes_on_without_its_future() {
+        let goer = Arc::new(Goer(Spare::new()));
+        let (promise, future) = cancellable(&goer, 0);
+        assert!(future.discard() && promise.has_discard() && future.is_pending());
+        drop(future);
+        assert!(promise.is_unwatched());
+        promise.settle(Outcome::Ready(()));
+        assert_eq!(Arc::strong_count(&goer), 1, "no block holds it");
+    }
+
     #[test]
     fn a_block_of_bytes_has_two_lines() {
-        assert_eq!(size_of::<Memory<Bringer>>(), 128);
+        assert_eq!(size_of::<Memory<Bringer, Bytes>>(), 128);
     }
 
     #[test]

@@ -38,7 +38,7 @@ struct Shared<S: Accepted> {
     home: Home,
     socket: Arc<Socket>,
     state: Mutex<State<S>>,
-    spare: Spare<Self>,
+    spare: Spare<Self, S>,
 }
 
 struct State<S> {
@@ -178,17 +178,15 @@ impl<S: Accepted> Shared<S> {
     }
 }
 
-impl<S: Accepted> Cancel for Shared<S> {
-    type Value = S;
-
-    fn cancel(&self, number: u64) {
-        let promise = lock_std(&self.state).waiting.take(number);
+impl<S: Accepted> Cancel<S> for Shared<S> {
+    const CANCEL: Option<fn(&Self, u64)> = Some(|shared, number| {
+        let promise = lock_std(&shared.state).waiting.take(number);
         if let Some(promise) = promise {
             promise.discard();
         }
-    }
+    });
 
-    fn spare(&self) -> &Spare<Self> {
+    fn spare(&self) -> &Spare<Self, S> {
         &self.spare
     }
 }
@@ -286,6 +284,7 @@ mod tests {
             number,
             result,
             more,
+            data: None,
         }
     }
 

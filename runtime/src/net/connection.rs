@@ -30,8 +30,8 @@ use super::socket::{Begun, Home, failure, socket_for};
 use super::waiting::Waiting;
 use crate::FutureError;
 use crate::facade::lock_std;
-use crate::future::{Cancel, Future, Outcome as Ended, Promise, Spare};
-use crate::reactor::{Action, Behind, Completed, Handler, Kind, Outcome, Socket};
+use crate::future::{Cancel, Future, Outcome as Ended, Promise, Spare, cancellable};
+use crate::reactor::{Action, Behind, Completed, Data, Handler, Kind, Outcome, Socket};
 use outbound::{Outbound, Outgoing};
 
 /// What is kept for readers to come, in bytes, before the peer has to wait.
@@ -45,9 +45,10 @@ const AGAIN: Duration = Duration::from_millis(2);
 pub(super) struct Connection {
     pub(super) socket: Arc<Socket>,
     home: Home,
-    spare: Spare<Self>,
+    spare: Spare<Self, Bytes>,
     inbound: Mutex<Inbound>,
     outbound: Mutex<Outbound>,
+    spare_sent: Spare<Self, ()>,
 }
 
 struct Inbound {
@@ -123,8 +124,10 @@ impl Connection {
                 failed: None,
                 is_shut: false,
                 connecting: None,
+                spare_data: None,
             }),
             spare: Spare::new(),
+            spare_sent: Spare::new(),
         })
     }
 
@@ -325,7 +328,7 @@ impl Connection {
             self.advance(&mut outbound, &mut ended);
         }
         let sent = if let Some(Outgoing::Data(_, last)) = outbound.queue.back_mut() {
-            let (promise, sent) = Promise::pair();
+            let (promise, sent) = cancellable(self, 0);
             *last = Some(promise);
             sent
         } else if let Some(reason) = &outbound.failed {
@@ -356,7 +359,7 @@ impl Connection {
         if matches!(&sent, Some(Ok(sent)) if *sent == piece.len()) {
             return None;
         }
-        let (promise, future) = Promise::pair();
+        let (promise, future) = cancellable(self, 0);
         outbound
             .queue
             .push_back(Outgoing::Data(piece, Some(promise)));
@@ -389,7 +392,7 @@ impl Connection {
             self.advance(&mut outbound, &mut ended);
         }
         let sent = if let Some(Outgoing::Shutdown(last)) = outbound.queue.back_mut() {
-            let (promise, sent) = Promise::pair();
+            let (promise, sent) = cancellable(self, 0);
             *last = Some(promise);
             Some(sent)
         } else if outbound.is_shut {
@@ -419,7 +422,7 @@ impl Connection {
 
     /// Of data that was not sent at once, or not all of it.
     fn begin_send(self: &Arc<Self>, outbound: &mut Outbound, ended: &mut Told<()>) {
-        let action = Action::Send(Box::new(outbound.next_data()));
+        let action = Action::Send(outbound.take_next_data());
         let handler = Arc::clone(self) as _;
         let place = self.home.place();
         // Only what cannot be begun is done at once: it has failed, and with it all that is to be sent.
@@ -461,9 +464,12 @@ impl Connection {
         }
     }
 
-    fn sent(self: &Arc<Self>, result: io::Result<Outcome>) {
+    fn sent(self: &Arc<Self>, result: io::Result<Outcome>, data: Option<Box<Data>>) {
         let mut ended = Told::new();
         let mut outbound = lock_std(&self.outbound);
+        if let Some(data) = data {
+            outbound.take_back(data);
+        }
         self.go_on(&mut outbound, result.map(sent), &mut ended);
         drop(outbound);
         tell(ended);
@@ -545,18 +551,26 @@ impl Inbound {
     }
 }
 
-impl Cancel for Connection {
-    type Value = Bytes;
-
-    fn cancel(&self, number: u64) {
-        let promise = lock_std(&self.inbound).waiting.take(number);
+/// Receives.
+impl Cancel<Bytes> for Connection {
+    const CANCEL: Option<fn(&Self, u64)> = Some(|connection, number| {
+        let promise = lock_std(&connection.inbound).waiting.take(number);
         if let Some(promise) = promise {
             promise.discard();
         }
-    }
+    });
 
-    fn spare(&self) -> &Spare<Self> {
+    fn spare(&self) -> &Spare<Self, Bytes> {
         &self.spare
+    }
+}
+
+/// Sends: what was given to the connection goes out.
+impl Cancel<()> for Connection {
+    const CANCEL: Option<fn(&Self, u64)> = None;
+
+    fn spare(&self) -> &Spare<Self, ()> {
+        &self.spare_sent
     }
 }
 
@@ -573,7 +587,7 @@ impl Handler for Connection {
                 }),
                 more: completed.more,
             }),
-            Kind::Send => self.sent(result),
+            Kind::Send => self.sent(result, completed.data),
             Kind::Accept => {}
         }
     }

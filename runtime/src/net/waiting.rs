@@ -42,7 +42,7 @@ impl<T> Waiting<T> {
     }
 
     /// A future of what comes next for which nobody waits yet. Who gives it up asks this one to cancel.
-    pub(super) fn wait<C: Cancel<Value = T>>(&mut self, of: &Arc<C>) -> Future<T> {
+    pub(super) fn wait<C: Cancel<T>>(&mut self, of: &Arc<C>) -> Future<T> {
         let (promise, future) = cancellable(of, self.next);
         self.push(promise);
         future

@@ -310,7 +310,7 @@ impl Driver for Epoll {
     fn begin(&mut self, operation: Operation) -> Option<Completed> {
         let place = match self.know(&operation) {
             Ok(place) => place,
-            Err(error) => return Some(Completed::only(&operation.action, Err(error))),
+            Err(error) => return Some(Completed::only(operation.action, Err(error))),
         };
         let direction = Direction::of(&operation.action);
         let source = self.sources.get_mut(place)?;

@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::mem;
 use std::time::Instant;
 
 use rustc_hash::FxHashMap;
@@ -26,6 +27,8 @@ pub(super) struct Faulty {
     held: VecDeque<Completion>,
     /// By operation that goes on: how many completions more than the driver below made were passed on.
     extra: FxHashMap<OperationId, u32>,
+    /// By operation: what was to be sent, and was cut.
+    whole: FxHashMap<OperationId, Box<Data>>,
 }
 
 impl Faulty {
@@ -36,6 +39,7 @@ impl Faulty {
             random: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
             held: VecDeque::new(),
             extra: FxHashMap::default(),
+            whole: FxHashMap::default(),
         }
     }
 
@@ -86,11 +90,19 @@ impl Faulty {
         }
     }
 
+    /// What was to be sent goes back as it came.
+    fn make_whole(&mut self, id: OperationId, completed: &mut Completed) {
+        if let Some(whole) = self.whole.remove(&id) {
+            completed.data = Some(whole);
+        }
+    }
+
     /// Holds what came in, some of it in two pieces.
     fn hold(&mut self, mut completion: Completion) {
         let id = completion.id;
         let extra = self.extra.remove(&id).unwrap_or(0);
         let completed = &mut completion.completed;
+        self.make_whole(id, completed);
         completed.number = completed.number.wrapping_add(extra);
         let more = completed.more;
         let mut cut = None;
@@ -104,6 +116,7 @@ impl Faulty {
                 number: completed.number,
                 result: Ok(Outcome::Received(bytes.split_to(at))),
                 more: true,
+                data: None,
             });
             completed.number = completed.number.wrapping_add(1);
         }
@@ -124,15 +137,18 @@ impl Faulty {
 impl Driver for Faulty {
     fn begin(&mut self, mut operation: Operation) -> Option<Completed> {
         if let Some(result) = self.fault(&operation.action) {
-            self.held.push_back(Completion::only(operation, result));
+            self.held.push_back(Completion::last(operation, 0, result));
             return None;
         }
         let holds = self.one_in(2);
-        if let Action::Send(data) = &mut operation.action {
-            self.cut(data);
-        }
         let (id, handler) = (operation.id, operation.handler.clone());
-        let completed = self.inner.begin(operation)?;
+        if let Action::Send(data) = &mut operation.action {
+            let mut cut = data.clone();
+            self.cut(&mut cut);
+            self.whole.insert(id, mem::replace(data, cut));
+        }
+        let mut completed = self.inner.begin(operation)?;
+        self.make_whole(id, &mut completed);
         if !holds {
             return Some(completed);
         }
@@ -232,6 +248,7 @@ mod tests {
                     number,
                     result: Err(io::ErrorKind::Other.into()),
                     more: number + 1 < ALL,
+                    data: None,
                 },
             });
         }

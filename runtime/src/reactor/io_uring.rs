@@ -338,27 +338,22 @@ impl IoUringDriver {
                 Action::Connect(_) => Outcome::Connected,
             })
         };
-        let (kind, operation) = (entry.operation.action.kind(), entry.operation.id);
         let number = entry.completions;
         entry.completions = number.wrapping_add(1);
-        let handler = if more {
-            Arc::clone(&entry.operation.handler)
-        } else {
-            match self.operations.remove(id) {
-                Some(entry) => entry.operation.handler,
-                None => return,
+        let completion = if more {
+            let operation = &entry.operation;
+            Completion {
+                id: operation.id,
+                handler: Arc::clone(&operation.handler),
+                completed: Completed::more(operation.action.kind(), number, outcome),
             }
+        } else {
+            let Some(entry) = self.operations.remove(id) else {
+                return;
+            };
+            Completion::last(entry.operation, number, outcome)
         };
-        self.done.push_back(Completion {
-            id: operation,
-            handler,
-            completed: Completed {
-                kind,
-                number,
-                result: outcome,
-                more,
-            },
-        });
+        self.done.push_back(completion);
     }
 
     /// Takes what the kernel has done, so that it has its buffers back.

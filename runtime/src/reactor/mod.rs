@@ -141,6 +141,7 @@ pub(crate) enum Behind {
 }
 
 /// What is to be sent: never nothing.
+#[derive(Clone, Debug)]
 pub(crate) enum Data {
     One(Bytes),
     /// At most [`MOST_PIECES`](Self::MOST_PIECES), one behind the other.
@@ -249,16 +250,38 @@ pub(crate) struct Completed {
     pub(crate) result: io::Result<Outcome>,
     /// The operation goes on, and this is not its last completion.
     pub(crate) more: bool,
+    /// Of a send: what was to be sent, all of it, back. What the kernel did not take is to be sent again, and the memory is used again.
+    pub(crate) data: Option<Box<Data>>,
 }
 
 impl Completed {
-    /// The only one of its operation.
-    fn only(action: &Action, result: io::Result<Outcome>) -> Self {
+    /// The last one of an operation, by its number.
+    fn last(action: Action, number: u32, result: io::Result<Outcome>) -> Self {
         Self {
             kind: action.kind(),
-            number: 0,
+            number,
             result,
             more: false,
+            data: match action {
+                Action::Send(data) => Some(data),
+                Action::Accept | Action::Receive | Action::Connect(_) => None,
+            },
+        }
+    }
+
+    /// The only one of its operation.
+    fn only(action: Action, result: io::Result<Outcome>) -> Self {
+        Self::last(action, 0, result)
+    }
+
+    /// One of an operation that goes on.
+    fn more(kind: Kind, number: u32, result: io::Result<Outcome>) -> Self {
+        Self {
+            kind,
+            number,
+            result,
+            more: true,
+            data: None,
         }
     }
 }
@@ -270,11 +293,11 @@ pub(crate) struct Completion {
 }
 
 impl Completion {
-    /// The only one of its operation.
-    fn only(operation: Operation, result: io::Result<Outcome>) -> Self {
+    /// The last one of an operation, by its number.
+    fn last(operation: Operation, number: u32, result: io::Result<Outcome>) -> Self {
         Self {
             id: operation.id,
-            completed: Completed::only(&operation.action, result),
+            completed: Completed::last(operation.action, number, result),
             handler: operation.handler,
         }
     }

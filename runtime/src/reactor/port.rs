@@ -264,7 +264,7 @@ impl Port {
         match refused {
             Request::Begin(operation) => {
                 let error = io::Error::other("the runtime has ended");
-                Some(Completed::only(&operation.action, Err(error)))
+                Some(Completed::only(operation.action, Err(error)))
             }
             Request::Cancel(..) => None,
         }
@@ -321,7 +321,7 @@ impl Port {
         match request {
             Request::Begin(operation) => match self.ensure(driver) {
                 Ok(driver) => driver.begin(operation),
-                Err(error) => Some(Completed::only(&operation.action, Err(error))),
+                Err(error) => Some(Completed::only(operation.action, Err(error))),
             },
             Request::Cancel(socket, id) => {
                 if let Some(driver) = driver {
@@ -463,6 +463,7 @@ mod tests {
                 number: 0,
                 result: Err(io::ErrorKind::Other.into()),
                 more: false,
+                data: None,
             },
         };
         port.put_back(&mut VecDeque::from([completion]));

@@ -11,7 +11,7 @@ use crate::future::Outcome;
 struct Bringer {
     promise: Mutex<Option<Promise<Watched>>>,
     cancelled: Count,
-    spare: Spare<Self>,
+    spare: Spare<Self, Watched>,
 }
 
 impl Bringer {
@@ -42,17 +42,15 @@ impl Bringer {
     }
 }
 
-impl Cancel for Bringer {
-    type Value = Watched;
-
-    fn cancel(&self, _number: u64) {
-        if let Some(promise) = self.take() {
-            self.cancelled.add();
+impl Cancel<Watched> for Bringer {
+    const CANCEL: Option<fn(&Self, u64)> = Some(|bringer, _number| {
+        if let Some(promise) = bringer.take() {
+            bringer.cancelled.add();
             promise.discard();
         }
-    }
+    });
 
-    fn spare(&self) -> &Spare<Self> {
+    fn spare(&self) -> &Spare<Self, Watched> {
         &self.spare
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::mem;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
@@ -17,12 +18,24 @@ pub(super) struct Outbound {
     /// The peer was told that nothing more comes: then `failed` says so, too.
     pub(super) is_shut: bool,
     pub(super) connecting: Option<Box<Connecting>>,
+    /// For the data of the next send that waits.
+    pub(super) spare_data: Option<Box<Data>>,
 }
 
 pub(super) enum Outgoing {
-    /// Whoever sends several has a promise with the last one.
+    /// Whoever sends several has a promise with the last one. Empty while a send of it is under way that waits: the bytes are with the operation.
     Data(Bytes, Option<Promise<()>>),
     Shutdown(Option<Promise<()>>),
+}
+
+impl Outgoing {
+    /// Of what a send has: never of an end.
+    fn data_mut(&mut self) -> &mut Bytes {
+        match self {
+            Self::Data(data, _) => data,
+            Self::Shutdown(_) => unreachable!("a send has what is before an end"),
+        }
+    }
 }
 
 impl Outbound {
@@ -35,14 +48,38 @@ impl Outbound {
         pieces.take(Data::MOST_PIECES)
     }
 
-    /// For a send that waits.
-    pub(super) fn next_data(&self) -> Data {
-        let mut pieces = self.next_pieces().cloned();
-        let first = pieces.next().unwrap_or_default();
-        match pieces.next() {
-            None => Data::One(first),
-            Some(second) => Data::Several([first, second].into_iter().chain(pieces).collect()),
+    /// For a send that waits: moved out of the queue, until [`take_back`](Self::take_back).
+    pub(super) fn take_next_data(&mut self) -> Box<Data> {
+        let count = self.next_pieces().count();
+        let mut pieces = self.queue.iter_mut().take(count).map(Outgoing::data_mut);
+        let spare = self.spare_data.take();
+        let mut data = spare.unwrap_or_else(|| Box::new(Data::One(Bytes::new())));
+        if count <= 1 {
+            *data = Data::One(pieces.next().map(mem::take).unwrap_or_default());
+        } else if let Data::Several(kept) = &mut *data {
+            kept.extend(pieces.map(mem::take));
+        } else {
+            *data = Data::Several(pieces.map(mem::take).collect());
         }
+        data
+    }
+
+    /// The send has ended, and its data are back.
+    pub(super) fn take_back(&mut self, mut data: Box<Data>) {
+        let mut outgoing = self.queue.iter_mut().map(Outgoing::data_mut);
+        match &mut *data {
+            Data::One(piece) => {
+                if let Some(place) = outgoing.next() {
+                    *place = mem::take(piece);
+                }
+            }
+            Data::Several(pieces) => {
+                for (piece, place) in pieces.drain(..).zip(outgoing) {
+                    *place = piece;
+                }
+            }
+        }
+        self.spare_data = Some(data);
     }
 
     /// What comes behind the next send.
@@ -106,7 +143,7 @@ impl Outbound {
     /// All of them, and those to come.
     pub(super) fn fail(&mut self, reason: &Arc<str>, ended: &mut Told<()>) {
         self.failed = Some(Arc::clone(reason));
-        for outgoing in std::mem::take(&mut self.queue) {
+        for outgoing in mem::take(&mut self.queue) {
             if let Outgoing::Data(_, Some(promise)) | Outgoing::Shutdown(Some(promise)) = outgoing {
                 ended.push((promise, Err(Arc::clone(reason))));
             }

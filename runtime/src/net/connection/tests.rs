@@ -9,6 +9,7 @@ fn piece(number: u32, text: &'static str, more: bool) -> Completed {
         number,
         result: Ok(Outcome::Received(Bytes::from_static(text.as_bytes()))),
         more,
+        data: None,
     }
 }
 

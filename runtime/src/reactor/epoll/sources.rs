@@ -71,17 +71,14 @@ impl Side {
     /// The operation has ended.
     pub(super) fn end(&mut self, result: io::Result<Outcome>) -> Option<Completion> {
         let operation = self.operation.take()?;
-        let mut completion = Completion::only(operation, result);
-        completion.completed.number = self.completions;
-        Some(completion)
+        Some(Completion::last(operation, self.completions, result))
     }
 
     /// It goes on, and this is not all.
     pub(super) fn more(&mut self, outcome: Outcome) -> Option<Completion> {
         let operation = self.operation.as_ref()?;
-        let mut completed = Completed::only(&operation.action, Ok(outcome));
-        completed.number = self.completions;
-        completed.more = true;
+        let kind = operation.action.kind();
+        let completed = Completed::more(kind, self.completions, Ok(outcome));
         self.completions = self.completions.wrapping_add(1);
         Some(Completion {
             id: operation.id,
