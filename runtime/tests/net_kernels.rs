@@ -77,3 +77,15 @@ fn a_kernel_of_any_age_will_do() {
         holds_without(&newer);
     }
 }
+
+/// With nothing taken away, and nothing asked for: by which `scripts/old-kernels` sees what a kernel gives that is run there.
+#[test]
+fn what_the_kernel_gives_will_do() {
+    let runtime = libprocess::Runtime::builder().workers(2).build();
+    let runtime = runtime.expect("a runtime");
+    let done = runtime.spawn_async(converse(20));
+    done.get_timeout(LONG).expect("held");
+    let statistics = runtime.stats();
+    let reactor = statistics.reactor.expect("there was a socket");
+    println!("by itself: {reactor} {}", statistics.reactor_reason);
+}

@@ -40,7 +40,7 @@ pub(super) struct ProvidedBuffers {
     /// Of each.
     size: usize,
     /// They are filled piece by piece.
-    incremental: bool,
+    pub(super) incremental: bool,
     /// How much of each buffer was written and read.
     filled: Box<[usize]>,
     /// What the kernel will be told.

@@ -252,3 +252,56 @@ fn a_cancelled_receive_ends_whatever_comes_meanwhile() {
     });
     assert_eq!(goes_on, None, "the round in which it did not end");
 }
+
+/// By which `scripts/old-kernels` sees what a kernel has that is run there.
+#[test]
+fn what_the_kernel_has_is_found() {
+    let (mut driver, waker) = driver_without(&[]);
+    let mut cooperative = IoUring::builder();
+    cooperative.setup_coop_taskrun().setup_taskrun_flag();
+    let cooperative: io::Result<IoUring> = cooperative.build(1);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let _client = std::net::TcpStream::connect(listener.local_addr().expect("an address"));
+    let accept = begin(&mut driver, Socket::tcp(listener.into()), Action::Accept);
+    assert!(completion_of(&mut driver, accept).result.is_ok());
+    let (one, other) = pair();
+    net::send(&other, b"hello", SendFlags::NOSIGNAL).expect("sent");
+    let receive = begin(&mut driver, Socket::unix(one), Action::Receive);
+    assert!(completion_of(&mut driver, receive).result.is_ok());
+    waker.wake();
+    sleep_until(&mut driver, Instant::now() + SHORT);
+    let cancelled = driver
+        .ring
+        .submitter()
+        .register_sync_cancel(None, CancelBuilder::any());
+    let has = |feature| match feature {
+        IoUringFeature::WaitWithTimeout => driver.timer.is_none(),
+        IoUringFeature::MultishotPoll => driver.multishot_poll,
+        IoUringFeature::CooperativeTaskrun => cooperative.is_ok(),
+        IoUringFeature::BufferRings => driver.buffers.is_some(),
+        IoUringFeature::MultishotAccept => driver.multishot_accept,
+        IoUringFeature::MultishotReceive => driver.multishot_receive,
+        IoUringFeature::SynchronousCancel => {
+            !matches!(&cancelled, Err(error) if error.raw_os_error() == Some(libc::EINVAL))
+        }
+        IoUringFeature::IncrementalBuffers => {
+            driver.buffers.as_ref().is_some_and(|all| all.incremental)
+        }
+    };
+    let release = rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned();
+    let mut numbers = release
+        .split(['.', '-'])
+        .map_while(|number| number.parse().ok());
+    let version = (numbers.next().expect("one"), numbers.next().expect("two"));
+    for feature in IoUringFeature::ALL {
+        let (major, minor) = feature.since();
+        let found = if has(feature) { "has" } else { "lacks" };
+        println!("io_uring {found} {feature:?}, of {major}.{minor}");
+        // An older kernel may have it all the same: they are given parts of later ones.
+        assert!(has(feature) || feature.since() > version, "{release}");
+    }
+    driver.end(&mut VecDeque::new());
+}
