@@ -350,7 +350,8 @@ fn without_descriptors_a_listener_waits() {
         let (before, began) = (cpu_time(), Instant::now());
         assert!(accepted.recv_timeout(Duration::from_millis(400)).is_err());
         let used = cpu_time() - before;
-        assert!(used < began.elapsed() / 4, "{kind}: it spins: {used:?}");
+        // Who spins takes all of it; each of the few looks at what there is takes milliseconds in an emulated machine.
+        assert!(used < began.elapsed() / 2, "{kind}: it spins: {used:?}");
         drop(hoard);
         let second = accepted
             .recv_timeout(LONG)
