@@ -8,6 +8,7 @@
 //! * What the kernel lacks is done without, each for itself: a receive into a buffer of its own where there are no provided buffers (before 5.19) or no multishot (before 6.0), an
 //!   accept for each connection (before 5.19), a poll of the waker for each of its uses (before 5.13), a [timer] where a call that waits takes no time-out (before 5.11). What set-up does not
 //!   tell, the first operation does, with `EINVAL`.
+//! * On kernels with [flaws] a receive of a unix socket is one for each piece, too.
 //! * A request that nobody cancelled, and that the kernel did (as the thread that submitted it has ended), is submitted again.
 //! * The waker is an eventfd under a multishot poll, which takes no call to arm again.
 //!
@@ -35,6 +36,7 @@ use super::{
 };
 
 mod buffers;
+mod flaws;
 mod operations;
 mod set_up;
 #[cfg(test)]
@@ -70,6 +72,8 @@ pub(super) struct IoUringDriver {
     multishot_accept: bool,
     multishot_receive: bool,
     multishot_poll: bool,
+    /// So receives of unix sockets do not go on.
+    misses_ends: bool,
     at_once: AtOnce,
     /// What ends a sleep, where a call that waits takes no time-out.
     timer: Option<Timer>,
@@ -116,6 +120,7 @@ impl IoUringDriver {
             multishot_accept: true,
             multishot_receive: buffers.is_some(),
             multishot_poll: true,
+            misses_ends: flaws::may_miss_ends(&rustix::system::uname().release().to_string_lossy()),
             at_once: AtOnce::ALL,
             timer: (!waits_with_timeout).then(Timer::new),
             buffers,
@@ -198,7 +203,10 @@ impl IoUringDriver {
         };
         entry.multishot = match entry.operation.action {
             Action::Accept => self.multishot_accept,
-            Action::Receive => self.multishot_receive && self.buffers.is_some(),
+            Action::Receive => {
+                let may_miss_end = self.misses_ends && entry.operation.socket.is_unix();
+                self.multishot_receive && self.buffers.is_some() && !may_miss_end
+            }
             Action::Send(_) | Action::Connect(_) => false,
         };
         let descriptor = Fd(entry.operation.socket.descriptor().as_raw_fd());
