@@ -54,3 +54,57 @@ fn nothing_is_received_behind_the_end() {
     let end = connection.poll_receive(Waker::noop());
     assert_eq!(end, Poll::Ready(Ok(Bytes::new())));
 }
+
+fn outbound(pieces: &[&'static str]) -> Outbound {
+    let data = pieces
+        .iter()
+        .map(|piece| Outgoing::Data(Bytes::from_static(piece.as_bytes()), None));
+    Outbound {
+        queue: data.chain([Outgoing::Shutdown(None)]).collect(),
+        failed: None,
+        is_shut: false,
+        connecting: None,
+        spare_data: None,
+    }
+}
+
+fn pieces(data: &Data) -> Vec<&[u8]> {
+    match data {
+        Data::One(piece) => vec![piece],
+        Data::Several(pieces) => pieces.iter().map(|piece| &piece[..]).collect(),
+    }
+}
+
+/// The kernel may take any part of what it was given, and the rest is to go out behind it, once.
+#[test]
+fn what_a_send_did_not_take_is_sent_again() {
+    let all = ["one", "two", "three"];
+    for taken in 0..=all.concat().len() {
+        let mut outbound = outbound(&all);
+        let (mut ended, mut gone) = (Told::new(), Vec::new());
+        let mut next = Ok(taken);
+        while matches!(outbound.queue.front(), Some(Outgoing::Data(..))) {
+            let data = outbound.take_next_data();
+            let sent = next.unwrap_or(usize::MAX).min(pieces(&data).concat().len());
+            gone.extend_from_slice(&pieces(&data).concat()[..sent]);
+            outbound.take_back(data);
+            outbound.sent(Ok(sent), &mut ended);
+            next = Err(());
+        }
+        assert_eq!(gone, all.concat().as_bytes(), "{taken} at first");
+        assert_eq!(outbound.queue.len(), 1, "the end");
+    }
+}
+
+#[test]
+fn the_memory_of_a_send_is_used_again() {
+    let mut outbound = outbound(&["one"]);
+    let first = outbound.take_next_data();
+    let place = std::ptr::from_ref(&*first);
+    assert_eq!(pieces(&first), [b"one"]);
+    outbound.take_back(first);
+    outbound.sent(Ok(1), &mut Told::new());
+    let second = outbound.take_next_data();
+    assert_eq!(pieces(&second), [b"ne"]);
+    assert!(std::ptr::eq(place, &raw const *second));
+}
