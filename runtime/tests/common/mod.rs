@@ -33,6 +33,15 @@ pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     }
 }
 
+/// How many times slower than usual a machine may be where a test has to bound a time: `LIBPROCESS_TEST_SLOWNESS`, set by `scripts/old-kernels` for its emulated ones.
+pub fn slowness() -> u32 {
+    std::env::var("LIBPROCESS_TEST_SLOWNESS").map_or(1, |slowness| {
+        slowness
+            .parse()
+            .expect("LIBPROCESS_TEST_SLOWNESS is a number")
+    })
+}
+
 /// How many times as long a stress test runs as usual: `LIBPROCESS_TEST_SCALE`, set by `scripts/verify`.
 pub fn scale() -> usize {
     std::env::var("LIBPROCESS_TEST_SCALE").map_or(1, |scale| {
