@@ -8,17 +8,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use common::sockets::{LONG, any, on_each, runtime};
+use common::sockets::{LONG, any, on_each, pair, runtime};
 use futures_lite::future::yield_now;
 use libprocess::net::{ListenOptions, TcpListener, TcpStream, UnixListener, UnixStream};
 use libprocess::{Future, FutureError, ReactorKind, spawn_async};
-
-async fn pair() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind(any()).expect("a listener");
-    let connecting = TcpStream::connect(listener.local_address().expect("an address"));
-    let server = listener.accept().await.expect("a connection");
-    (connecting.await.expect("a connection"), server)
-}
 
 /// So many bytes, in however many pieces.
 async fn receive_exactly(stream: &TcpStream, length: usize) -> Vec<u8> {
@@ -144,22 +137,6 @@ fn a_discarded_receive_loses_no_bytes() {
             };
             let got = receive_the_rest(&server, got, 4).await;
             assert_eq!(got, round.to_le_bytes());
-        }
-    });
-}
-
-/// Both come in one batch, and the callback of the first waits for the second.
-#[test]
-fn a_callback_may_wait_for_another_completion() {
-    on_each(|| async {
-        let (one, one_peer) = pair().await;
-        let (two, two_peer) = pair().await;
-        for _ in 0..20 {
-            let second = two.receive();
-            let first = one.receive().then(move |_| second.get().expect("bytes"));
-            one_peer.send("1").detach();
-            two_peer.send("2").detach();
-            assert_eq!(first.await.expect("bytes"), "2");
         }
     });
 }

@@ -10,8 +10,8 @@
 //! a spare ────────────────► promise, future ──────────────► a spare, or freed if there is one already
 //! ```
 //!
-//! A block that is in use holds who brings, so the spare's place outlives it. Who brings has the promise until he completes it, and with it himself: he must give
-//! up all promises when nobody can ask him for anything any more.
+//! A block does not keep who brings: a future that somebody holds on to, ended or not, keeps no socket open. If he is gone when the block's last reference goes, the
+//! block is freed.
 //!
 //! # What can go wrong
 //!
@@ -21,7 +21,7 @@
 
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::core::{Core, Header, Outcome, Table};
 use super::counts::Counts;
@@ -43,7 +43,7 @@ struct Block<C, T> {
     // First, so that a pointer to the core is one to the block.
     core: Core<T>,
     number: u64,
-    of: Arc<C>,
+    of: Weak<C>,
 }
 
 /// What a block is made in, again and again. Of a thousand connections that are read in turn none is in the processor's cache: a block of bytes has two of its
@@ -117,8 +117,10 @@ impl<C: Cancel<T>, T> Block<C, T> {
     unsafe fn cancel(header: NonNull<Header>) {
         // SAFETY: by the contract.
         let block = unsafe { header.cast::<Self>().as_ref() };
-        if let Some(cancel) = C::CANCEL {
-            cancel(&block.of, block.number);
+        if let Some(cancel) = C::CANCEL
+            && let Some(of) = block.of.upgrade()
+        {
+            cancel(&of, block.number);
         }
     }
 
@@ -135,7 +137,9 @@ impl<C: Cancel<T>, T> Block<C, T> {
             (of, Box::from_raw(block.cast::<Memory<C, T>>()))
         };
         memory.written.with_mut(|_| ());
-        of.spare().put(memory);
+        if let Some(of) = of.upgrade() {
+            of.spare().put(memory);
+        }
         [None, None]
     }
 }
@@ -161,7 +165,7 @@ pub(crate) fn cancellable<C: Cancel<T>, T>(of: &Arc<C>, number: u64) -> (Promise
         memory.cast::<Block<C, T>>().write(Block {
             core: Core::new(Outcome::None, counts, Block::<C, T>::TABLE),
             number,
-            of: Arc::clone(of),
+            of: Arc::downgrade(of),
         });
         (Promise::from_core(core), Future::from_core(core))
     }
@@ -170,6 +174,7 @@ pub(crate) fn cancellable<C: Cancel<T>, T>(of: &Arc<C>, number: u64) -> (Promise
 #[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     use bytes::Bytes;
 
@@ -278,6 +283,41 @@ mod tests {
         bringer.bring("a");
         assert!(first.get().is_ok());
         assert_eq!(Arc::strong_count(&bringer), 1, "no block holds it");
+    }
+
+    #[test]
+    fn a_future_that_is_held_keeps_nobody() {
+        let bringer = Bringer::new();
+        let (brought, pending) = (bringer.ask(1), {
+            bringer.bring("something");
+            bringer.ask(2)
+        });
+        let weak = Arc::downgrade(&bringer);
+        drop(bringer);
+        assert!(weak.upgrade().is_none(), "kept by a future");
+        assert!(pending.is_abandoned());
+        assert!(brought.get().is_ok());
+    }
+
+    /// Whatever the cancel completes.
+    #[test]
+    fn a_callback_for_a_discard_runs_beside_the_cancel() {
+        let ran = Arc::new(AtomicUsize::new(0));
+        let bringer = Bringer::new();
+        let count = |ran: &Arc<AtomicUsize>| {
+            let ran = Arc::clone(ran);
+            move || {
+                ran.fetch_add(1, Relaxed);
+            }
+        };
+        let future = bringer.ask(1);
+        future.on_discard(count(&ran));
+        future.discard();
+        assert!(future.is_discarded());
+        let dropped = bringer.ask(2);
+        dropped.on_cancelled(count(&ran));
+        drop(dropped);
+        assert_eq!((ran.load(Relaxed), bringer.cancelled()), (2, vec![1, 2]));
     }
 
     #[test]

@@ -449,9 +449,10 @@ impl<T> Core<T> {
         };
         if !core.header.word.load().is_settled() {
             if clean_up {
+                // Before the cancel, which ends the core, and with it who waits for that.
+                core.header.unwatched();
                 // SAFETY: the caller's reference.
                 unsafe { Header::cancel(this.cast()) };
-                core.header.unwatched();
             }
         } else if core.peek(|outcome| matches!(outcome, Outcome::Ready(_)))
             || weakened("drop-failure")

@@ -44,6 +44,7 @@ mod tests {
             assert!(!first.discard() && first.is_ready());
             assert_eq!(first.get(), Ok(()));
             assert_eq!(weak.upgrade().map(Future::get), Some(Ok(())));
+            second.on_discard(|| unreachable!("it is done"));
             second.detach();
             assert_eq!(done.then(|()| 5).get(), Ok(5));
             let (promise, associated) = Promise::pair();

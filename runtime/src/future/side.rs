@@ -221,6 +221,9 @@ impl Header {
 
     /// Has `callback` run when a discard is requested: at once if it was; never if the core is settled.
     pub(super) fn on_discard(&self, callback: DiscardCallback) {
+        if !self.word.load().is_pending() {
+            return;
+        }
         lock(&self.side).on_discard(callback);
         let word = if weakened("word-before-bit") {
             let before = self.word.load();
@@ -353,14 +356,14 @@ unsafe fn discard_chain(
         });
         let Ok(before) = before else { break };
         requested_first = true;
-        // SAFETY: as above.
-        work.contain(|_| unsafe { Header::cancel(header) });
         if before.has_side() {
             let taken = lock(&core.side).take_discards();
             for DiscardCallback { callback, .. } in taken.into_callbacks() {
                 work.contain(|_| associated.extend(callback.run()));
             }
         }
+        // Behind the callbacks: it ends the core, and with it who waits for that. SAFETY: as above.
+        work.contain(|_| unsafe { Header::cancel(header) });
         // SAFETY: as above.
         current = unsafe { (core.table.upstream)(header) };
     }

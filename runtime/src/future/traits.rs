@@ -19,7 +19,7 @@ impl<T> From<Result<T, Error>> for Future<T> {
     }
 }
 
-/// By identity: whether both are handles to the same result.
+/// By identity: whether both are handles to the same result. What was done at once, with nothing to tell but that (a send that the kernel took), has one result for all.
 impl<T> PartialEq for Future<T> {
     fn eq(&self, other: &Self) -> bool {
         self.core == other.core

@@ -13,9 +13,9 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::socket::{Begun, Home, failure};
-use super::waiting::Waiting;
+use super::waiting::{Waiting, settle};
 use crate::facade::lock_std;
-use crate::future::{Cancel, Future, Spare};
+use crate::future::{Cancel, Future, Outcome as Ended, Spare};
 use crate::reactor::{Action, Completed, Handler, Outcome, Socket};
 
 /// How many connections are kept for `accept`s to come.
@@ -244,10 +244,10 @@ impl<S: Accepted> Handler for Shared<S> {
             self.home.cancel(begun, &self.socket);
         }
         if let Some((promise, descriptor)) = given {
-            promise.set(self.stream(descriptor));
+            settle(promise, Ended::Ready(self.stream(descriptor)));
         }
         for (promise, reason) in failed {
-            promise.fail(reason);
+            settle(promise, Ended::Failed(reason));
         }
         if let Some(poller) = poller {
             poller.wake();

@@ -27,7 +27,7 @@ use rustix::net::{Shutdown, SocketAddrAny};
 
 use super::queue::Queue;
 use super::socket::{Begun, Home, failure, socket_for};
-use super::waiting::Waiting;
+use super::waiting::{Waiting, settle};
 use crate::FutureError;
 use crate::facade::lock_std;
 use crate::future::{Cancel, Future, Outcome as Ended, Promise, Spare, cancellable};
@@ -79,10 +79,11 @@ type Told<T> = Queue<(Promise<T>, Result<T, Arc<str>>)>;
 
 fn tell<T>(mut told: Told<T>) {
     while let Some((promise, outcome)) = told.pop() {
-        promise.settle(match outcome {
+        let outcome = match outcome {
             Ok(value) => Ended::Ready(value),
             Err(reason) => Ended::Failed(reason),
-        });
+        };
+        settle(promise, outcome);
     }
 }
 
@@ -201,10 +202,11 @@ impl Connection {
             return self.connect_later();
         }
         if let Some(connecting) = self.take_connecting() {
-            match result {
-                Ok(_) => connecting.promise.set(()),
-                Err(error) => connecting.promise.fail(error.to_string()),
+            let outcome = match result {
+                Ok(_) => Ended::Ready(()),
+                Err(error) => Ended::Failed(error.to_string().into()),
             };
+            settle(connecting.promise, outcome);
         }
     }
 

@@ -5,7 +5,15 @@ use std::task::Waker;
 
 use super::queue::Queue;
 use super::socket::{Begun, Home};
-use crate::future::{Cancel, Future, Promise, cancellable};
+use crate::future::{Cancel, Future, Outcome, Promise, cancellable};
+use crate::process::guarded;
+
+/// Completes a promise, in whatever thread has found out. A panic in a callback is its own: what is to be done behind it, for this socket and others, is done.
+pub(super) fn settle<T>(promise: Promise<T>, outcome: Outcome<T>) {
+    let _reported = guarded("a callback of a socket's future", || {
+        promise.settle(outcome)
+    });
+}
 
 /// Promises in the order in which they were asked for, each of which may be taken out by its number.
 pub(super) struct Waiting<T> {

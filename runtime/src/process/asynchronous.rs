@@ -155,6 +155,9 @@ impl<F: StdFuture> Drop for AsyncTask<F> {
     }
 }
 
+/// A larger block is boxed: on its way to its place it would be copied several times, on the stack of whoever spawns it.
+const IN_PLACE: usize = 2048;
+
 /// Runs an `async` block as a process, and gives a future of its output.
 pub(crate) fn spawn_async<F>(
     manager: &ProcessManager,
@@ -166,7 +169,11 @@ where
     F::Output: Send + 'static,
 {
     let (promise, result) = Promise::pair();
-    let task = spawn_task(manager, future, Some(promise), location);
+    let task = if size_of::<F>() > IN_PLACE {
+        spawn_task(manager, Box::pin(future), Some(promise), location)
+    } else {
+        spawn_task(manager, future, Some(promise), location)
+    };
     result.on_cancelled(move || task.cancel());
     result
 }
@@ -181,7 +188,11 @@ pub(crate) fn spawn_unwatched<F>(
 where
     F: StdFuture<Output = ()> + Send + 'static,
 {
-    spawn_task(manager, future, None, location)
+    if size_of::<F>() > IN_PLACE {
+        spawn_task(manager, Box::pin(future), None, location)
+    } else {
+        spawn_task(manager, future, None, location)
+    }
 }
 
 fn spawn_task<F>(

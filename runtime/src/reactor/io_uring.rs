@@ -289,7 +289,7 @@ impl IoUringDriver {
                 .map(|all| all.take(buffer, length, more))
         });
         let Some(entry) = self.operations.get_mut(id) else {
-            debug_assert!(false, "a completion of nothing");
+            tracing::debug!(result, "a completion of an operation that has ended");
             return;
         };
         if result < 0 && !more && !entry.cancelled {
@@ -334,6 +334,8 @@ impl IoUringDriver {
                     // SAFETY: the kernel has just opened it, and told nobody else.
                     Outcome::Accepted(unsafe { OwnedFd::from_raw_fd(result) })
                 }
+                // The end, for which no buffer was taken.
+                Action::Receive if result == 0 => Outcome::Received(Bytes::new()),
                 Action::Receive => Outcome::Received(received.unwrap_or_else(|| {
                     let buffer = Memory::buffer(&mut entry.memory, OWN_BUFFER);
                     // SAFETY: the kernel has written so many bytes of the buffer's capacity.

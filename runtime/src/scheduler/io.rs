@@ -59,6 +59,7 @@ mod over_ports {
     use super::super::{Scheduler, Semaphore};
     use super::SeatIo;
     use crate::facade::atomic::Ordering;
+    use crate::facade::contained;
     use crate::reactor::{
         BATCH, Behind, Completed, Completion, Operation, OperationId, Port, Ports, SocketId,
     };
@@ -115,7 +116,11 @@ mod over_ports {
         /// Delivers what was collected, one after the other: each may run anything, and may block, and then the rest must not wait for that.
         pub(in crate::scheduler) fn deliver(&self) {
             while let Some(completion) = self.next() {
-                completion.deliver();
+                if let Err(payload) = contained(|| completion.deliver()) {
+                    tracing::error!("panic in a callback of what I/O has completed");
+                    // Its drop is foreign code too, and may panic.
+                    std::mem::forget(payload);
+                }
             }
         }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use libprocess::net::{TcpListener, TcpStream};
 use libprocess::testing::IoUringFeature;
 use libprocess::{ReactorKind, Runtime, RuntimeBuilder};
 
@@ -105,4 +106,12 @@ where
     done.get_timeout(LONG)
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(runtime.stats().reactor, Some(kind), "{name}");
+}
+
+/// Both ends of a connection.
+pub async fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind(any()).expect("a listener");
+    let connecting = TcpStream::connect(listener.local_address().expect("an address"));
+    let server = listener.accept().await.expect("a connection");
+    (connecting.await.expect("a connection"), server)
 }

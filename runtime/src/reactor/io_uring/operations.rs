@@ -1,6 +1,7 @@
 //! The operations that the kernel has, by the number under which it has them.
 //!
-//! A number is used again once the kernel has told of the operation's end, behind which it says no more of it.
+//! A place is used again once the kernel has told of the operation's end, behind which it says no more of it. Should it do so all the same (as 5.19 may, where more connections come than
+//! the completion queue holds), the mark in the number tells that it is not of the one that has the place now.
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
@@ -118,7 +119,7 @@ impl Operations {
     /// Gives its number.
     pub(super) fn insert(&mut self, entry: Entry) -> u64 {
         let id = entry.operation.id;
-        let number = self.entries.insert(entry) as u64 + Self::FIRST;
+        let number = number(self.entries.insert(entry), id);
         self.numbers.insert(id, number);
         number
     }
@@ -128,7 +129,8 @@ impl Operations {
     }
 
     pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Entry> {
-        self.entries.get_mut(index(number))
+        let entry = self.entries.get_mut(index(number))?;
+        (mark(entry.operation.id) == mark_of(number)).then_some(entry)
     }
 
     /// Has the entry of this number fetched, if there is one.
@@ -146,6 +148,7 @@ impl Operations {
     }
 
     pub(super) fn remove(&mut self, number: u64) -> Option<Entry> {
+        self.get_mut(number)?;
         let entry = self.entries.try_remove(index(number))?;
         self.numbers.remove(&entry.operation.id);
         Some(entry)
@@ -155,7 +158,7 @@ impl Operations {
     pub(super) fn cancel_all(&mut self) -> impl Iterator<Item = u64> {
         self.entries.iter_mut().map(|(index, entry)| {
             entry.cancelled = true;
-            index as u64 + Self::FIRST
+            number(index, entry.operation.id)
         })
     }
 
@@ -174,9 +177,23 @@ impl Default for Operations {
     }
 }
 
+/// What tells an operation from those that had its place before.
+fn mark(id: OperationId) -> u64 {
+    id.0 & (u64::from(u32::MAX) >> 1)
+}
+
+fn mark_of(number: u64) -> u64 {
+    number >> 32
+}
+
+/// A number has the operation's place and mark, and its highest bit is not set. There are not so many places that they would run into the mark.
+fn number(index: usize, id: OperationId) -> u64 {
+    mark(id) << 32 | (index as u64 + Operations::FIRST)
+}
+
 /// Of a number below the first, one that nobody has.
 fn index(number: u64) -> usize {
-    number.wrapping_sub(Operations::FIRST) as usize
+    (number & u64::from(u32::MAX)).wrapping_sub(Operations::FIRST) as usize
 }
 
 #[cfg(test)]
@@ -209,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_used_again_when_its_operation_has_ended() {
+    fn a_place_is_used_again_and_its_number_is_not() {
         let mut operations = Operations::new();
         let (first, second) = (entry(), entry());
         let (first_id, second_id) = (first.operation.id, second.operation.id);
@@ -217,11 +234,14 @@ mod tests {
         assert!(number >= Operations::FIRST);
         assert_eq!(operations.number_of(first_id), Some(number));
         assert!(operations.remove(number).is_some() && operations.remove(number).is_none());
-        assert_eq!(operations.insert(second), number);
+        let next = operations.insert(second);
+        assert_eq!(index(next), index(number));
+        assert!(operations.get_mut(number).is_none(), "of the one before");
+        assert!(operations.remove(number).is_none());
         assert_eq!(operations.number_of(first_id), None);
-        assert_eq!(operations.number_of(second_id), Some(number));
-        assert_eq!(operations.cancel_all().collect::<Vec<_>>(), [number]);
-        assert!(operations.get_mut(number).unwrap().cancelled);
+        assert_eq!(operations.number_of(second_id), Some(next));
+        assert_eq!(operations.cancel_all().collect::<Vec<_>>(), [next]);
+        assert!(operations.get_mut(next).unwrap().cancelled);
         assert_eq!(operations.len(), 1);
     }
 }
