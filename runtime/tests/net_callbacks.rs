@@ -15,11 +15,15 @@ fn a_callback_that_panics_stops_nobody() {
         let (one, one_peer) = pair().await;
         let (two, two_peer) = pair().await;
         for _ in 0..20 {
-            let (first, second) = (one.receive(), two.receive());
+            let (first, second) = (one.receive(), one.receive());
+            let other = two.receive();
             first.on_ready(|_| panic!("as it is meant to"));
             let sent = [one_peer.send("1"), two_peer.send("2")];
             assert_eq!(first.await.expect("bytes"), "1");
-            assert_eq!(second.await.expect("bytes"), "2");
+            assert_eq!(other.await.expect("bytes"), "2");
+            // For which a receive may have had to begin behind the callback.
+            one_peer.send("3").await.expect("sent");
+            assert_eq!(second.await.expect("bytes"), "3");
             drop(sent);
         }
     });
