@@ -345,7 +345,7 @@ impl Connection {
 
     /// As `send`, of one piece, which mostly the kernel takes at once.
     pub(super) fn send_piece(self: &Arc<Self>, piece: Bytes) -> Future<()> {
-        self.send_at_once(piece).unwrap_or_else(|| Future::done())
+        self.send_at_once(piece).unwrap_or_else(Future::done)
     }
 
     /// As `send`, of one piece. `None`: the kernel has it already, so there is nothing to wait for, and nothing was made to wait with.

@@ -210,7 +210,7 @@ impl TcpStream {
     pub fn shutdown(&self) -> Future<()> {
         self.shared
             .send_and_shut_down([])
-            .unwrap_or_else(|| Future::done())
+            .unwrap_or_else(Future::done)
     }
 
     pub(crate) fn send_and_shut_down(&self, pieces: Vec<Bytes>) -> Option<Future<()>> {

@@ -48,9 +48,10 @@ pub(super) unsafe fn end<P: Process>(
     let extra = unsafe { (&raw const (*cell).extra).read() };
     let owner = extra.owner;
     match &owner {
-        // SAFETY: as above.
         Some(owner) if panicked.is_none() => {
-            owner.put(Ok(unsafe { (&raw const (*cell).process).read() }));
+            // SAFETY: as above.
+            let process = unsafe { (&raw const (*cell).process).read() };
+            owner.put(Ok(process));
         }
         _ => {
             // Where it is: see `AsyncTask`, which has no owner.

@@ -211,9 +211,8 @@ impl Driver {
                         return Poll::Pending;
                     };
                     // What the kernel has at once is told of at the next look.
-                    self.sending = Some(
-                        Transport::send_at_once(stream, pieces).unwrap_or_else(|| Future::done()),
-                    );
+                    self.sending =
+                        Some(Transport::send_at_once(stream, pieces).unwrap_or_else(Future::done));
                 }
                 Next::Relink => self.leave(),
                 Next::Nothing => return Poll::Pending,

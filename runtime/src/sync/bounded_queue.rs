@@ -55,7 +55,7 @@ impl<T: Send + 'static> BoundedQueue<T> {
     /// assert_eq!(queue.try_get(), None);
     /// ```
     pub fn put(&self, item: T) -> Future<()> {
-        self.shared.put(item).unwrap_or_else(|| Future::done())
+        self.shared.put(item).unwrap_or_else(Future::done)
     }
 
     /// Puts an element in if a getter waits or there is room. No allocation but for the queue's growth.
