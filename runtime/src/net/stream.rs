@@ -123,7 +123,7 @@ impl TcpStream {
     ///
     /// # Cost
     ///
-    /// One allocation for the future, and one for the bytes.
+    /// One allocation, for the bytes: the future's memory is that of the one before, once that is gone.
     ///
     /// ```
     /// # use libprocess::net::{TcpListener, TcpStream};

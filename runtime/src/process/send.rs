@@ -15,7 +15,6 @@ use super::transport::Transport;
 use super::upid::Route;
 use super::{RawPid, Recipient, Upid, directory};
 use crate::clock;
-use crate::prefetch::prefetch;
 use crate::scheduler::{Scheduler, Worker};
 
 /// Delivers an event, in a worker's thread or any other. False if it became a dead letter.
@@ -94,7 +93,7 @@ pub(super) fn settle(pid: RawPid, delivery: Delivery<'_>) -> bool {
         Delivery::Queued => true,
         Delivery::Schedule(slot) => {
             // What its turn needs first: who is woken by I/O, one of a thousand, is in no cache.
-            prefetch(slot, usize::MAX);
+            slot.fetch_for_turn();
             Worker::with_current(|worker| schedule(slot, worker));
             true
         }

@@ -44,6 +44,7 @@ use super::{Mailbox, RawPid};
 use crate::facade::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::facade::{Mutex, MutexGuard, UnsafeCell, lock, weakened};
 use crate::future::Promise;
+use crate::prefetch::prefetch;
 use crate::scheduler::{Header, Runnable, Worker};
 
 mod credits;
@@ -170,6 +171,12 @@ impl Slot {
     #[inline]
     pub(crate) fn index(&self) -> u32 {
         self.token.index
+    }
+
+    /// Has the line fetched that the tenant's next turn begins with. A sender has the other one.
+    #[inline(always)]
+    pub(super) fn fetch_for_turn(&self) {
+        prefetch(&self.token, 1);
     }
 
     pub(super) fn links(&self) -> &Links {

@@ -42,6 +42,30 @@ fn an_async_block_runs_on_the_runtime_and_gives_a_future() {
     assert_eq!(runtime.stats().alive, 0);
 }
 
+/// One that is pinned where it stands points into itself; how large it is decides where that is.
+#[test]
+fn a_block_of_any_size_stays_where_it_is() {
+    async fn adds_up<const N: usize>(gate: Future<()>) -> bool {
+        let bytes = [1_u8; N];
+        let (place, borrowed) = (bytes.as_ptr().addr(), &bytes);
+        gate.await.expect("opened");
+        borrowed.as_ptr().addr() == place && borrowed.iter().all(|&byte| byte == 1)
+    }
+    let runtime = runtime(2);
+    let (promise, gate) = Promise::pair();
+    let blocks = [
+        runtime.spawn_async(adds_up::<16>(gate.clone())),
+        runtime.spawn_async(adds_up::<2_000>(gate.clone())),
+        runtime.spawn_async(adds_up::<100_000>(gate.clone())),
+    ];
+    let cancelled = runtime.spawn_async(adds_up::<16>(gate));
+    drop(cancelled);
+    promise.set(());
+    for block in blocks {
+        assert!(await_ready!(block));
+    }
+}
+
 #[test]
 fn a_block_that_is_woken_when_it_has_ended_has_lost_nothing() {
     let runtime = runtime(1);
