@@ -53,6 +53,7 @@ pub(super) enum Claim {
 
 impl Counts {
     /// Without a handle, the first is still to be given.
+    #[inline(always)]
     pub(super) fn new(handles: u32, references: u32) -> Self {
         let given = if handles == 0 { NOT_GIVEN } else { 0 };
         Self(AtomicU64::new(

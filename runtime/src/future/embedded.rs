@@ -37,6 +37,7 @@ impl EmbeddedTable {
 
 impl<T> Embedded<T> {
     /// A pending core, with a promise and a future to be taken, once each.
+    #[inline(always)]
     pub(crate) fn new(table: &'static EmbeddedTable) -> Self {
         Self(Core::new(Outcome::None, Counts::new(1, 2), &table.0))
     }

@@ -97,6 +97,7 @@ impl Discards {
 }
 
 impl Side {
+    #[inline(always)]
     pub(super) const fn new() -> Self {
         Self {
             first: None,

@@ -134,6 +134,7 @@ impl Word {
         Self(AtomicPtr::new(std::ptr::without_provenance_mut(SETTLED)))
     }
 
+    #[inline(always)]
     pub(super) fn new(phase: Phase) -> Self {
         Self(AtomicPtr::new(
             Snapshot(std::ptr::null_mut()).with_phase(phase).0,
