@@ -169,11 +169,7 @@ where
     F::Output: Send + 'static,
 {
     let (promise, result) = Promise::pair();
-    let task = if size_of::<F>() > IN_PLACE {
-        spawn_task(manager, Box::pin(future), Some(promise), location)
-    } else {
-        spawn_task(manager, future, Some(promise), location)
-    };
+    let task = spawn_task(manager, future, Some(promise), location);
     result.on_cancelled(move || task.cancel());
     result
 }
@@ -188,14 +184,27 @@ pub(crate) fn spawn_unwatched<F>(
 where
     F: StdFuture<Output = ()> + Send + 'static,
 {
-    if size_of::<F>() > IN_PLACE {
-        spawn_task(manager, Box::pin(future), None, location)
-    } else {
-        spawn_task(manager, future, None, location)
-    }
+    spawn_task(manager, future, None, location)
 }
 
 fn spawn_task<F>(
+    manager: &ProcessManager,
+    future: F,
+    promise: Option<Promise<F::Output>>,
+    location: &'static Location<'static>,
+) -> Task
+where
+    F: StdFuture + Send + 'static,
+    F::Output: Send + 'static,
+{
+    if size_of::<F>() > IN_PLACE {
+        spawn_in_place(manager, Box::pin(future), promise, location)
+    } else {
+        spawn_in_place(manager, future, promise, location)
+    }
+}
+
+fn spawn_in_place<F>(
     manager: &ProcessManager,
     future: F,
     promise: Option<Promise<F::Output>>,

@@ -56,10 +56,10 @@ mod over_ports {
     use std::collections::VecDeque;
     use std::sync::Arc;
 
+    use super::super::pool::contained;
     use super::super::{Scheduler, Semaphore};
     use super::SeatIo;
     use crate::facade::atomic::Ordering;
-    use crate::facade::contained;
     use crate::reactor::{
         BATCH, Behind, Completed, Completion, Operation, OperationId, Port, Ports, SocketId,
     };
@@ -116,11 +116,9 @@ mod over_ports {
         /// Delivers what was collected, one after the other: each may run anything, and may block, and then the rest must not wait for that.
         pub(in crate::scheduler) fn deliver(&self) {
             while let Some(completion) = self.next() {
-                if let Err(payload) = contained(|| completion.deliver()) {
-                    tracing::error!("panic in a callback of what I/O has completed");
-                    // Its drop is foreign code too, and may panic.
-                    std::mem::forget(payload);
-                }
+                contained("a callback of what I/O has completed", || {
+                    completion.deliver()
+                });
             }
         }
 

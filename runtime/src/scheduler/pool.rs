@@ -107,7 +107,7 @@ impl Pool {
             let skipped = weakened("pool-looks-at-last") && now() >= patience;
             if !skipped && let Some(job) = state.jobs.pop_front() {
                 drop(state);
-                contained(job);
+                contained("what an async closure captured", job);
                 patience = now() + PATIENCE;
                 state = lock(&self.state);
                 continue;
@@ -142,15 +142,16 @@ impl Pool {
             parker.unpark();
         }
         // Outside of the lock: their drops abandon futures.
-        jobs.into_iter().for_each(|job| contained(|| drop(job)));
+        jobs.into_iter()
+            .for_each(|job| contained("what an async closure captured", || drop(job)));
         handles.into_iter().for_each(super::join);
     }
 }
 
 /// Runs foreign code. A panic that comes through is logged.
-fn contained(f: impl FnOnce()) {
+pub(super) fn contained(what: &str, f: impl FnOnce()) {
     if let Err(payload) = facade::contained(f) {
-        tracing::error!("panic in what an async closure captured");
+        tracing::error!("panic in {what}");
         // Its drop is foreign code too, and may panic: it is leaked instead.
         std::mem::forget(payload);
     }

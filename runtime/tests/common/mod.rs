@@ -35,17 +35,20 @@ pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// How many times slower than usual a machine may be where a test has to bound a time: `LIBPROCESS_TEST_SLOWNESS`, set by `scripts/old-kernels` for its emulated ones.
 pub fn slowness() -> u32 {
-    std::env::var("LIBPROCESS_TEST_SLOWNESS").map_or(1, |slowness| {
-        slowness
-            .parse()
-            .expect("LIBPROCESS_TEST_SLOWNESS is a number")
-    })
+    times("LIBPROCESS_TEST_SLOWNESS")
 }
 
 /// How many times as long a stress test runs as usual: `LIBPROCESS_TEST_SCALE`, set by `scripts/verify`.
 pub fn scale() -> usize {
-    std::env::var("LIBPROCESS_TEST_SCALE").map_or(1, |scale| {
-        scale.parse().expect("LIBPROCESS_TEST_SCALE is a number")
+    times("LIBPROCESS_TEST_SCALE") as usize
+}
+
+/// What a variable of the environment says; once, where it is not set.
+fn times(variable: &str) -> u32 {
+    std::env::var(variable).map_or(1, |times| {
+        times
+            .parse()
+            .unwrap_or_else(|_| panic!("{variable} is a number"))
     })
 }
 
