@@ -28,6 +28,13 @@
 //! | `task` | combinators that are polled: `select`, `collect`, `await_all`, `repeat` |
 
 pub(crate) mod blocking;
+#[cfg_attr(
+    any(libprocess_loom, libprocess_shuttle),
+    allow(
+        dead_code,
+        reason = "of sockets, which are no part of the models; theirs are tests"
+    )
+)]
 mod cancellable;
 mod chain;
 mod combinators;
