@@ -21,6 +21,7 @@ use std::ptr::NonNull;
 
 use super::core::{Core, Header, Outcome, Table, Taken, release};
 use super::counts::Counts;
+use super::hold::Hold;
 use super::node::{Node, NodeTable, Work};
 use super::side::{DiscardCallback, OnDiscard, discard};
 use super::{Error, Future};
@@ -46,7 +47,7 @@ pub(super) trait Continuation<T, U>: Send + 'static {
 /// A settled upstream, as a continuation sees it.
 pub(super) struct Upstream<'a, T> {
     core: &'a Core<T>,
-    claimed: &'a mut bool,
+    hold: &'a mut Hold,
     /// The link's own core; none if the upstream was settled before there was one.
     own: Option<&'a Header>,
 }
@@ -69,7 +70,7 @@ impl<T> Upstream<'_, T> {
     }
 
     pub(super) fn take(self) -> Result<T, Error> {
-        match self.core.take(self.claimed) {
+        match self.core.take(self.hold) {
             Taken::Value(result) => result,
             Taken::NotYet => unreachable!("a continuation runs when its upstream is settled"),
         }
@@ -94,14 +95,14 @@ impl<T> Held<T> {
     /// # Safety
     ///
     /// Called once, with the core settled.
-    unsafe fn consume<R>(&self, f: impl FnOnce(&Core<T>, &mut bool) -> R) -> R {
+    unsafe fn consume<R>(&self, f: impl FnOnce(&Core<T>, &mut Hold) -> R) -> R {
         struct Finish<T> {
             core: NonNull<Core<T>>,
-            claimed: bool,
+            hold: Hold,
         }
         impl<T> Drop for Finish<T> {
             fn drop(&mut self) {
-                if !self.claimed {
+                if !self.hold.is_claimed() {
                     // SAFETY: the handle is given up here, once; the reference stays until the link is freed.
                     unsafe { Core::drop_handle_only(self.core) };
                 }
@@ -109,10 +110,10 @@ impl<T> Held<T> {
         }
         let mut finish = Finish {
             core: self.0,
-            claimed: false,
+            hold: Hold::new(),
         };
         // SAFETY: held, so alive.
-        f(unsafe { self.0.as_ref() }, &mut finish.claimed)
+        f(unsafe { self.0.as_ref() }, &mut finish.hold)
     }
 }
 
@@ -197,10 +198,10 @@ where
             work.contain(|_| {
                 // SAFETY: once, as the continuation was there; the upstream is settled.
                 unsafe {
-                    link.upstream.consume(|core, claimed| {
+                    link.upstream.consume(|core, hold| {
                         continuation.run(Upstream {
                             core,
-                            claimed,
+                            hold,
                             own: Some(&link.core.header),
                         })
                     })
@@ -285,7 +286,7 @@ where
 fn take_outcome<T>(held: &Held<T>) -> Outcome<T> {
     // SAFETY: callers own the handle, call once, and the core is settled.
     unsafe {
-        held.consume(|core, claimed| match core.take(claimed) {
+        held.consume(|core, hold| match core.take(hold) {
             Taken::Value(result) => result.into(),
             Taken::NotYet => unreachable!("a link runs when what it follows is settled"),
         })
@@ -334,10 +335,10 @@ where
 }
 
 fn run_at_once<T, U, C: Continuation<T, U>>(mut upstream: Future<T>, continuation: C) -> Step<U> {
-    let (core, claimed) = upstream.parts();
+    let (core, hold) = upstream.parts();
     continuation.run(Upstream {
         core,
-        claimed,
+        hold,
         own: None,
     })
 }
@@ -392,8 +393,8 @@ pub(super) unsafe fn associate<T: Send + 'static>(target: NonNull<Core<T>>, sour
 
 /// How a settled future ended.
 fn take_settled<T>(mut future: Future<T>) -> Outcome<T> {
-    let (core, claimed) = future.parts();
-    match core.take(claimed) {
+    let (core, hold) = future.parts();
+    match core.take(hold) {
         Taken::Value(result) => result.into(),
         Taken::NotYet => unreachable!("the caller saw that it is settled"),
     }

@@ -41,6 +41,7 @@ use std::sync::Arc;
 
 use super::blocking::Awaited;
 use super::counts::{Claim, Counts};
+use super::hold::Hold;
 use super::node::{Node, NodeList, Work, has_observer, observer};
 use super::side::Side;
 use super::word::{Phase, Snapshot, Word};
@@ -340,10 +341,10 @@ impl<T> Core<T> {
         }
     }
 
-    /// Takes the value for a handle: moves it if the handle is the only one, else clones it. `claimed` is set if the
+    /// Takes the value for a handle: moves it if the handle is the only one, else clones it. `hold` is told if the
     /// handle does not count as one any more.
-    pub(super) fn take(&self, claimed: &mut bool) -> Taken<T> {
-        if *claimed {
+    pub(super) fn take(&self, hold: &mut Hold) -> Taken<T> {
+        if hold.is_claimed() {
             return Taken::Value(Err(Error::Taken));
         }
         match self.header.word.load().phase() {
@@ -366,7 +367,9 @@ impl<T> Core<T> {
                 None => unreachable!("a second handle exists only where the value can be cloned"),
             },
             claim => {
-                *claimed = claim == Claim::Claimed;
+                if claim == Claim::Claimed {
+                    hold.claim();
+                }
                 // SAFETY: settled, and the caller's handle is the only one, and stays so: an upgrade would find none.
                 let outcome = self
                     .outcome

@@ -44,6 +44,7 @@ mod done;
 pub(crate) mod embedded;
 mod full;
 mod group;
+mod hold;
 #[cfg(all(test, libprocess_loom))]
 mod models;
 mod node;
@@ -76,6 +77,7 @@ use self::blocking::{Awaited, Registered};
 pub(crate) use self::cancellable::{Cancel, Spare, cancellable};
 use self::core::{Core, Taken};
 use self::counts::Counts;
+use self::hold::Hold;
 use self::side::{DiscardCallback, OnDiscard};
 
 /// Why a future gave no value.
@@ -144,10 +146,7 @@ pub enum Error {
 #[must_use = "a future does nothing by itself: `then`, `get` or `.await` it, or drop it on purpose"]
 pub struct Future<T> {
     core: NonNull<Core<T>>,
-    /// What our waker is kept under; zero if none is.
-    ticket: u32,
-    /// Whether the value was moved out through this handle, which then does not count as one.
-    claimed: bool,
+    hold: Hold,
     value: PhantomData<T>,
     _not_unpin: PhantomPinned,
 }
@@ -164,8 +163,7 @@ impl<T> Future<T> {
     unsafe fn from_core(core: NonNull<Core<T>>) -> Self {
         Self {
             core,
-            ticket: 0,
-            claimed: false,
+            hold: Hold::new(),
             value: PhantomData,
             _not_unpin: PhantomPinned,
         }
@@ -181,15 +179,15 @@ impl<T> Future<T> {
         unsafe { self.core.as_ref() }
     }
 
-    fn parts(&mut self) -> (&Core<T>, &mut bool) {
+    fn parts(&mut self) -> (&Core<T>, &mut Hold) {
         // SAFETY: as above.
-        (unsafe { self.core.as_ref() }, &mut self.claimed)
+        (unsafe { self.core.as_ref() }, &mut self.hold)
     }
 
     /// Gives up the future, not its handle: the caller has that now. Not for one whose value was moved out.
     fn into_core(self) -> NonNull<Core<T>> {
-        debug_assert!(!self.claimed, "a handle that does not count");
-        self.forget(self.ticket);
+        debug_assert!(!self.hold.is_claimed(), "a handle that does not count");
+        self.forget(self.hold.ticket());
         let core = self.core;
         std::mem::forget(self);
         core
@@ -364,16 +362,16 @@ impl<T> Future<T> {
         deadline: Option<Instant>,
         awaited: Option<&dyn Awaited>,
     ) -> Result<T, Error> {
-        let mut ticket = self.ticket;
+        let mut ticket = self.hold.ticket();
         loop {
             // Also while observers run, if the value can be cloned: one of them may be who asks.
-            let (core, claimed) = self.parts();
-            if let Taken::Value(result) = core.take(claimed) {
+            let (core, hold) = self.parts();
+            if let Taken::Value(result) = core.take(hold) {
                 return result;
             }
             self.sleep(deadline, &mut ticket, awaited)
                 .inspect_err(|_| self.forget(ticket))?;
-            self.ticket = ticket;
+            self.hold.set_ticket(ticket);
         }
     }
 
@@ -432,22 +430,23 @@ impl<T> Future<T> {
         if self.core().header.word.load().is_settled() {
             return true;
         }
-        let kept = self.core().header.keep_waker(self.ticket, waker.clone());
-        self.ticket = kept.unwrap_or(0);
+        let (core, hold) = self.parts();
+        let kept = core.header.keep_waker(hold.ticket(), waker.clone());
+        hold.set_ticket(kept.unwrap_or(0));
         kept.is_none()
     }
 
     /// Polls without a pin: nothing in a future is pinned.
     pub(crate) fn poll_result(&mut self, waker: &Waker) -> Poll<Result<T, Error>> {
         loop {
-            let (core, claimed) = self.parts();
-            if let Taken::Value(result) = core.take(claimed) {
+            let (core, hold) = self.parts();
+            if let Taken::Value(result) = core.take(hold) {
                 // Who completes takes the waker out.
-                self.ticket = 0;
+                hold.no_ticket();
                 return Poll::Ready(result);
             }
-            if let Some(ticket) = self.core().header.keep_waker(self.ticket, waker.clone()) {
-                self.ticket = ticket;
+            if let Some(ticket) = core.header.keep_waker(hold.ticket(), waker.clone()) {
+                hold.set_ticket(ticket);
                 return Poll::Pending;
             }
         }
@@ -535,7 +534,7 @@ impl<T: Clone + Sync> Clone for Future<T> {
     /// Another handle to the same result.
     fn clone(&self) -> Self {
         self.core().record_clone(T::clone);
-        if self.claimed {
+        if self.hold.is_claimed() {
             return Self::from_outcome(Outcome::Taken);
         }
         self.core().header.counts.add_handle();
@@ -546,9 +545,9 @@ impl<T: Clone + Sync> Clone for Future<T> {
 
 impl<T> Drop for Future<T> {
     fn drop(&mut self) {
-        self.forget(self.ticket);
+        self.forget(self.hold.ticket());
         // SAFETY: ours, given up once.
-        unsafe { Core::drop_handle(self.core, self.claimed) };
+        unsafe { Core::drop_handle(self.core, self.hold.is_claimed()) };
     }
 }
 

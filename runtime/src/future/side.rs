@@ -15,6 +15,7 @@ use std::task::Waker;
 
 use super::Future;
 use super::core::Header;
+use super::hold::LAST_TICKET;
 use super::node::Work;
 use super::weak::Reference;
 use super::word::Snapshot;
@@ -115,7 +116,7 @@ impl Side {
         {
             return (previous, Some(std::mem::replace(known, waker)));
         }
-        self.last_ticket = self.last_ticket.checked_add(1).unwrap_or(1);
+        self.last_ticket = self.last_ticket % LAST_TICKET + 1;
         let ticket = self.last_ticket;
         if self.first.is_none() {
             self.first = Some(waker);
