@@ -237,76 +237,13 @@ impl<T> Core<T> {
     /// # Safety
     ///
     /// The caller has the right to complete, gives it up, and holds a reference.
+    // In place, so that the outcome is made where it stays (see `new`).
+    #[inline(always)]
     pub(super) unsafe fn complete(this: NonNull<Self>, outcome: Outcome<T>, work: &mut Work) {
-        // SAFETY: the caller holds a reference.
-        let core = unsafe { this.as_ref() };
-        let has_value = matches!(outcome, Outcome::Ready(_));
-        // SAFETY: PENDING, and the completer is the only one.
-        core.outcome
-            .with_mut(|place| drop(std::mem::replace(unsafe { &mut *place }, outcome)));
-        let null = std::ptr::null_mut();
-        let left = core.header.word.update(|word| {
-            // SAFETY: only the completer takes lists, and that is the caller.
-            let observed = has_value && unsafe { has_observer(word.list()) };
-            let phase = if observed && !weakened("settle-at-once") {
-                Phase::Running
-            } else {
-                Phase::Settled
-            };
-            Some(word.with_list(null).with_phase(phase))
-        });
-        let Ok(mut word) = left else {
-            unreachable!("the change is never declined");
-        };
-        let mut consumers = NodeList::new();
-        // SAFETY: taken by the exchange.
-        unsafe { core.run_observers(word, &mut consumers, work) };
-        // Until nothing came while observers ran. Each round takes what was pushed in the one before.
-        loop {
-            let settled = core.header.word.update(|word| {
-                if word.is_settled() {
-                    None
-                } else if word.list().is_null() || weakened("look-again") {
-                    Some(word.with_phase(Phase::Settled))
-                } else {
-                    Some(word.with_list(null))
-                }
-            });
-            match settled {
-                Ok(taken) if !taken.list().is_null() && !weakened("look-again") => {
-                    // SAFETY: taken by the exchange.
-                    unsafe { core.run_observers(taken, &mut consumers, work) };
-                }
-                Ok(last) => {
-                    word = last;
-                    break;
-                }
-                // Settled at once, in the first exchange.
-                Err(_) => break,
-            }
-        }
-        work.prepend(consumers);
-        if word.has_side() {
-            core.header.clear_side(work);
-        }
-    }
-
-    /// # Safety
-    ///
-    /// The caller took the list of `word`.
-    unsafe fn run_observers(&self, word: Snapshot, consumers: &mut NodeList, work: &mut Work) {
         // SAFETY: by the contract.
-        let mut list = unsafe { NodeList::from_newest(word.list()) };
-        while let Some(node) = list.pop_front() {
-            // SAFETY: the node is ours now, and out of the list.
-            unsafe {
-                if node.as_ref().table().observer {
-                    let header = NonNull::from(self).cast();
-                    work.contain(|work| (node.as_ref().table().run)(node, header, work));
-                } else {
-                    consumers.push_back(node);
-                }
-            }
+        unsafe {
+            let has_value = this.as_ref().put(outcome);
+            Header::settle(this.cast(), has_value, work);
         }
     }
 
@@ -315,13 +252,27 @@ impl<T> Core<T> {
     /// # Safety
     ///
     /// As `complete`.
+    #[inline(always)]
     pub(super) unsafe fn complete_now(this: NonNull<Self>, outcome: Outcome<T>) {
-        let mut work = Work::new();
         // SAFETY: by the contract.
-        unsafe { Self::complete(this, outcome, &mut work) };
-        if let Some(payload) = work.drive() {
-            std::panic::resume_unwind(payload);
+        unsafe {
+            let has_value = this.as_ref().put(outcome);
+            Header::settle_now(this.cast(), has_value);
         }
+    }
+
+    /// Puts the outcome in. True if it is a value.
+    ///
+    /// # Safety
+    ///
+    /// As `complete`.
+    #[inline(always)]
+    unsafe fn put(&self, outcome: Outcome<T>) -> bool {
+        let has_value = matches!(outcome, Outcome::Ready(_));
+        // SAFETY: PENDING, and the completer is the only one. What was there is `None`, with nothing to drop.
+        self.outcome
+            .with_mut(|place| unsafe { place.write(outcome) });
+        has_value
     }
 
     /// Shows the core to `callback` when it is settled: at once if it is, else in the completer's thread.
@@ -477,6 +428,95 @@ impl Header {
     #[inline]
     pub(super) fn is_forgotten(&self) -> bool {
         self.counts.is_forgotten() && self.word.load().is_pending_for_nobody()
+    }
+
+    /// Leaves PENDING, now that the outcome is there: runs observers, wakes waiters, and leaves consumers to `work`.
+    ///
+    /// # Safety
+    ///
+    /// As [`Core::complete`]; the outcome was put in.
+    unsafe fn settle(this: NonNull<Self>, has_value: bool, work: &mut Work) {
+        // SAFETY: the caller holds a reference.
+        let header = unsafe { this.as_ref() };
+        let null = std::ptr::null_mut();
+        let left = header.word.update(|word| {
+            // SAFETY: only the completer takes lists, and that is the caller.
+            let observed = has_value && unsafe { has_observer(word.list()) };
+            let phase = if observed && !weakened("settle-at-once") {
+                Phase::Running
+            } else {
+                Phase::Settled
+            };
+            Some(word.with_list(null).with_phase(phase))
+        });
+        let Ok(mut word) = left else {
+            unreachable!("the change is never declined");
+        };
+        let mut consumers = NodeList::new();
+        // SAFETY: taken by the exchange.
+        unsafe { header.run_observers(word, &mut consumers, work) };
+        // Until nothing came while observers ran. Each round takes what was pushed in the one before.
+        loop {
+            let settled = header.word.update(|word| {
+                if word.is_settled() {
+                    None
+                } else if word.list().is_null() || weakened("look-again") {
+                    Some(word.with_phase(Phase::Settled))
+                } else {
+                    Some(word.with_list(null))
+                }
+            });
+            match settled {
+                Ok(taken) if !taken.list().is_null() && !weakened("look-again") => {
+                    // SAFETY: taken by the exchange.
+                    unsafe { header.run_observers(taken, &mut consumers, work) };
+                }
+                Ok(last) => {
+                    word = last;
+                    break;
+                }
+                // Settled at once, in the first exchange.
+                Err(_) => break,
+            }
+        }
+        work.prepend(consumers);
+        if word.has_side() {
+            header.clear_side(work);
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The caller took the list of `word`.
+    unsafe fn run_observers(&self, word: Snapshot, consumers: &mut NodeList, work: &mut Work) {
+        // SAFETY: by the contract.
+        let mut list = unsafe { NodeList::from_newest(word.list()) };
+        while let Some(node) = list.pop_front() {
+            // SAFETY: the node is ours now, and out of the list.
+            unsafe {
+                if node.as_ref().table().observer {
+                    work.contain(|work| {
+                        (node.as_ref().table().run)(node, NonNull::from(self), work)
+                    });
+                } else {
+                    consumers.push_back(node);
+                }
+            }
+        }
+    }
+
+    /// As `settle`, and runs all that comes of it.
+    ///
+    /// # Safety
+    ///
+    /// As `settle`.
+    unsafe fn settle_now(this: NonNull<Self>, has_value: bool) {
+        let mut work = Work::new();
+        // SAFETY: by the contract.
+        unsafe { Self::settle(this, has_value, &mut work) };
+        if let Some(payload) = work.drive() {
+            std::panic::resume_unwind(payload);
+        }
     }
 
     /// Lets a node wait. False if the core is settled: the node is the caller's still.

@@ -201,7 +201,8 @@ impl Work {
     }
 
     /// Runs what is to be run, until nothing is. Gives the first panic.
-    pub(super) fn drive(mut self) -> Option<Box<dyn Any + Send>> {
+    // By reference: moved, its words would be read together just behind where they were written one by one, which waits until they are in the cache.
+    pub(super) fn drive(&mut self) -> Option<Box<dyn Any + Send>> {
         while let Some(node) = self.consumers.pop_front() {
             self.contain(|work| {
                 // SAFETY: the node came out of our list; a consumer does not use the header, as it has a handle of its own.

@@ -111,6 +111,7 @@ impl<T> Promise<T> {
         self.flags.fetch_or(CLAIMED, Ordering::Relaxed) & CLAIMED == 0
     }
 
+    #[inline]
     fn complete(&self, outcome: Outcome<T>) -> bool {
         if !self.claim() {
             return false;
@@ -128,6 +129,7 @@ impl<T> Promise<T> {
     /// assert!(!promise.set(2));
     /// assert_eq!(promise.future().get(), Ok(1));
     /// ```
+    #[inline]
     pub fn set(&self, value: T) -> bool {
         self.complete(Outcome::Ready(value))
     }
@@ -172,6 +174,8 @@ impl<T> Promise<T> {
     }
 
     /// Completes and gives the promise up, without the atomic step that claims: nobody else has it.
+    // In place, so that the outcome is made where it stays.
+    #[inline(always)]
     pub(crate) fn settle(mut self, outcome: Outcome<T>) {
         let flags = *self.flags.get_mut_for_owner();
         let this = ManuallyDrop::new(self);
