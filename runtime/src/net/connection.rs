@@ -12,6 +12,7 @@
 //!
 //! The lock is held while a send is begun. Drivers call nobody back from there; and the completion, which takes the lock, so finds what it is of.
 
+mod inbound;
 mod outbound;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use crate::FutureError;
 use crate::facade::lock_std;
 use crate::future::{Cancel, Future, Outcome as Ended, Promise, Spare, cancellable};
 use crate::reactor::{Action, Behind, Completed, Data, Handler, Kind, Outcome, Socket};
+use inbound::{Inbound, Received};
 use outbound::{Outbound, Outgoing};
 
 /// What is kept for readers to come, in bytes, before the peer has to wait.
@@ -49,29 +51,6 @@ pub(super) struct Connection {
     inbound: Mutex<Inbound>,
     outbound: Mutex<Outbound>,
     spare_sent: Spare<Self, ()>,
-}
-
-struct Inbound {
-    waiting: Waiting<Bytes>,
-    kept: Queue<Bytes>,
-    bytes: usize,
-    /// The number of the completion of the receive that comes next.
-    next: u32,
-    /// Those that came before their turn.
-    #[expect(
-        clippy::box_collection,
-        reason = "one word in the many connections that never have any"
-    )]
-    early: Option<Box<Vec<Received>>>,
-    /// Why nothing comes any more; `None` in it: the end of the stream.
-    ended: Option<Option<Arc<str>>>,
-}
-
-/// A completion of a receive.
-struct Received {
-    number: u32,
-    result: io::Result<Bytes>,
-    more: bool,
 }
 
 /// Who is to be told what, once the lock is let go.
@@ -112,14 +91,7 @@ impl Connection {
         Arc::new(Self {
             home,
             socket,
-            inbound: Mutex::new(Inbound {
-                kept: Queue::new(),
-                bytes: 0,
-                waiting: Waiting::new(),
-                next: 0,
-                early: None,
-                ended: None,
-            }),
+            inbound: Mutex::new(Inbound::new()),
             outbound: Mutex::new(Outbound {
                 queue: VecDeque::new(),
                 failed: None,
@@ -287,19 +259,25 @@ impl Connection {
     }
 
     fn received(self: &Arc<Self>, received: Received) {
+        let mut inbound = lock_std(&self.inbound);
+        let received = match inbound.give_to_one(received) {
+            Ok((promise, bytes)) => {
+                drop(inbound);
+                return settle(promise, Ended::Ready(bytes));
+            }
+            Err(received) => received,
+        };
         let mut told = Told::new();
         let mut cancel = None;
-        let (begin, poller) = {
-            let mut inbound = lock_std(&self.inbound);
-            let mut next = inbound.in_turn(received);
-            while let Some(received) = next {
-                let goes_on = inbound.waiting.completed(received.more);
-                cancel = cancel.or(goes_on.filter(|_| inbound.bytes > KEPT));
-                inbound.take_in(received.result, &mut told);
-                next = inbound.next_received();
-            }
-            (inbound.next_place(&self.home), inbound.poller_to_wake())
-        };
+        let mut next = inbound.in_turn(received);
+        while let Some(received) = next {
+            let goes_on = inbound.waiting.completed(received.more);
+            cancel = cancel.or(goes_on.filter(|_| inbound.bytes > KEPT));
+            inbound.take_in(received.result, &mut told);
+            next = inbound.next_received();
+        }
+        let (begin, poller) = (inbound.next_place(&self.home), inbound.poller_to_wake());
+        drop(inbound);
         if let Some(begun) = cancel {
             self.home.cancel(begun, &self.socket);
         }
@@ -483,73 +461,6 @@ fn sent(outcome: Outcome) -> usize {
     match outcome {
         Outcome::Sent(sent) => sent,
         _ => 0,
-    }
-}
-
-impl Inbound {
-    fn take_kept(&mut self) -> Option<Bytes> {
-        let bytes = self.kept.pop()?;
-        self.bytes -= bytes.len();
-        Some(bytes)
-    }
-
-    /// If something has come for him.
-    fn poller_to_wake(&mut self) -> Option<Waker> {
-        let something = !self.kept.is_empty() || self.ended.is_some();
-        self.waiting.poller_to_wake(something)
-    }
-
-    /// See [`Waiting::next_place`]. Behind the end nothing comes.
-    fn next_place(&mut self, home: &Home) -> Option<Begun> {
-        if self.ended.is_some() {
-            return None;
-        }
-        let place = self.waiting.next_place(home)?;
-        self.next = 0;
-        Some(place)
-    }
-
-    /// Gives it back if its turn has come, as mostly; else it is kept until then.
-    fn in_turn(&mut self, received: Received) -> Option<Received> {
-        if received.number != self.next {
-            self.early.get_or_insert_default().push(received);
-            return None;
-        }
-        self.next = self.next.wrapping_add(1);
-        Some(received)
-    }
-
-    /// The one whose turn it is, if it has come: two threads may bring two pieces, and the later one first.
-    fn next_received(&mut self) -> Option<Received> {
-        let next = self.next;
-        let early = self.early.as_mut()?;
-        let index = early.iter().position(|received| received.number == next)?;
-        self.next = next.wrapping_add(1);
-        Some(early.swap_remove(index))
-    }
-
-    fn take_in(&mut self, result: io::Result<Bytes>, told: &mut Told<Bytes>) {
-        match result {
-            Ok(bytes) if bytes.is_empty() => self.end(None, told),
-            Ok(bytes) => {
-                if let Some(promise) = self.waiting.pop() {
-                    told.push((promise, Ok(bytes)));
-                } else if self.ended.is_none() {
-                    self.bytes += bytes.len();
-                    self.kept.push(bytes);
-                }
-            }
-            Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => {}
-            Err(error) => self.end(Some(Arc::from(failure("receive", &error))), told),
-        }
-    }
-
-    fn end(&mut self, reason: Option<Arc<str>>, told: &mut Told<Bytes>) {
-        self.ended.get_or_insert(reason.clone());
-        for promise in self.waiting.take_all() {
-            let outcome = reason.clone().map_or_else(|| Ok(Bytes::new()), Err);
-            told.push((promise, outcome));
-        }
     }
 }
 
