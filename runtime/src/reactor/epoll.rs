@@ -83,6 +83,7 @@ impl Source {
     }
 
     /// Tries the operation of one direction. `None`: there is none, or it waits.
+    #[inline(always)]
     fn attempt(
         &mut self,
         direction: Direction,
@@ -269,6 +270,7 @@ impl Epoll {
 }
 
 /// As `extend`, which is several times as dear: it cannot know that there is one at most.
+#[inline(always)]
 fn push(done: &mut VecDeque<Completion>, completion: Option<Completion>) {
     if let Some(completion) = completion {
         done.push_back(completion);
@@ -276,6 +278,7 @@ fn push(done: &mut VecDeque<Completion>, completion: Option<Completion>) {
 }
 
 /// Makes the call of the kernel that is asked for, once.
+#[inline(always)]
 fn call(operation: &Operation, buffer: &mut Vec<u8>) -> Result<Outcome, Errno> {
     let descriptor = operation.socket.descriptor().as_fd();
     match &operation.action {

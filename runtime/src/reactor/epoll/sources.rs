@@ -75,6 +75,7 @@ impl Side {
     }
 
     /// It goes on, and this is not all.
+    #[inline(always)]
     pub(super) fn more(&mut self, outcome: Outcome) -> Option<Completion> {
         let operation = self.operation.as_ref()?;
         let kind = operation.action.kind();
