@@ -434,7 +434,7 @@ impl Header {
     ///
     /// # Safety
     ///
-    /// As [`Core::complete`]; the outcome was put in.
+    /// As [`Core::complete`]; the outcome was put in. `this` is a pointer to the whole core.
     unsafe fn settle(this: NonNull<Self>, has_value: bool, work: &mut Work) {
         // SAFETY: the caller holds a reference.
         let header = unsafe { this.as_ref() };
@@ -454,7 +454,7 @@ impl Header {
         };
         let mut consumers = NodeList::new();
         // SAFETY: taken by the exchange.
-        unsafe { header.run_observers(word, &mut consumers, work) };
+        unsafe { Self::run_observers(this, word, &mut consumers, work) };
         // Until nothing came while observers ran. Each round takes what was pushed in the one before.
         loop {
             let settled = header.word.update(|word| {
@@ -469,7 +469,7 @@ impl Header {
             match settled {
                 Ok(taken) if !taken.list().is_null() && !weakened("look-again") => {
                     // SAFETY: taken by the exchange.
-                    unsafe { header.run_observers(taken, &mut consumers, work) };
+                    unsafe { Self::run_observers(this, taken, &mut consumers, work) };
                 }
                 Ok(last) => {
                     word = last;
@@ -487,17 +487,20 @@ impl Header {
 
     /// # Safety
     ///
-    /// The caller took the list of `word`.
-    unsafe fn run_observers(&self, word: Snapshot, consumers: &mut NodeList, work: &mut Work) {
+    /// The caller took the list of `word`. `this` is a pointer to the whole core, which observers look at.
+    unsafe fn run_observers(
+        this: NonNull<Self>,
+        word: Snapshot,
+        consumers: &mut NodeList,
+        work: &mut Work,
+    ) {
         // SAFETY: by the contract.
         let mut list = unsafe { NodeList::from_newest(word.list()) };
         while let Some(node) = list.pop_front() {
             // SAFETY: the node is ours now, and out of the list.
             unsafe {
                 if node.as_ref().table().observer {
-                    work.contain(|work| {
-                        (node.as_ref().table().run)(node, NonNull::from(self), work)
-                    });
+                    work.contain(|work| (node.as_ref().table().run)(node, this, work));
                 } else {
                     consumers.push_back(node);
                 }
