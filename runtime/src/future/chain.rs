@@ -21,7 +21,7 @@ use std::ptr::NonNull;
 
 use super::core::{Core, Header, Outcome, Table, Taken, release};
 use super::counts::Counts;
-use super::hold::Hold;
+use super::handle_state::HandleState;
 use super::node::{Node, NodeTable, Work};
 use super::side::{DiscardCallback, OnDiscard, discard};
 use super::{Error, Future};
@@ -47,7 +47,7 @@ pub(super) trait Continuation<T, U>: Send + 'static {
 /// A settled upstream, as a continuation sees it.
 pub(super) struct Upstream<'a, T> {
     core: &'a Core<T>,
-    hold: &'a mut Hold,
+    state: &'a mut HandleState,
     /// The link's own core; none if the upstream was settled before there was one.
     own: Option<&'a Header>,
 }
@@ -70,7 +70,7 @@ impl<T> Upstream<'_, T> {
     }
 
     pub(super) fn take(self) -> Result<T, Error> {
-        match self.core.take(self.hold) {
+        match self.core.take(self.state) {
             Taken::Value(result) => result,
             Taken::NotYet => unreachable!("a continuation runs when its upstream is settled"),
         }
@@ -95,14 +95,14 @@ impl<T> Held<T> {
     /// # Safety
     ///
     /// Called once, with the core settled.
-    unsafe fn consume<R>(&self, f: impl FnOnce(&Core<T>, &mut Hold) -> R) -> R {
+    unsafe fn consume<R>(&self, f: impl FnOnce(&Core<T>, &mut HandleState) -> R) -> R {
         struct Finish<T> {
             core: NonNull<Core<T>>,
-            hold: Hold,
+            state: HandleState,
         }
         impl<T> Drop for Finish<T> {
             fn drop(&mut self) {
-                if !self.hold.is_claimed() {
+                if !self.state.is_claimed() {
                     // SAFETY: the handle is given up here, once; the reference stays until the link is freed.
                     unsafe { Core::drop_handle_only(self.core) };
                 }
@@ -110,10 +110,10 @@ impl<T> Held<T> {
         }
         let mut finish = Finish {
             core: self.0,
-            hold: Hold::new(),
+            state: HandleState::new(),
         };
         // SAFETY: held, so alive.
-        f(unsafe { self.0.as_ref() }, &mut finish.hold)
+        f(unsafe { self.0.as_ref() }, &mut finish.state)
     }
 }
 
@@ -198,10 +198,10 @@ where
             work.contain(|_| {
                 // SAFETY: once, as the continuation was there; the upstream is settled.
                 unsafe {
-                    link.upstream.consume(|core, hold| {
+                    link.upstream.consume(|core, state| {
                         continuation.run(Upstream {
                             core,
-                            hold,
+                            state,
                             own: Some(&link.core.header),
                         })
                     })
@@ -286,7 +286,7 @@ where
 fn take_outcome<T>(held: &Held<T>) -> Outcome<T> {
     // SAFETY: callers own the handle, call once, and the core is settled.
     unsafe {
-        held.consume(|core, hold| match core.take(hold) {
+        held.consume(|core, state| match core.take(state) {
             Taken::Value(result) => result.into(),
             Taken::NotYet => unreachable!("a link runs when what it follows is settled"),
         })
@@ -335,10 +335,10 @@ where
 }
 
 fn run_at_once<T, U, C: Continuation<T, U>>(mut upstream: Future<T>, continuation: C) -> Step<U> {
-    let (core, hold) = upstream.parts();
+    let (core, state) = upstream.parts();
     continuation.run(Upstream {
         core,
-        hold,
+        state,
         own: None,
     })
 }
@@ -393,8 +393,8 @@ pub(super) unsafe fn associate<T: Send + 'static>(target: NonNull<Core<T>>, sour
 
 /// How a settled future ended.
 fn take_settled<T>(mut future: Future<T>) -> Outcome<T> {
-    let (core, hold) = future.parts();
-    match core.take(hold) {
+    let (core, state) = future.parts();
+    match core.take(state) {
         Taken::Value(result) => result.into(),
         Taken::NotYet => unreachable!("the caller saw that it is settled"),
     }

@@ -39,9 +39,8 @@
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::blocking::Awaited;
 use super::counts::{Claim, Counts};
-use super::hold::Hold;
+use super::handle_state::HandleState;
 use super::node::{Node, NodeList, Work, has_observer, observer};
 use super::side::Side;
 use super::word::{Phase, Snapshot, Word};
@@ -99,16 +98,6 @@ impl<T> From<Result<T, Error>> for Outcome<T> {
                 | Error::Taken),
             ) => Self::Failed(error.to_string().into()),
         }
-    }
-}
-
-impl Awaited for Header {
-    fn owner(&self) -> u64 {
-        if !self.word.load().is_pending() {
-            return 0;
-        }
-        // SAFETY: the table is this core's.
-        unsafe { (self.table.owner)(NonNull::from(self)) }
     }
 }
 
@@ -292,10 +281,10 @@ impl<T> Core<T> {
         }
     }
 
-    /// Takes the value for a handle: moves it if the handle is the only one, else clones it. `hold` is told if the
+    /// Takes the value for a handle: moves it if the handle is the only one, else clones it. `state` is told if the
     /// handle does not count as one any more.
-    pub(super) fn take(&self, hold: &mut Hold) -> Taken<T> {
-        if hold.is_claimed() {
+    pub(super) fn take(&self, state: &mut HandleState) -> Taken<T> {
+        if state.is_claimed() {
             return Taken::Value(Err(Error::Taken));
         }
         match self.header.word.load().phase() {
@@ -319,7 +308,7 @@ impl<T> Core<T> {
             },
             claim => {
                 if claim == Claim::Claimed {
-                    hold.claim();
+                    state.claim();
                 }
                 // SAFETY: settled, and the caller's handle is the only one, and stays so: an upgrade would find none.
                 let outcome = self

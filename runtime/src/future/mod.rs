@@ -24,6 +24,7 @@
 //! | `embedded` | a core inside of a larger block |
 //! | `cancellable` | a core with whom to ask to cancel, used again and again |
 //! | `done` | a core that is there for ever |
+//! | `handle_state` | what each handle knows of itself |
 //! | `side` | wakers, and callbacks for a discard request |
 //! | `task` | combinators that are polled: `select`, `collect`, `await_all`, `repeat` |
 
@@ -44,7 +45,7 @@ mod done;
 pub(crate) mod embedded;
 mod full;
 mod group;
-mod hold;
+mod handle_state;
 #[cfg(all(test, libprocess_loom))]
 mod models;
 mod node;
@@ -77,7 +78,7 @@ use self::blocking::{Awaited, Registered};
 pub(crate) use self::cancellable::{Cancel, Spare, cancellable};
 use self::core::{Core, Taken};
 use self::counts::Counts;
-use self::hold::Hold;
+use self::handle_state::HandleState;
 use self::side::{DiscardCallback, OnDiscard};
 
 /// Why a future gave no value.
@@ -146,7 +147,7 @@ pub enum Error {
 #[must_use = "a future does nothing by itself: `then`, `get` or `.await` it, or drop it on purpose"]
 pub struct Future<T> {
     core: NonNull<Core<T>>,
-    hold: Hold,
+    state: HandleState,
     value: PhantomData<T>,
     _not_unpin: PhantomPinned,
 }
@@ -163,7 +164,7 @@ impl<T> Future<T> {
     unsafe fn from_core(core: NonNull<Core<T>>) -> Self {
         Self {
             core,
-            hold: Hold::new(),
+            state: HandleState::new(),
             value: PhantomData,
             _not_unpin: PhantomPinned,
         }
@@ -179,15 +180,15 @@ impl<T> Future<T> {
         unsafe { self.core.as_ref() }
     }
 
-    fn parts(&mut self) -> (&Core<T>, &mut Hold) {
+    fn parts(&mut self) -> (&Core<T>, &mut HandleState) {
         // SAFETY: as above.
-        (unsafe { self.core.as_ref() }, &mut self.hold)
+        (unsafe { self.core.as_ref() }, &mut self.state)
     }
 
     /// Gives up the future, not its handle: the caller has that now. Not for one whose value was moved out.
     fn into_core(self) -> NonNull<Core<T>> {
-        debug_assert!(!self.hold.is_claimed(), "a handle that does not count");
-        self.forget(self.hold.ticket());
+        debug_assert!(!self.state.is_claimed(), "a handle that does not count");
+        self.forget(self.state.ticket());
         let core = self.core;
         std::mem::forget(self);
         core
@@ -362,16 +363,16 @@ impl<T> Future<T> {
         deadline: Option<Instant>,
         awaited: Option<&dyn Awaited>,
     ) -> Result<T, Error> {
-        let mut ticket = self.hold.ticket();
+        let mut ticket = self.state.ticket();
         loop {
             // Also while observers run, if the value can be cloned: one of them may be who asks.
-            let (core, hold) = self.parts();
-            if let Taken::Value(result) = core.take(hold) {
+            let (core, state) = self.parts();
+            if let Taken::Value(result) = core.take(state) {
                 return result;
             }
             self.sleep(deadline, &mut ticket, awaited)
                 .inspect_err(|_| self.forget(ticket))?;
-            self.hold.set_ticket(ticket);
+            self.state.set_ticket(ticket);
         }
     }
 
@@ -420,7 +421,7 @@ impl<T> Future<T> {
                 None => Registered::Done,
             },
             deadline,
-            awaited.unwrap_or(header),
+            awaited.unwrap_or(self),
         )?;
         Ok(())
     }
@@ -430,23 +431,23 @@ impl<T> Future<T> {
         if self.core().header.word.load().is_settled() {
             return true;
         }
-        let (core, hold) = self.parts();
-        let kept = core.header.keep_waker(hold.ticket(), waker.clone());
-        hold.set_ticket(kept.unwrap_or(0));
+        let (core, state) = self.parts();
+        let kept = core.header.keep_waker(state.ticket(), waker.clone());
+        state.set_ticket(kept.unwrap_or(0));
         kept.is_none()
     }
 
     /// Polls without a pin: nothing in a future is pinned.
     pub(crate) fn poll_result(&mut self, waker: &Waker) -> Poll<Result<T, Error>> {
         loop {
-            let (core, hold) = self.parts();
-            if let Taken::Value(result) = core.take(hold) {
+            let (core, state) = self.parts();
+            if let Taken::Value(result) = core.take(state) {
                 // Who completes takes the waker out.
-                hold.no_ticket();
+                state.clear_ticket();
                 return Poll::Ready(result);
             }
-            if let Some(ticket) = core.header.keep_waker(hold.ticket(), waker.clone()) {
-                hold.set_ticket(ticket);
+            if let Some(ticket) = core.header.keep_waker(state.ticket(), waker.clone()) {
+                state.set_ticket(ticket);
                 return Poll::Pending;
             }
         }
@@ -534,7 +535,7 @@ impl<T: Clone + Sync> Clone for Future<T> {
     /// Another handle to the same result.
     fn clone(&self) -> Self {
         self.core().record_clone(T::clone);
-        if self.hold.is_claimed() {
+        if self.state.is_claimed() {
             return Self::from_outcome(Outcome::Taken);
         }
         self.core().header.counts.add_handle();
@@ -545,9 +546,20 @@ impl<T: Clone + Sync> Clone for Future<T> {
 
 impl<T> Drop for Future<T> {
     fn drop(&mut self) {
-        self.forget(self.hold.ticket());
+        self.forget(self.state.ticket());
         // SAFETY: ours, given up once.
-        unsafe { Core::drop_handle(self.core, self.hold.is_claimed()) };
+        unsafe { Core::drop_handle(self.core, self.state.is_claimed()) };
+    }
+}
+
+impl<T> Awaited for Future<T> {
+    fn owner(&self) -> u64 {
+        let header = &self.core().header;
+        if !header.word.load().is_pending() {
+            return 0;
+        }
+        // SAFETY: the table is this core's, and the pointer is to the whole of it.
+        unsafe { (header.table.owner)(self.core.cast()) }
     }
 }
 

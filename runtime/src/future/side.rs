@@ -15,7 +15,7 @@ use std::task::Waker;
 
 use super::Future;
 use super::core::Header;
-use super::hold::LAST_TICKET;
+use super::handle_state::LAST_TICKET;
 use super::node::Work;
 use super::weak::Reference;
 use super::word::Snapshot;

@@ -276,7 +276,8 @@ impl Connection {
             inbound.take_in(received.result, &mut told);
             next = inbound.next_received();
         }
-        let (begin, poller) = (inbound.next_place(&self.home), inbound.poller_to_wake());
+        let begin = inbound.next_place(&self.home);
+        let poller = inbound.poller_to_wake();
         drop(inbound);
         if let Some(begun) = cancel {
             self.home.cancel(begun, &self.socket);

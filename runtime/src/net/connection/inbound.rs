@@ -43,8 +43,10 @@ impl Inbound {
         }
     }
 
-    /// Of a piece that came in its turn while one waits for it, with a future, and behind which more comes: who has it now. Mostly it is that. Whoever polls is not woken: nothing is kept for him
-    /// while one waits with a future.
+    /// Of a piece that came in its turn, that one waits for with a future, and behind which more comes: who has it now. Mostly it is that. Nothing else is to be
+    /// done: while one waits, nothing is kept that a poller could have, it has not ended, and the receive that is under way goes on.
+    ///
+    /// Another one is given back, for the long way.
     #[inline(always)]
     pub(super) fn give_to_one(
         &mut self,
@@ -55,7 +57,10 @@ impl Inbound {
                 number,
                 result: Ok(bytes),
                 more: true,
-            } if number == self.next && !bytes.is_empty() && self.early.is_none() => {
+            } if number == self.next
+                && !bytes.is_empty()
+                && self.early.as_ref().is_none_or(|early| early.is_empty()) =>
+            {
                 match self.waiting.pop() {
                     Some(promise) => {
                         self.next = number.wrapping_add(1);

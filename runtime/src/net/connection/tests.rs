@@ -37,6 +37,28 @@ fn pieces_that_come_out_of_turn_are_put_in_order() {
     assert_eq!(rest, ["b", "c", "d"]);
 }
 
+/// Those in their turn have a short way, those out of it a long one, and each goes on where the other stopped.
+#[test]
+fn pieces_in_and_out_of_turn_go_to_those_who_wait_in_order() {
+    let socket = socket_for(&any_address("127.0.0.1:0".parse().expect("an address")));
+    let connection = Connection::new(Home::current(), socket.expect("a socket"));
+    let (promises, waiting): (Vec<_>, Vec<_>) = (0..5).map(|_| Promise::pair()).unzip();
+    {
+        let mut inbound = lock_std(&connection.inbound);
+        for promise in promises {
+            inbound.waiting.push(promise);
+        }
+        assert!(inbound.next_place(&connection.home).is_some());
+    }
+    for (number, text) in [(0, "a"), (2, "c"), (1, "b"), (3, "d"), (4, "e")] {
+        connection.clone().complete(piece(number, text, true));
+    }
+    let got: Vec<_> = waiting.into_iter().map(|piece| piece.get()).collect();
+    assert_eq!(got, ["a", "b", "c", "d", "e"].map(|text| Ok(text.into())));
+    connection.clone().complete(piece(5, "f", true));
+    assert_eq!(connection.receive().get(), Ok(Bytes::from("f")));
+}
+
 /// It was, for who polls, and had to be cancelled.
 #[test]
 fn nothing_is_received_behind_the_end() {

@@ -1,10 +1,10 @@
 //! What a handle knows beside its core, in one word: a [`Future`](super::Future) is a pointer and a word, which functions return in two registers. With a third
 //! field it was returned through memory, and whoever moved it on waited for its parts to be written.
 
-/// Nothing, a waker's ticket, or that the value was moved out through the handle, which then does not count as one. The last two never
-/// meet: a value is moved out of a settled core, whose completer takes the wakers out.
+/// Nothing, a waker's ticket, or that the value was moved out through the handle, which then does not count as one. Who moves it out may forget the
+/// ticket: the core is settled, and whoever settled it takes the wakers out, if he has not yet.
 #[derive(Debug)]
-pub(super) struct Hold(u32);
+pub(super) struct HandleState(u32);
 
 /// Above every ticket ([`LAST_TICKET`]).
 const CLAIMED: u32 = u32::MAX;
@@ -12,7 +12,7 @@ const CLAIMED: u32 = u32::MAX;
 /// The largest ticket; zero is none.
 pub(super) const LAST_TICKET: u32 = CLAIMED - 1;
 
-impl Hold {
+impl HandleState {
     pub(super) const fn new() -> Self {
         Self(0)
     }
@@ -30,8 +30,8 @@ impl Hold {
         if self.is_claimed() { 0 } else { self.0 }
     }
 
-    /// Without effect on a handle whose value was moved out.
-    pub(super) fn no_ticket(&mut self) {
+    /// The waker was taken out. Without effect on a handle whose value was moved out.
+    pub(super) fn clear_ticket(&mut self) {
         if !self.is_claimed() {
             self.0 = 0;
         }
@@ -56,11 +56,11 @@ mod tests {
     }
 
     #[test]
-    fn a_claimed_handle_has_no_ticket() {
-        let mut hold = Hold::new();
-        hold.set_ticket(LAST_TICKET);
-        assert_eq!((hold.ticket(), hold.is_claimed()), (LAST_TICKET, false));
-        hold.claim();
-        assert_eq!((hold.ticket(), hold.is_claimed()), (0, true));
+    fn a_claimed_handle_has_clear_ticket() {
+        let mut state = HandleState::new();
+        state.set_ticket(LAST_TICKET);
+        assert_eq!((state.ticket(), state.is_claimed()), (LAST_TICKET, false));
+        state.claim();
+        assert_eq!((state.ticket(), state.is_claimed()), (0, true));
     }
 }
