@@ -70,6 +70,23 @@ fn who_yields_goes_behind_what_others_could_take() {
 }
 
 #[test]
+fn a_worker_is_told_that_it_has_more_than_it_has_room_for() {
+    let queue = WorkStealingRunQueue::new(1);
+    let mut local = queue.local(0);
+    let placed: Vec<_> = (0..1_000)
+        .map(|item| queue.enqueue_local(&mut local, item))
+        .collect();
+    assert_eq!(placed[0], Placed::Kept);
+    // One is next, 256 are in the ring, of which half goes with the one too many.
+    let crowded = (1..1_000).filter(|&item| placed[item] == Placed::Crowded);
+    assert!(crowded.eq((257..1_000).step_by(129)));
+    assert_eq!(
+        std::iter::from_fn(|| queue.dequeue(&mut local)).count(),
+        1_000
+    );
+}
+
+#[test]
 fn who_yields_goes_behind_what_came_from_outside() {
     let queue = WorkStealingRunQueue::new(1);
     let mut local = queue.local(0);

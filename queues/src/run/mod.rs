@@ -65,6 +65,8 @@ pub enum Placed {
     Kept,
     /// Where others find it.
     Shared,
+    /// As `Shared`, and its worker has more than it has room for: who makes so much should let others have a turn.
+    Crowded,
 }
 
 /// A queue from many threads to many workers.

@@ -47,7 +47,7 @@ pub(super) struct Extra<P: 'static> {
 enum Outcome {
     /// Nothing is pending; the token is gone.
     Rested,
-    /// The budget is used up; there may be more.
+    /// The budget is used up, or the worker is crowded; there may be more.
     Yielded,
     /// The process ends.
     Terminated,
@@ -111,6 +111,7 @@ unsafe fn serve_events<P: Process>(
     manager: &ProcessManager,
 ) -> Outcome {
     cx.budget = manager.event_budget();
+    worker.begin_turn();
     // SAFETY: by the contract; the reference ends before the handler may use the context's part.
     let process = unsafe { &mut (*cell).process };
     // SAFETY: as above.
@@ -153,7 +154,7 @@ unsafe fn serve_events<P: Process>(
             return Outcome::Terminated;
         }
         cx.budget -= 1;
-        if cx.budget == 0 {
+        if cx.budget == 0 || worker.is_crowded() {
             return Outcome::Yielded;
         }
     }

@@ -214,8 +214,8 @@ fn a_busy_worker_is_helped<S: Semaphore>() {
     {
         let mut local = world.runnables.local(0);
         let (parker, counters) = (Arc::new(FutexParker::new()), Counters::default());
-        world.runnables.put_local(&mut local, 1, &counters);
-        world.runnables.put_local(&mut local, 2, &counters);
+        world.runnables.put_local(&mut local, 1, &counters, || {});
+        world.runnables.put_local(&mut local, 2, &counters, || {});
         // The handler: it wants the one that was displaced.
         world.wait_until(1);
         while let Taken::Item(_) = world.runnables.take(&mut local, &parker, &counters) {

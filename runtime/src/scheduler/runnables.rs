@@ -117,8 +117,18 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
 
     /// Puts in, in a worker.
     #[inline]
-    pub(crate) fn put_local(&self, local: &mut Q::Local, item: T, counters: &Counters) {
+    pub(crate) fn put_local(
+        &self,
+        local: &mut Q::Local,
+        item: T,
+        counters: &Counters,
+        crowded: impl FnOnce(),
+    ) {
         let placed = self.queue.enqueue_local(local, item);
+        // First, so that nothing of it is kept meanwhile.
+        if placed == Placed::Crowded {
+            crowded();
+        }
         self.announce(placed, counters);
     }
 
@@ -167,7 +177,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
     fn announce(&self, placed: Placed, counters: &Counters) {
         let wake = match placed {
             Placed::Kept => self.idle.kept(),
-            Placed::Shared => self.idle.claim_other(),
+            Placed::Shared | Placed::Crowded => self.idle.claim_other(),
         };
         if wake {
             self.wake(counters);

@@ -32,6 +32,8 @@ pub(crate) struct Worker {
     counters: Arc<Counters>,
     pace: Pace,
     others: RefCell<Others>,
+    /// Whether what runs has made more runnable than there is room for.
+    crowded: Cell<bool>,
 }
 
 /// Why `work` returned.
@@ -54,7 +56,21 @@ impl Worker {
             counters,
             pace: Pace::new(),
             others: RefCell::default(),
+            crowded: Cell::new(false),
         }
+    }
+
+    /// A process has its turn.
+    #[inline]
+    pub(crate) fn begin_turn(&self) {
+        self.crowded.set(false);
+    }
+
+    /// Whether what has its turn has made more runnable than this worker has room for. Then it should let that go first: until the end of its turn, and after
+    /// each turn, it would be further ahead of it, and all that it makes would wait in memory.
+    #[inline]
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowded.get()
     }
 
     /// Makes this worker the thread's current one for as long as `f` runs.
@@ -136,13 +152,20 @@ impl Worker {
         // SAFETY: as in `take_seat`: the run queue does not call back.
         match unsafe { (*self.seat.get()).as_mut() } {
             Some(seat) => {
+                let crowded = || self.is_now_crowded();
                 self.scheduler
                     .runnables
-                    .put_local(seat.local(), runnable, &self.counters);
+                    .put_local(seat.local(), runnable, &self.counters, crowded);
             }
             // Between giving the seat away and coming back from the run, or in `block_in_place`.
             None => self.scheduler.enqueue(runnable),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn is_now_crowded(&self) {
+        self.crowded.set(true);
     }
 
     /// Enqueues the token of what has just run, and shall run again after the others had a turn. `stray`: another worker feeds it.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use crate::common::{HANG, again, runtime};
-use libprocess::{Context, MessageEvent, Pid, Process, Runtime, dispatch_with};
+use libprocess::{Context, MessageEvent, Pid, Process, Runtime, dispatch, dispatch_with, spawn};
 
 struct Plain;
 impl Process for Plain {}
@@ -78,6 +78,82 @@ fn a_watcher_that_is_given_work_hands_the_watch_on() {
             assert!(is_done.recv_timeout(2 * HANG).unwrap(), "nobody took it");
         }
     }
+}
+
+/// How many of the processes that one spawns are there, and were at most.
+#[derive(Default)]
+struct Population {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+struct Child(Arc<Population>);
+
+impl Process for Child {
+    fn initialize(&mut self, cx: &mut Context<Self>) {
+        cx.terminate();
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+struct Parent {
+    population: Arc<Population>,
+    rows: u32,
+    done: Sender<()>,
+}
+
+impl Process for Parent {}
+
+impl Parent {
+    fn spawn_row(&mut self, cx: &mut Context<Self>) {
+        for _ in 0..ROW {
+            let now = 1 + self.population.now.fetch_add(1, Ordering::Relaxed);
+            self.population.most.fetch_max(now, Ordering::Relaxed);
+            spawn(Child(Arc::clone(&self.population)));
+        }
+        self.rows -= 1;
+        if self.rows > 0 {
+            dispatch(cx.pid(), Self::spawn_row, ()).detach();
+        } else {
+            self.done.send(()).unwrap();
+        }
+    }
+}
+
+const ROW: usize = 64;
+
+/// One that spawns a row and tells itself to spawn the next, beside all of them on the only worker: its turn ends when there are more than the worker has room for. It
+/// would be a budget of rows ahead after one turn, and all of them in the end.
+#[test]
+fn a_process_that_spawns_without_end_is_not_far_ahead_of_what_it_spawned() {
+    let runtime = runtime(1);
+    let population = Arc::new(Population::default());
+    let (done, is_done) = channel();
+    let parent = runtime.spawn_owned(Parent {
+        population: Arc::clone(&population),
+        rows: 2_000,
+        done,
+    });
+    runtime
+        .dispatch(parent.pid(), Parent::spawn_row, ())
+        .detach();
+    is_done.recv_timeout(HANG).unwrap();
+    drop(parent);
+    runtime.shutdown();
+    let most = population.most.load(Ordering::Relaxed);
+    // The others are queues of all workers, in which whoever yields goes behind what it made runnable.
+    let bound = if cfg!(feature = "work-stealing-run-queue") {
+        16 * ROW
+    } else {
+        2 * 256 * ROW
+    };
+    assert!(most <= bound, "{most} at once");
+    assert_eq!(population.now.load(Ordering::Relaxed), 0);
 }
 
 /// Sends itself messages without end.

@@ -111,11 +111,13 @@ impl<T> Drop for WorkStealingLocal<T> {
 }
 
 impl<T: Send> WorkStealingRunQueue<T> {
-    fn push(&self, local: &mut WorkStealingLocal<T>, item: T) {
+    fn push(&self, local: &mut WorkStealingLocal<T>, item: T) -> Placed {
         // SAFETY: one `Local` for each part.
         if let Err(item) = unsafe { local.part.ring.push(item) } {
             self.overflow(local, item);
+            return Placed::Crowded;
         }
+        Placed::Shared
     }
 
     #[cold]
@@ -197,17 +199,13 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
         // SAFETY: one `Local` for each part.
         match unsafe { local.part.next.put(item) } {
             Put::Kept => Placed::Kept,
-            Put::Displaced(item) | Put::Refused(item) => {
-                self.push(local, item);
-                Placed::Shared
-            }
+            Put::Displaced(item) | Put::Refused(item) => self.push(local, item),
         }
     }
 
     fn enqueue_yielded(&self, local: &mut WorkStealingLocal<T>, item: T) -> Placed {
         if local.ready.is_some() || local.part.ring.len() > 0 {
-            self.push(local, item);
-            return Placed::Shared;
+            return self.push(local, item);
         }
         if !self.injector.is_empty() {
             // Behind a good part of that: alone in the ring it would have every other turn.
@@ -217,8 +215,7 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
                 };
                 self.push(local, injected);
             }
-            self.push(local, item);
-            return Placed::Shared;
+            return self.push(local, item);
         }
         // Nothing waits but what is next: that goes first, and this takes its place. Nobody need be woken
         // to take one of the two to another processor, away from the other.
