@@ -193,7 +193,7 @@ impl RuntimeBuilder {
     }
 
     /// How many events a process is served before others get their turn. By default what `LIBPROCESS_EVENTS_PER_RESUME` says, else 256. More is a
-    /// little faster, less a little fairer.
+    /// little faster, less a little fairer. One that makes more processes runnable than its worker has room for has its turn end earlier.
     pub fn event_budget(mut self, events: u32) -> Self {
         self.event_budget = Some(events);
         self
