@@ -21,8 +21,27 @@ fn what_a_worker_makes_runnable_runs_next_and_the_rest_in_order() {
     queue.enqueue(5);
     assert_eq!(queue.len(), 5);
     let order: Vec<_> = std::iter::from_fn(|| queue.dequeue(&mut local)).collect();
-    assert_eq!(order, [4, 1, 5, 2, 3], "ring and injector in turn");
+    assert_eq!(order, [4, 1, 2, 3, 5]);
     assert!(queue.is_empty());
+}
+
+#[test]
+fn the_injector_has_one_turn_in_eight_and_one_behind_each_that_yields() {
+    let queue = WorkStealingRunQueue::new(1);
+    let mut local = queue.local(0);
+    for item in 1..=100 {
+        queue.enqueue_local(&mut local, item);
+        queue.enqueue(-item);
+    }
+    // First what is next.
+    assert_eq!(queue.dequeue(&mut local), Some(100));
+    let turns: Vec<_> = (0..80).filter_map(|_| queue.dequeue(&mut local)).collect();
+    let injected = (0..80).filter(|&turn| turns[turn] < 0);
+    assert!(injected.eq((7..80).step_by(8)), "{turns:?}");
+    let next = queue.dequeue(&mut local).unwrap();
+    assert!(next > 0);
+    queue.enqueue_yielded(&mut local, next);
+    assert!(queue.dequeue(&mut local) < Some(0));
 }
 
 #[test]

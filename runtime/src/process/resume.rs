@@ -80,10 +80,10 @@ pub(super) unsafe fn resume<P: Process>(header: NonNull<Header>, worker: &Worker
     current::set_running(None);
     match outcome {
         Ok(Outcome::Rested) => worker.counters().give_up_token(),
-        // SAFETY: the token is still ours, and passed on.
+        // Who crowded its worker goes behind what overflowed. SAFETY: the token is still ours, and passed on.
         Ok(Outcome::Yielded) => worker.enqueue_yielded(
             unsafe { slot.runnable() },
-            slot.is_fed_from_elsewhere(Worker::address()),
+            worker.is_crowded() || slot.is_fed_from_elsewhere(Worker::address()),
         ),
         // SAFETY: the token is still ours, and used up.
         Ok(Outcome::Terminated) => unsafe {

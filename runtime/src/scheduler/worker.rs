@@ -168,7 +168,7 @@ impl Worker {
         self.crowded.set(true);
     }
 
-    /// Enqueues the token of what has just run, and shall run again after the others had a turn. `stray`: another worker feeds it.
+    /// Enqueues the token of what has just run, and shall run again after the others had a turn. `stray`: another worker feeds it, or it has crowded this one.
     ///
     /// A stray goes to whoever comes first. Where it meets those that feed it, it stays: two busy processes that exchange events
     /// cost several times as much on two workers as on one.

@@ -22,6 +22,10 @@ type Injector<T> = super::LockingRunQueue<T>;
 /// would otherwise keep a worker for ever.
 const NEXT_IN_A_ROW: u32 = 16;
 
+/// One in so many turns that are not the next place's is the injector's, while the ring has something. What a ring had no room for is older, so this keeps who spawns a tree of others
+/// near its leaves, and what lives at a time small.
+const INJECTED_ONE_IN: u32 = 8;
+
 /// A queue for each worker, and one for all others; a worker without work steals half of another's.
 ///
 /// | part | who puts in | who takes |
@@ -31,8 +35,8 @@ const NEXT_IN_A_ROW: u32 = 16;
 /// | *injector*: unbounded | everybody, what a ring has no room for | everybody, oldest first |
 ///
 /// **Order**: first in, first out in each part. What a worker enqueues runs before what it had, as its
-/// memory is warm; at most 16 times in a row while something else waits. Then ring and injector take turns, so neither
-/// starves the other.
+/// memory is warm; at most 16 times in a row while something else waits. Of the other turns one in eight is the injector's, each behind one
+/// that yielded, and each second one behind 16 in a row: so neither it nor the ring starves.
 ///
 /// **Progress**: the worker's own turns are lock-free; a steal takes nothing where another thief is.
 /// The injector as [`LockFreeRunQueue`](super::LockFreeRunQueue).
@@ -76,7 +80,7 @@ pub struct WorkStealingLocal<T> {
     /// Runs before anything else: a yield gave its place in *next* to another.
     ready: Option<T>,
     next_in_a_row: u32,
-    injector_first: bool,
+    until_injector: u32,
     turns: u32,
     random: u64,
 }
@@ -182,7 +186,7 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
             part,
             ready: None,
             next_in_a_row: 0,
-            injector_first: true,
+            until_injector: INJECTED_ONE_IN,
             turns: 0,
             // Different for each worker, and not zero, which xorshift never leaves.
             random: (worker as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
@@ -204,6 +208,8 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
     }
 
     fn enqueue_yielded(&self, local: &mut WorkStealingLocal<T>, item: T) -> Placed {
+        // A turn that long is worth several, so the injector's is due.
+        local.until_injector = 1;
         if local.ready.is_some() || local.part.ring.len() > 0 {
             return self.push(local, item);
         }
@@ -236,10 +242,15 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
             local.next_in_a_row = local.next_in_a_row.saturating_add(1);
             return Some(item);
         }
+        if local.next_in_a_row >= NEXT_IN_A_ROW {
+            // Few turns are not the next place's: ring and injector have them in turn.
+            local.until_injector = local.until_injector.min(2);
+        }
         local.next_in_a_row = 0;
-        // In turn, so that neither starves the other. Where nobody outside puts anything in, the look at it costs two loads.
-        local.injector_first = !local.injector_first;
-        if local.injector_first {
+        // Where nobody outside puts anything in, the look at it costs two loads.
+        local.until_injector -= 1;
+        if local.until_injector == 0 {
+            local.until_injector = INJECTED_ONE_IN;
             self.take_injected().or_else(|| local.pop())
         } else {
             local.pop().or_else(|| self.take_injected())
