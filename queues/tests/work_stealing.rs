@@ -26,7 +26,7 @@ fn what_a_worker_makes_runnable_runs_next_and_the_rest_in_order() {
 }
 
 #[test]
-fn the_injector_has_one_turn_in_eight_and_one_behind_each_that_yields() {
+fn the_injector_has_one_turn_in_eight() {
     let queue = WorkStealingRunQueue::new(1);
     let mut local = queue.local(0);
     for item in 1..=100 {
@@ -38,10 +38,51 @@ fn the_injector_has_one_turn_in_eight_and_one_behind_each_that_yields() {
     let turns: Vec<_> = (0..80).filter_map(|_| queue.dequeue(&mut local)).collect();
     let injected = (0..80).filter(|&turn| turns[turn] < 0);
     assert!(injected.eq((7..80).step_by(8)), "{turns:?}");
-    let next = queue.dequeue(&mut local).unwrap();
-    assert!(next > 0);
-    queue.enqueue_yielded(&mut local, next);
-    assert!(queue.dequeue(&mut local) < Some(0));
+}
+
+/// Many that never rest, from outside: more than those for whom one that yields alone makes room in the ring.
+#[test]
+fn those_who_yield_come_out_of_ring_and_injector_in_turn() {
+    let queue = WorkStealingRunQueue::new(1);
+    let mut local = queue.local(0);
+    for item in 0..1_000 {
+        queue.enqueue(item);
+    }
+    let mut last = [0; 1_000];
+    for turn in 0..20_000 {
+        let item: usize = queue.dequeue(&mut local).expect("all of them");
+        let waited = turn - std::mem::replace(&mut last[item], turn);
+        assert!(waited <= 2_500, "{item} waited for {waited} turns");
+        queue.enqueue_yielded(&mut local, item);
+    }
+    assert!(last.iter().all(|last| *last > 20_000 - 2_500));
+}
+
+/// Chains shorter than those that are cut off.
+#[test]
+fn runs_of_fifteen_do_not_keep_the_injector_waiting() {
+    let queue = WorkStealingRunQueue::new(1);
+    let mut local = queue.local(0);
+    for _ in 0..200 {
+        queue.enqueue_local(&mut local, "of the ring");
+    }
+    queue.enqueue("from outside");
+    let (mut left, mut run, mut waited, mut longest) = (200, 0, 0, 0);
+    while left > 0 {
+        waited += 1;
+        match queue.dequeue(&mut local).expect("something") {
+            "from outside" => {
+                longest = longest.max(std::mem::take(&mut waited));
+                queue.enqueue("from outside");
+            }
+            item if run < 15 => {
+                run += 1;
+                queue.enqueue_local(&mut local, item);
+            }
+            _ => (run, left) = (0, left - 1),
+        }
+    }
+    assert!((1..=40).contains(&longest), "{longest} turns");
 }
 
 #[test]

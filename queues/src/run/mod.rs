@@ -65,7 +65,7 @@ pub enum Placed {
     Kept,
     /// Where others find it.
     Shared,
-    /// As `Shared`, and its worker has more than it has room for: who makes so much should let others have a turn.
+    /// As `Shared`, and it was more than its worker has room for: who makes so many should let them have a turn.
     Crowded,
 }
 

@@ -66,7 +66,7 @@ const FEWEST_TURNS: u32 = if cfg!(libprocess_shuttle) {
     1
 };
 const MOST_TURNS: u32 = if cfg!(libprocess_loom) { 1 << 30 } else { 256 };
-/// As how many turns one counts that was long, as it used up a budget of events: so that looks do not become rare where events are dear.
+/// As how many turns one counts that was long, as it used up a budget of events (or crowded its worker): so that looks do not become rare where events are dear.
 const LONG_TURN: u32 = 64;
 /// For every so many that stand aside, each looks that much more rarely.
 const MANY: usize = 16;

@@ -35,8 +35,8 @@ const INJECTED_ONE_IN: u32 = 8;
 /// | *injector*: unbounded | everybody, what a ring has no room for | everybody, oldest first |
 ///
 /// **Order**: first in, first out in each part. What a worker enqueues runs before what it had, as its
-/// memory is warm; at most 16 times in a row while something else waits. Of the other turns one in eight is the injector's, each behind one
-/// that yielded, and each second one behind 16 in a row: so neither it nor the ring starves.
+/// memory is warm; at most 16 times in a row while something else waits. Of the other turns one in eight is the injector's; and every second one where each
+/// is a long one, at whose end its process yields, or stands behind 16 in a row. So neither the injector nor the ring starves.
 ///
 /// **Progress**: the worker's own turns are lock-free; a steal takes nothing where another thief is.
 /// The injector as [`LockFreeRunQueue`](super::LockFreeRunQueue).
@@ -208,8 +208,8 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
     }
 
     fn enqueue_yielded(&self, local: &mut WorkStealingLocal<T>, item: T) -> Placed {
-        // A turn that long is worth several, so the injector's is due.
-        local.until_injector = 1;
+        // A turn that long is worth several: those who yield come out of ring and injector in turn.
+        local.until_injector = local.until_injector.min(2);
         if local.ready.is_some() || local.part.ring.len() > 0 {
             return self.push(local, item);
         }
@@ -242,10 +242,9 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
             local.next_in_a_row = local.next_in_a_row.saturating_add(1);
             return Some(item);
         }
-        if local.next_in_a_row >= NEXT_IN_A_ROW {
-            // Few turns are not the next place's: ring and injector have them in turn.
-            local.until_injector = local.until_injector.min(2);
-        }
+        // Where few turns are not the next place's, more of them are the injector's: every second one behind 16 in a row.
+        let run = local.next_in_a_row / (NEXT_IN_A_ROW / 4);
+        local.until_injector = local.until_injector.saturating_sub(run).max(1);
         local.next_in_a_row = 0;
         // Where nobody outside puts anything in, the look at it costs two loads.
         local.until_injector -= 1;
