@@ -326,9 +326,7 @@ where
         if !upstream.as_ref().header.push(node) {
             let mut work = Work::new();
             Link::<T, U, C>::run(node, upstream.cast(), &mut work);
-            if let Some(payload) = work.drive() {
-                std::panic::resume_unwind(payload);
-            }
+            work.finish();
         }
     }
     future
@@ -379,9 +377,7 @@ pub(super) unsafe fn associate<T: Send + 'static>(target: NonNull<Core<T>>, sour
         if !source.as_ref().header.push(this.cast()) {
             let mut work = Work::new();
             AssociationTable::<T>::run(this.cast(), source.cast(), &mut work);
-            if let Some(payload) = work.drive() {
-                std::panic::resume_unwind(payload);
-            }
+            work.finish();
         }
     }
     // Last, as the callbacks of a discard that was requested before run now, and may panic: the association stands then.

@@ -506,9 +506,7 @@ impl Header {
         let mut work = Work::new();
         // SAFETY: by the contract.
         unsafe { Self::settle(this, has_value, &mut work) };
-        if let Some(payload) = work.drive() {
-            std::panic::resume_unwind(payload);
-        }
+        work.finish();
     }
 
     /// Lets a node wait. False if the core is settled: the node is the caller's still.

@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claimed_handle_has_clear_ticket() {
+    fn a_claimed_handle_has_no_ticket() {
         let mut state = HandleState::new();
         state.set_ticket(LAST_TICKET);
         assert_eq!((state.ticket(), state.is_claimed()), (LAST_TICKET, false));

@@ -211,6 +211,14 @@ impl Work {
         }
         self.panic.take()
     }
+
+    /// As `drive`. The first panic goes on here, after all has run.
+    #[inline]
+    pub(super) fn finish(&mut self) {
+        if let Some(payload) = self.drive() {
+            std::panic::resume_unwind(payload);
+        }
+    }
 }
 
 /// A closure that is shown a core when it is settled.

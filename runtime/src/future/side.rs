@@ -313,9 +313,7 @@ fn run_discards(callbacks: Discards, run: bool) {
             }
         });
     }
-    if let Some(payload) = work.drive() {
-        std::panic::resume_unwind(payload);
-    }
+    work.finish();
 }
 
 /// Requests that a future be discarded, and passes the request up its chain, in a loop. False if it was requested before, or is settled.
@@ -332,9 +330,7 @@ pub(super) unsafe fn discard(header: NonNull<Header>) -> bool {
         // SAFETY: the reference.
         unsafe { discard_chain(reference.header(), &mut associated, &mut work) };
     }
-    if let Some(payload) = work.drive() {
-        std::panic::resume_unwind(payload);
-    }
+    work.finish();
     requested_first
 }
 

@@ -169,7 +169,5 @@ pub(super) fn nest(woken: Arc<dyn Woken>) {
         }
     }
     DEPTH.set(depth);
-    if let Some(payload) = work.drive() {
-        std::panic::resume_unwind(payload);
-    }
+    work.finish();
 }

@@ -10,7 +10,7 @@ use super::{Begun, Home, Promise, Queue, Told, Waiting, failure};
 
 pub(super) struct Inbound {
     pub(super) waiting: Waiting<Bytes>,
-    pub(super) kept: Queue<Bytes>,
+    kept: Queue<Bytes>,
     pub(super) bytes: usize,
     /// The number of the completion of the receive that comes next.
     next: u32,
