@@ -1,18 +1,19 @@
 //! Work that is no process: closures that may block, and Rust's `async` blocks.
 //!
 //! An `async` block is run by a process of its own, so that it has all that processes have: it is scheduled fairly with them,
-//! ends with the runtime, a panic in it ends it alone, and `settle` knows whether it is runnable. A waker holds the process's pid and a flag: the first wake
-//! of a rest sends an event, further ones find the flag set and do nothing, so the mailbox holds at most one.
+//! ends with the runtime, a panic in it ends it alone, and `settle` knows whether it is runnable. A waker is the process's pid: the first wake
+//! of a rest sends an event, further ones send none, so the mailbox holds at most one (see [`wake_word`](super::wake_word)).
 
 use std::any::Any;
 use std::future::Future as StdFuture;
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Poll, Wake, Waker};
+use std::task::{Poll, RawWaker, RawWakerVTable, Waker};
 
-use super::event::dispatch::of_function;
+use super::arena::arena;
+use super::event::dispatch::{Polled, of_poll};
 use super::manager::ProcessManager;
 use super::resume::guarded;
 use super::spawn::spawn_or_nobody;
@@ -26,33 +27,36 @@ struct AsyncTask<F: StdFuture> {
     /// Until its end, if somebody was given the future.
     promise: Option<Promise<F::Output>>,
     location: &'static Location<'static>,
-    wakers: Option<(Arc<TaskWaker<F>>, Waker)>,
 }
 
-struct TaskWaker<F> {
-    pid: RawPid,
-    /// Whether an event that polls is on its way.
-    woken: AtomicBool,
-    location: &'static Location<'static>,
-    task: std::marker::PhantomData<fn() -> F>,
-}
+/// What a waker of an `async` block does. Its data is the pid, so there is nothing to count or to free.
+struct WakerTable<F>(PhantomData<F>);
 
-impl<F> Wake for TaskWaker<F>
+impl<F> WakerTable<F>
 where
     F: StdFuture + Send + 'static,
     F::Output: Send + 'static,
 {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
+    const TABLE: &'static RawWakerVTable =
+        &RawWakerVTable::new(Self::clone, Self::wake, Self::wake, |_| {});
+
+    fn waker(pid: RawPid) -> Waker {
+        let data = std::ptr::without_provenance(pid.to_address());
+        // SAFETY: the functions may be called in any thread, at any time and so often as one likes: they take the data for the pid that it is, and
+        // a pid is good for ever.
+        unsafe { Waker::new(data, Self::TABLE) }
     }
 
-    fn wake_by_ref(self: &Arc<Self>) {
-        // AcqRel: pairs with itself: what was done before this wake is seen by the poll that follows, whoever's wake sent the event.
-        if !self.woken.swap(true, Ordering::AcqRel) {
-            send::deliver(
-                self.pid,
-                of_function::<AsyncTask<F>>(AsyncTask::poll, self.location),
-            );
+    unsafe fn clone(data: *const ()) -> RawWaker {
+        RawWaker::new(data, Self::TABLE)
+    }
+
+    unsafe fn wake(data: *const ()) {
+        let Some(pid) = RawPid::from_address(data.addr()) else {
+            return;
+        };
+        if arena().slot(pid).wakes().wake(pid.generation()) {
+            send::deliver(pid, of_poll::<AsyncTask<F>>());
         }
     }
 }
@@ -71,53 +75,46 @@ where
     }
 }
 
-impl<F> AsyncTask<F>
+impl<F> Polled for AsyncTask<F>
 where
     F: StdFuture + Send + 'static,
     F::Output: Send + 'static,
 {
+    fn location(&self) -> &'static Location<'static> {
+        self.location
+    }
+
     fn poll(&mut self, cx: &mut Context<Self>) {
-        let (location, pid) = (self.location, cx.raw_pid());
-        let (shared, waker) = self.wakers.get_or_insert_with(|| {
-            let shared = Arc::new(TaskWaker {
-                pid,
-                woken: AtomicBool::new(false),
-                location,
-                task: std::marker::PhantomData,
-            });
-            (Arc::clone(&shared), Waker::from(shared))
-        });
-        // Before the poll, so that a wake during it sends an event. AcqRel: as in `wake_by_ref`.
-        shared.woken.swap(false, Ordering::AcqRel);
         let Some(future) = &mut self.future else {
             return;
         };
         // SAFETY: see the field; it is never moved out of it, and dropped in place.
         let future = unsafe { Pin::new_unchecked(future) };
-        let mut context = std::task::Context::from_waker(waker);
-        let polled = catch_unwind(AssertUnwindSafe(|| future.poll(&mut context)));
-        let polled = match polled {
-            Ok(polled) => polled,
+        let (pid, wakes) = (cx.raw_pid(), cx.slot().wakes());
+        let waker = WakerTable::<F>::waker(pid);
+        let mut context = std::task::Context::from_waker(&waker);
+        let polled = wakes.poll(pid.generation(), || {
+            catch_unwind(AssertUnwindSafe(|| future.poll(&mut context)))
+        });
+        match polled {
+            Ok(Poll::Pending) => {
+                // Who wakes himself wants others to go first.
+                if wakes.is_woken(pid.generation()) {
+                    cx.yield_behind_this();
+                }
+            }
+            Ok(Poll::Ready(output)) => {
+                // What it captured is gone before anybody learns of its end.
+                self.future = None;
+                if let Some(promise) = self.promise.take() {
+                    // The callbacks are not the task's.
+                    guarded("a callback of an async task's future", || {
+                        promise.settle(Outcome::Ready(output));
+                    });
+                }
+                cx.terminate();
+            }
             Err(payload) => self.fail(payload),
-        };
-        if polled.is_pending() {
-            // Who wakes himself wants others to go first. Relaxed: whoever else has woken it meanwhile is as well served then.
-            if shared.woken.load(Ordering::Relaxed) {
-                cx.yield_behind_this();
-            }
-        }
-        if let Poll::Ready(output) = polled {
-            // Late wakes find that one is on its way, and send nothing. Relaxed: nothing is published with it.
-            shared.woken.store(true, Ordering::Relaxed);
-            // What it captured is gone before anybody learns of its end.
-            self.future = None;
-            if let Some(promise) = self.promise.take() {
-                // The callbacks are not the task's.
-                guarded("a callback of an async task's future", || {
-                    promise.settle(Outcome::Ready(output));
-                });
-            }
-            cx.terminate();
         }
     }
 }
@@ -141,10 +138,6 @@ impl<F: StdFuture> AsyncTask<F> {
 
 impl<F: StdFuture> Drop for AsyncTask<F> {
     fn drop(&mut self) {
-        if let Some((shared, _)) = &self.wakers {
-            // Relaxed: as in `poll`.
-            shared.woken.store(true, Ordering::Relaxed);
-        }
         // Before the promise, so that who learns that the task was cancelled finds what it held released.
         self.future = None;
         if let Some(promise) = self.promise.take()
@@ -218,7 +211,6 @@ where
         future: Some(future),
         promise,
         location,
-        wakers: None,
     };
     Task(spawn_or_nobody(manager, task, None).raw())
 }

@@ -76,6 +76,11 @@ impl<P: Process> Context<P> {
         self.pid
     }
 
+    #[inline]
+    pub(super) fn slot(&self) -> &'static Slot {
+        self.slot
+    }
+
     /// Lets others have their turn behind this event, also if there are more.
     pub(super) fn yield_behind_this(&mut self) {
         self.budget = 1;

@@ -46,6 +46,7 @@ pub(crate) mod transport;
 mod upid;
 mod vtable;
 mod wait_cycle;
+mod wake_word;
 
 pub use context::Context;
 pub(crate) use current::{current_manager, set_current_manager, set_default_manager};

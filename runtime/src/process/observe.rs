@@ -15,7 +15,8 @@ use super::{Context, Process, filter, statistics};
 #[inline(always)]
 pub(super) unsafe fn serve<P: Process>(event: EventBox, process: &mut P, cx: &mut Context<P>) {
     #[cfg(feature = "tracing-spans")]
-    let _span = super::spans::enter(cx.raw_pid(), || NameRef::of(&event));
+    // SAFETY: by the contract.
+    let _span = super::spans::enter(cx.raw_pid(), || unsafe { NameRef::of(&event, process) });
     // SAFETY: by the contract.
     process.serve(unsafe { Event::from_box(event) }, cx);
 }
@@ -56,7 +57,8 @@ pub(super) unsafe fn serve_with_optional_work<P: Process>(
             manager,
             cx.worker(),
             pid,
-            NameRef::of(&event),
+            // SAFETY: by the contract.
+            unsafe { NameRef::of(&event, process) },
             sent_at,
             depth,
         )

@@ -10,8 +10,8 @@ use super::Upid;
 /// How many bits of a pid name the slot: 67,108,864 slots.
 pub(crate) const INDEX_BITS: u32 = 26;
 
-/// The last generation that a slot's tenant may have.
-pub(crate) const LAST_GENERATION: u32 = u32::MAX - 1;
+/// The last generation that a slot's tenant may have: one bit less than there is room for, which [`WakeWord`](super::wake_word::WakeWord) needs.
+pub(crate) const LAST_GENERATION: u32 = u32::MAX >> 1;
 
 const _: () = assert!(RawPid::NOBODY.generation() > LAST_GENERATION);
 
@@ -57,6 +57,22 @@ impl RawPid {
     #[inline]
     pub(crate) fn from_bits(bits: u64) -> Option<Self> {
         NonZeroU64::new(bits).map(Self)
+    }
+
+    /// As a number that fits where an address does.
+    #[inline]
+    pub(crate) const fn to_address(self) -> usize {
+        const _: () = assert!(
+            size_of::<usize>() == size_of::<RawPid>(),
+            "libprocess needs 64-bit addresses"
+        );
+        self.0.get() as usize
+    }
+
+    /// What `to_address` gave.
+    #[inline]
+    pub(crate) fn from_address(address: usize) -> Option<Self> {
+        Self::from_bits(address as u64)
     }
 
     /// The N of an unnamed process's id `Prefix(N)`: `(generation - 1) * 2^26 + index`.

@@ -16,6 +16,7 @@
 //! | `token` | the token holder alone |
 //! | `last_runtime` | written by the claimer; read by anyone, as a hint |
 //! | `ties` | under its mutex; what is read there is of the tenant whose generation was compared under it |
+//! | `wakes` | changed by anyone who has a waker, and by the token holder of an `async` block |
 //! | `links` | who has the chain that the free slot is in; read by those who lose a race for it, and thrown away |
 //!
 //! # What can go wrong
@@ -40,6 +41,7 @@ use super::manager::ProcessManager;
 use super::room::Room;
 use super::tenancy::Tenancy;
 use super::vtable::ProcessTable;
+use super::wake_word::WakeWord;
 use super::{Mailbox, RawPid};
 use crate::facade::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::facade::{Mutex, MutexGuard, UnsafeCell, lock, weakened};
@@ -65,6 +67,8 @@ pub(crate) struct Slot {
     tenancy: Tenancy,
     tenant: UnsafeCell<Tenant>,
     links: Links,
+    /// Written by who wakes, beside the mailbox, as `sender` is.
+    wakes: WakeWord,
     token: TokenLine,
 }
 
@@ -155,6 +159,7 @@ impl Slot {
                 table: None,
             }),
             links: Links::new(),
+            wakes: WakeWord::new(),
             token: TokenLine {
                 last_runtime: AtomicU64::new(0),
                 terminate: AtomicU32::new(0),
@@ -177,6 +182,12 @@ impl Slot {
     #[inline(always)]
     pub(super) fn fetch_for_turn(&self) {
         prefetch(&self.token, 1);
+    }
+
+    /// Whether its tenant, if it is an `async` block, is to be woken.
+    #[inline]
+    pub(super) fn wakes(&self) -> &WakeWord {
+        &self.wakes
     }
 
     pub(super) fn links(&self) -> &Links {

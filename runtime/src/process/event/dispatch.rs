@@ -15,15 +15,21 @@ use crate::process::{Context, Method, Process, RawPid};
 
 /// What is needed to run a dispatch, beside its closure.
 pub(crate) struct DispatchTable {
-    /// Whether it is the runtime's own, no dispatch that a user made: filters do not see it.
-    internal: bool,
     /// Where in the block the word of [`put_aside`] is.
     in_hand: usize,
     /// Takes the block and calls its closure on a `P` and a `Context<P>`.
     call: unsafe fn(NonNull<Header>, *mut (), *mut ()),
-    identity: unsafe fn(NonNull<Header>) -> DispatchIdentity,
+    identity: Identity,
     /// Drops the closure and has the future fail, as the mailbox is full.
     refuse: unsafe fn(NonNull<Header>, MailboxFull),
+}
+
+/// How to learn which function a dispatch calls.
+enum Identity {
+    /// Of the block of one that a user made.
+    Known(unsafe fn(NonNull<Header>) -> DispatchIdentity),
+    /// The runtime's own, a poll, which filters do not see: of the process, where it was spawned.
+    Poll(unsafe fn(NonNull<()>) -> &'static Location<'static>),
 }
 
 /// Which function a dispatch calls.
@@ -109,7 +115,8 @@ impl<P: Process> DispatchEvent<P> {
 
     /// Which function this calls.
     pub fn identity(&self) -> DispatchIdentity {
-        identity_of(&self.event, self.table())
+        // No poll comes here: its process is the runtime's, and has it run at once.
+        identity(&self.event).expect("a user's dispatch")
     }
 }
 
@@ -142,32 +149,39 @@ pub(crate) fn put_aside(event: &EventBox) {
     }
 }
 
-fn identity_of(event: &EventBox, table: &DispatchTable) -> DispatchIdentity {
-    // SAFETY: the table belongs to the block, which stays borrowed; the function only reads.
-    unsafe { (table.identity)(event.header_pointer()) }
-}
-
-/// Which function a dispatch of unknown process type calls, also if it is the runtime's own. Of a dispatch only.
-pub(crate) fn identity_of_any(event: &EventBox) -> DispatchIdentity {
-    match &event.table().dispatch {
-        Some(table) => identity_of(event, table),
-        None => unreachable!("a dispatch without a table"),
+/// Which function a dispatch to this process calls, also if it is the runtime's own. Of a dispatch only.
+///
+/// # Safety
+///
+/// The dispatch is one to a `P`.
+pub(crate) unsafe fn identity_for<P: Process>(event: &EventBox, process: &P) -> DispatchIdentity {
+    let table = event.table().dispatch.as_ref();
+    match &table.expect("a dispatch without a table").identity {
+        // SAFETY: the table belongs to the block, which stays borrowed; the function only reads.
+        Identity::Known(of) => unsafe { of(event.header_pointer()) },
+        Identity::Poll(place) => {
+            // SAFETY: by the contract the process is what the table's type is for.
+            let location = unsafe { place(NonNull::from(process).cast()) };
+            DispatchIdentity::Closure { location }
+        }
     }
 }
 
 /// Which function a dispatch of unknown process type calls; `None` for other kinds of event, and for the runtime's own.
 pub(crate) fn identity(event: &EventBox) -> Option<DispatchIdentity> {
-    event
-        .table()
-        .dispatch
-        .as_ref()
-        .filter(|table| !table.internal)
-        .map(|table| identity_of(event, table))
+    match event.table().dispatch.as_ref()?.identity {
+        // SAFETY: the table belongs to the block, which stays borrowed; the function only reads.
+        Identity::Known(of) => Some(unsafe { of(event.header_pointer()) }),
+        Identity::Poll(_) => None,
+    }
 }
 
 /// Whether a block is a dispatch of the runtime's own.
 pub(crate) fn is_internal(table: &Table) -> bool {
-    table.dispatch.as_ref().is_some_and(|table| table.internal)
+    table
+        .dispatch
+        .as_ref()
+        .is_some_and(|table| matches!(table.identity, Identity::Poll(_)))
 }
 
 /// Drops a dispatch that found its mailbox full, and has its future say so.
@@ -358,13 +372,12 @@ where
 {
     const TABLE: &'static Table = &dispatch_table_with(
         DispatchTable {
-            internal: false,
             in_hand: offset_of!(Block<Call<Self, M::Output>>, payload.in_hand),
             call: Self::call,
-            identity: |_| DispatchIdentity::Method {
+            identity: Identity::Known(|_| DispatchIdentity::Method {
                 name: std::any::type_name::<M>(),
                 function: TypeId::of::<M>(),
-            },
+            }),
             refuse: Call::<Self, M::Output>::refuse,
         },
         Call::<Self, M::Output>::drop_unrun,
@@ -425,10 +438,9 @@ where
 {
     const TABLE: &'static Table = &dispatch_table_with(
         DispatchTable {
-            internal: false,
             in_hand: offset_of!(Block<Call<Self, U>>, payload.in_hand),
             call: Self::call,
-            identity: Self::identity,
+            identity: Identity::Known(Self::identity),
             refuse: Call::<Self, U>::refuse,
         },
         Call::<Self, U>::drop_unrun,
@@ -485,27 +497,33 @@ where
     unsafe { Call::allocate(ClosureCall::<P, F, U, R, K>::TABLE, to, call) }
 }
 
-/// The payload of `of_function`.
-struct FunctionCall<P: 'static> {
-    /// See [`put_aside`].
-    in_hand: AtomicU64,
-    function: fn(&mut P, &mut Context<P>),
-    location: &'static Location<'static>,
+/// A process that an event has go on, of which nobody is told when it has run.
+pub(crate) trait Polled: Process {
+    /// Goes on.
+    fn poll(&mut self, cx: &mut Context<Self>);
+
+    /// Where it was spawned.
+    fn location(&self) -> &'static Location<'static>;
 }
 
-impl<P: Process> FunctionCall<P> {
+/// The payload of `of_poll`.
+struct PollCall<P> {
+    /// See [`put_aside`].
+    in_hand: AtomicU64,
+    process: PhantomData<fn(&mut P)>,
+}
+
+impl<P: Polled> PollCall<P> {
     const TABLE: &'static Table = &dispatch_table_of::<Self>(DispatchTable {
-        internal: true,
         in_hand: offset_of!(Block<Self>, payload.in_hand),
         call: Self::call,
-        identity: Self::identity,
+        identity: Identity::Poll(Self::location),
         refuse: Self::refuse,
     });
 
-    unsafe fn identity(header: NonNull<Header>) -> DispatchIdentity {
-        // SAFETY: the block's payload is a `Self`, borrowed by the caller.
-        let location = unsafe { header.cast::<Block<Self>>().as_ref().payload.location };
-        DispatchIdentity::Closure { location }
+    unsafe fn location(process: NonNull<()>) -> &'static Location<'static> {
+        // SAFETY: the caller passes a `P`, borrowed.
+        unsafe { process.cast::<P>().as_ref() }.location()
     }
 
     /// Not called: the runtime's own take no credit. Nobody waits for it.
@@ -515,32 +533,21 @@ impl<P: Process> FunctionCall<P> {
     }
 
     unsafe fn call(header: NonNull<Header>, process: *mut (), cx: *mut ()) {
-        // SAFETY: as in `ClosureCall::call`.
-        let (Block { payload, .. }, process, cx) = unsafe {
-            (
-                recycle::take_and_release(header.cast::<Block<Self>>()),
-                &mut *process.cast::<P>(),
-                &mut *cx.cast::<Context<P>>(),
-            )
+        // SAFETY: as in `ClosureCall::call`; and as in `refuse`.
+        let (process, cx) = unsafe {
+            recycle::drop_and_release(header.cast::<Block<Self>>());
+            (&mut *process.cast::<P>(), &mut *cx.cast::<Context<P>>())
         };
-        (payload.function)(process, cx);
+        process.poll(cx);
     }
 }
 
-/// A dispatch of a function that nobody waits for.
-pub(crate) fn of_function<P: Process>(
-    function: fn(&mut P, &mut Context<P>),
-    location: &'static Location<'static>,
-) -> EventBox {
+/// An event that has a process go on.
+pub(crate) fn of_poll<P: Polled>() -> EventBox {
+    let payload = PollCall::<P> {
+        in_hand: AtomicU64::new(0),
+        process: PhantomData,
+    };
     // SAFETY: the table is the one of this payload type.
-    unsafe {
-        EventBox::allocate(
-            FunctionCall::<P>::TABLE,
-            FunctionCall {
-                in_hand: AtomicU64::new(0),
-                function,
-                location,
-            },
-        )
-    }
+    unsafe { EventBox::allocate(PollCall::<P>::TABLE, payload) }
 }

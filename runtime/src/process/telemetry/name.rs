@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::process::DispatchIdentity;
 use crate::process::event::{EventBox, EventKind, Message, dispatch};
+use crate::process::{DispatchIdentity, Process};
 
 /// What is kept of a message's name: names may come from anywhere.
 const LONGEST_NAME: usize = 256;
@@ -68,11 +68,19 @@ pub(in crate::process) enum NameRef<'a> {
 }
 
 impl<'a> NameRef<'a> {
-    pub(in crate::process) fn of(event: &'a EventBox) -> Self {
+    /// What `process` is about to be served.
+    ///
+    /// # Safety
+    ///
+    /// If the event is a dispatch, it is one to a `P`.
+    pub(in crate::process) unsafe fn of<P: Process>(event: &'a EventBox, process: &P) -> Self {
         match event.kind() {
             // SAFETY: each block's payload is what its kind says.
             EventKind::Message => Self::Message(unsafe { &event.payload::<Message>().name }),
-            EventKind::Dispatch => Self::Dispatch(dispatch::identity_of_any(event)),
+            EventKind::Dispatch => {
+                // SAFETY: by the contract.
+                Self::Dispatch(unsafe { dispatch::identity_for(event, process) })
+            }
             EventKind::Http => Self::Http,
             EventKind::Exited => Self::Exited,
             EventKind::Terminate => Self::Terminate,
