@@ -44,6 +44,10 @@
 //!
 //! All but the last two are on by default. [`build_features`] tells what was built.
 
+// The data of a waker is a pid, which has 64 bits.
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("libprocess needs a target with pointers of 64 bits");
+
 mod back_pressure;
 mod clock;
 #[cfg_attr(
@@ -100,7 +104,7 @@ pub use process::{
 #[cfg(feature = "protobuf")]
 pub use protobuf::post_protobuf;
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-pub use reactor::{ReactorKind, ReactorUnavailable};
+pub use reactor::{IoUringFeature, ReactorKind, ReactorUnavailable};
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub use remote::RemoteOptions;
 pub use runtime::{BuildError, Runtime, RuntimeBuilder};

@@ -5,9 +5,8 @@
 mod common;
 
 use common::sockets::{LONG, any, runtime_without};
-use libprocess::ReactorKind;
 use libprocess::net::{TcpListener, TcpStream};
-use libprocess::testing::IoUringFeature;
+use libprocess::{IoUringFeature, ReactorKind};
 
 /// Some connections one after the other, and then much over all of them at a time.
 async fn converse(connections: u8) {
@@ -55,7 +54,12 @@ fn holds_without(features: &[IoUringFeature]) {
         let done = runtime.spawn_async(converse(20));
         done.get_timeout(LONG)
             .unwrap_or_else(|error| panic!("{workers} workers, without {features:?}: {error}"));
-        assert_eq!(runtime.stats().reactor, Some(ReactorKind::IoUring));
+        let statistics = runtime.stats();
+        assert_eq!(statistics.reactor, Some(ReactorKind::IoUring));
+        for feature in features {
+            let told = &statistics.io_uring_lacks;
+            assert!(told.contains(feature), "{feature:?} in {told:?}");
+        }
     }
 }
 

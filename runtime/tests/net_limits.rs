@@ -12,6 +12,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::sockets::REACTORS;
+#[cfg(feature = "io-uring")]
+use libprocess::IoUringFeature;
 use libprocess::net::TcpListener;
 use libprocess::{BuildError, Context, ReactorKind, Runtime};
 
@@ -174,6 +176,41 @@ fn where_io_uring_is_refused_epoll_takes_over_and_says_so() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// All at once, in the one line.
+#[cfg(feature = "io-uring")]
+#[test]
+fn what_io_uring_lacks_is_said_before_there_is_a_connection() {
+    if !in_own_process("what_io_uring_lacks_is_said_before_there_is_a_connection") {
+        return;
+    }
+    let log = std::sync::Arc::new(Log::default());
+    tracing::subscriber::set_global_default(KeptLog(log.clone())).expect("the only log");
+    let lacking = [
+        IoUringFeature::MultishotAccept,
+        IoUringFeature::MultishotReceive,
+    ];
+    let runtime = common::sockets::runtime_without(lacking, 2, None).expect("it is built in");
+    runtime
+        .spawn_async(async {
+            let listener = TcpListener::bind(([127, 0, 0, 1], 0).into()).expect("a listener");
+            listener.accept().discard();
+        })
+        .get()
+        .expect("ran");
+    let told = runtime.stats().io_uring_lacks;
+    assert!(lacking.iter().all(|one| told.contains(one)), "{told:?}");
+    let lines = log.0.lock().expect("the log").clone();
+    let about: Vec<_> = lines
+        .iter()
+        .filter(|line| line.contains("io_uring"))
+        .collect();
+    assert_eq!(about.len(), 1, "{lines:?}");
+    assert!(
+        about[0].contains("no multishot accept, no multishot receive"),
+        "{about:?}"
+    );
 }
 
 /// Where the rings, or their buffers, count as locked memory, there is epoll, or receives have buffers of their own; where not, nobody notices.

@@ -112,6 +112,8 @@ impl ProcessManager {
         recorder: Recorder,
     ) -> Arc<Self> {
         static IDS: AtomicU64 = AtomicU64::new(1);
+        #[cfg(not(libprocess_loom))]
+        arena().make_first();
         let optional_work = OptionalWork::default();
         optional_work.set(OptionalWork::WATCH, recorder.is_watching());
         let manager = Arc::new(Self {
@@ -336,6 +338,8 @@ impl ProcessManager {
             reactor: self.scheduler.ports().kind(),
             #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
             reactor_reason: self.scheduler.ports().reason(),
+            #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+            io_uring_lacks: self.scheduler.ports().done_without(),
             blocked: counts[counters::BLOCKED],
             stuck: self.recorder.stuck(),
             threads: self.scheduler.thread_count(),

@@ -7,7 +7,7 @@
 //! * What is sent with the end of its stream behind it is sent by a call of its own, so that both go out together: `IORING_OP_SHUTDOWN`, linked, would take a thread of the kernel.
 //! * What the kernel lacks is done without, each for itself: a receive into a buffer of its own where there are no provided buffers (before 5.19) or no multishot (before 6.0), an
 //!   accept for each connection (before 5.19), a poll of the waker for each of its uses (before 5.13), a [timer] where a call that waits takes no time-out (before 5.11). What set-up does not
-//!   tell, the first operation does, with `EINVAL`.
+//!   tell, a [probe] does.
 //! * On kernels with [flaws] a receive of a unix socket is one for each piece, too.
 //! * A request that nobody cancelled, and that the kernel did (as the thread that submitted it has ended), is submitted again.
 //! * The waker is an eventfd under a multishot poll, which takes no call to arm again.
@@ -38,6 +38,7 @@ use super::{
 mod buffers;
 mod flaws;
 mod operations;
+mod probe;
 mod set_up;
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Of the waker's poll, and of what nobody waits for.
 const WAKER: u64 = 0;
 const NOBODY: u64 = 1;
+/// Of the probe's accept, and of its receive.
+const ACCEPT: u64 = 2;
+const RECEIVE: u64 = 3;
 /// Of whom operations are refused: nobody has registered this one.
 const NO_PERSONALITY: u16 = u16::MAX;
 
@@ -80,6 +84,10 @@ pub(super) struct IoUringDriver {
     waker: Arc<Waker>,
     /// What tests have taken away.
     lacking: Lacking,
+    /// How many of the probe's operations have not ended.
+    probing: u32,
+    /// What is done without and none of the above tells of.
+    others: Lacking,
 }
 
 impl IoUringDriver {
@@ -87,7 +95,7 @@ impl IoUringDriver {
     ///
     /// Why there can be no ring.
     pub(super) fn new(waker: Arc<Waker>, lacking: Lacking) -> Result<Self, Refusal> {
-        let ring = set_up::ring(lacking)?;
+        let (ring, is_cooperative) = set_up::ring(lacking)?;
         // The latter came with 5.9, and is not needed itself: it tells the kernel's age. Before, and before 5.7 at the latest, a receive that waits takes a thread of the kernel.
         if !ring.params().is_feature_nodrop() || !ring.params().is_feature_poll_32bits() {
             let reason = "the kernel's io_uring is too old: 5.9 is needed";
@@ -116,9 +124,9 @@ impl IoUringDriver {
         let mut driver = Self {
             ring,
             operations: Operations::new(),
-            // Whether they may is told by the first one of each.
-            multishot_accept: true,
-            multishot_receive: buffers.is_some(),
+            // Whether they may is told by the probe.
+            multishot_accept: false,
+            multishot_receive: false,
             multishot_poll: true,
             misses_ends: flaws::may_miss_ends(&rustix::system::uname().release().to_string_lossy()),
             at_once: AtOnce::ALL,
@@ -129,9 +137,11 @@ impl IoUringDriver {
             done: VecDeque::new(),
             waker,
             lacking,
+            probing: 0,
+            others: Lacking::default(),
         };
         driver.watch_waker();
-        driver.submit();
+        driver.probe(is_cooperative);
         Ok(driver)
     }
 
@@ -205,7 +215,7 @@ impl IoUringDriver {
             Action::Accept => self.multishot_accept,
             Action::Receive => {
                 let may_miss_end = self.misses_ends && entry.operation.socket.is_unix();
-                self.multishot_receive && self.buffers.is_some() && !may_miss_end
+                self.multishot_receive && !may_miss_end
             }
             Action::Send(_) | Action::Connect(_) => false,
         };
@@ -248,12 +258,6 @@ impl IoUringDriver {
                 opcode::Connect::new(descriptor, address.as_ptr().cast(), length).build()
             }
         };
-        let feature = match entry.operation.action {
-            Action::Accept => IoUringFeature::MultishotAccept,
-            _ => IoUringFeature::MultishotReceive,
-        };
-        let multishot = entry.multishot;
-        let submission = self.or_refused(feature, multishot, submission);
         self.push(submission.user_data(number));
     }
 
@@ -278,7 +282,7 @@ impl IoUringDriver {
             return;
         }
         if id < Operations::FIRST {
-            return;
+            return self.probed(id, result);
         }
         // The buffer goes back, whoever it was for.
         let received = cqueue::buffer_select(flags).and_then(|buffer| {
@@ -302,16 +306,6 @@ impl IoUringDriver {
                     // A unix socket does not, and connects anew.
                     entry.goes_on_connecting = matches!(entry.operation.action, Action::Connect(_))
                         && !entry.operation.socket.is_unix();
-                    return self.to_arm.push(id);
-                }
-                libc::EINVAL if receives && entry.multishot => {
-                    self.multishot_receive = false;
-                    return self.to_arm.push(id);
-                }
-                libc::EINVAL
-                    if matches!(entry.operation.action, Action::Accept) && entry.multishot =>
-                {
-                    self.multishot_accept = false;
                     return self.to_arm.push(id);
                 }
                 _ => {}
@@ -533,7 +527,7 @@ impl Driver for IoUringDriver {
             }
             self.wait(Some(deadline));
         }
-        if !self.lacking.has(IoUringFeature::SynchronousCancel) {
+        if !self.others.has(IoUringFeature::SynchronousCancel) {
             // What nobody waits for: without this, it ends with the ring.
             let submitter = self.ring.submitter();
             let _all = submitter.register_sync_cancel(None, CancelBuilder::any());

@@ -3,7 +3,7 @@
 /// Something that io_uring has since a version of Linux, and that a runtime does without where it is missing: for [`RuntimeBuilder::io_uring_without`](crate::RuntimeBuilder::io_uring_without).
 ///
 /// ```
-/// use libprocess::testing::IoUringFeature;
+/// use libprocess::IoUringFeature;
 ///
 /// let in_5_10 = IoUringFeature::ALL.iter().filter(|feature| feature.since() <= (5, 10));
 /// assert_eq!(in_5_10.count(), 0);
@@ -42,7 +42,7 @@ impl IoUringFeature {
         Self::IncrementalBuffers,
     ];
 
-    /// The first version of Linux that has it.
+    /// The first version of Linux that has it. (An older one may have it too: they are given parts of later ones.)
     pub const fn since(self) -> (u32, u32) {
         match self {
             Self::WaitWithTimeout => (5, 11),
@@ -54,7 +54,23 @@ impl IoUringFeature {
     }
 }
 
-/// A set of them, one bit for each: what the kernel shall be taken to lack.
+/// In words: `multishot receive`.
+impl std::fmt::Display for IoUringFeature {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::WaitWithTimeout => "waits with a time-out",
+            Self::MultishotPoll => "multishot poll",
+            Self::CooperativeTaskrun => "cooperative task running",
+            Self::BufferRings => "rings of buffers",
+            Self::MultishotAccept => "multishot accept",
+            Self::MultishotReceive => "multishot receive",
+            Self::SynchronousCancel => "synchronous cancel",
+            Self::IncrementalBuffers => "incremental buffers",
+        })
+    }
+}
+
+/// A set of them, one bit for each: what is done without.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Lacking(u8);
 
@@ -66,20 +82,33 @@ impl Lacking {
     pub(crate) fn has(self, feature: IoUringFeature) -> bool {
         self.0 & (1 << feature as u8) != 0
     }
+
+    /// Those in it, the oldest first.
+    pub(crate) fn features(self) -> impl Iterator<Item = IoUringFeature> {
+        IoUringFeature::ALL
+            .into_iter()
+            .filter(move |&feature| self.has(feature))
+    }
 }
 
 impl std::fmt::Debug for Lacking {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let lacking = IoUringFeature::ALL
-            .into_iter()
-            .filter(|&feature| self.has(feature));
-        f.debug_set().entries(lacking).finish()
+        f.debug_set().entries(self.features()).finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_set_has_what_was_added_in_order_and_says_so_in_words() {
+        let mut lacking = Lacking::default();
+        lacking.add(IoUringFeature::IncrementalBuffers);
+        lacking.add(IoUringFeature::MultishotPoll);
+        let words: Vec<_> = lacking.features().map(|one| one.to_string()).collect();
+        assert_eq!(words, ["multishot poll", "incremental buffers"]);
+    }
 
     #[test]
     fn each_has_a_bit_of_its_own_and_they_are_in_order() {

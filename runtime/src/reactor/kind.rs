@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::faulty::Faulty;
-use super::{Behind, Driver, Lacking, Waker, epoll};
+use super::{Behind, Driver, IoUringFeature, Lacking, Waker, epoll};
 use crate::facade::lock_std;
 
 /// How the kernel's I/O reaches a runtime.
@@ -97,8 +97,16 @@ pub(crate) struct Choice {
     wishes: Wishes,
     /// `NONE`, or which kind: by its place in `KINDS`.
     made: AtomicUsize,
-    /// Why the first driver was of that kind: written once, and held for a moment.
-    reason: Mutex<String>,
+    /// What there is to say of the first driver: written once, and held for a moment.
+    told: Mutex<Told>,
+}
+
+/// What is told of a driver.
+#[derive(Clone, Default)]
+struct Told {
+    /// Why it is of its kind, if there is more to say than that it can be had.
+    reason: String,
+    without: Lacking,
 }
 
 impl Choice {
@@ -115,7 +123,7 @@ impl Choice {
         Ok(Self {
             wishes,
             made: AtomicUsize::new(NONE),
-            reason: Mutex::default(),
+            told: Mutex::default(),
         })
     }
 
@@ -127,7 +135,12 @@ impl Choice {
 
     /// Why it was that one, if there is more to say than that it can be had.
     pub(crate) fn reason(&self) -> String {
-        lock_std(&self.reason).clone()
+        lock_std(&self.told).reason.clone()
+    }
+
+    /// What of io_uring it does without.
+    pub(crate) fn done_without(&self) -> Vec<IoUringFeature> {
+        lock_std(&self.told).without.features().collect()
     }
 
     /// Makes a driver, as those before it.
@@ -142,11 +155,11 @@ impl Choice {
     fn sound_driver(&self) -> io::Result<Made> {
         if self.made().or(self.wishes.kind) != Some(ReactorKind::Epoll) {
             match io_uring_driver(self.wishes.lacking) {
-                Ok((made, shortage)) => {
+                Ok(ring) => {
                     let asked = self.wishes.kind.map(|_| ASKED_FOR.to_owned());
-                    let why: Vec<_> = asked.into_iter().chain(shortage).collect();
-                    self.note(ReactorKind::IoUring, &why.join(", "));
-                    return Ok(made);
+                    let why: Vec<_> = asked.into_iter().chain(ring.shortage).collect();
+                    self.note(ReactorKind::IoUring, &why.join(", "), ring.without);
+                    return Ok(ring.made);
                 }
                 // As the system said it: for want of descriptors, say, of which there may be some later.
                 Err(refusal) if self.wishes.kind.is_some() => {
@@ -154,27 +167,37 @@ impl Choice {
                         .error
                         .unwrap_or_else(|| io::Error::other(refusal.reason)));
                 }
-                Err(refusal) => self.note(ReactorKind::Epoll, &refusal.reason),
+                Err(refusal) => {
+                    self.note(ReactorKind::Epoll, &refusal.reason, Lacking::default());
+                }
             }
         }
-        self.note(ReactorKind::Epoll, ASKED_FOR);
+        self.note(ReactorKind::Epoll, ASKED_FOR, Lacking::default());
         let waker = Arc::new(Waker::new()?);
         Ok((Box::new(epoll::Epoll::new(Arc::clone(&waker))?), waker))
     }
 
-    fn note(&self, kind: ReactorKind, why: &str) {
+    fn note(&self, kind: ReactorKind, why: &str, without: Lacking) {
         let place = KINDS.iter().position(|&one| one == kind).unwrap_or(NONE);
         // Relaxed: as in `made`.
         let first = self
             .made
             .compare_exchange(NONE, place, Ordering::Relaxed, Ordering::Relaxed);
         if first.is_ok() {
-            why.clone_into(&mut lock_std(&self.reason));
-            if why.is_empty() {
-                tracing::info!(reactor = %kind, "I/O is done with {kind}");
-            } else {
-                tracing::info!(reactor = %kind, "I/O is done with {kind}: {why}");
-            }
+            *lock_std(&self.told) = Told {
+                reason: why.to_owned(),
+                without,
+            };
+            let why = match why {
+                "" => String::new(),
+                why => format!(": {why}"),
+            };
+            let words: Vec<_> = without.features().map(|one| one.to_string()).collect();
+            let lacks = match &*words {
+                [] => String::new(),
+                words => format!("; the kernel's has no {}", words.join(", no ")),
+            };
+            tracing::info!(reactor = %kind, "I/O is done with {kind}{why}{lacks}");
         }
     }
 }
@@ -196,20 +219,30 @@ impl Refusal {
     }
 }
 
-/// With what is to be said of it, if it is less than it should be.
+/// A driver over io_uring, and what is to be said of it.
+struct Ring {
+    made: Made,
+    /// That it is less than it should be.
+    shortage: Option<String>,
+    without: Lacking,
+}
+
 #[cfg(feature = "io-uring")]
-fn io_uring_driver(lacking: Lacking) -> Result<(Made, Option<String>), Refusal> {
+fn io_uring_driver(lacking: Lacking) -> Result<Ring, Refusal> {
     let waker = Waker::new().map(Arc::new).map_err(|error| Refusal {
         reason: format!("an eventfd cannot be made ({error})"),
         error: Some(error),
     })?;
     let driver = super::io_uring::IoUringDriver::new(Arc::clone(&waker), lacking)?;
-    let shortage = driver.shortage();
-    Ok(((Box::new(driver), waker), shortage))
+    Ok(Ring {
+        shortage: driver.shortage(),
+        without: driver.done_without(),
+        made: (Box::new(driver), waker),
+    })
 }
 
 #[cfg(not(feature = "io-uring"))]
-fn io_uring_driver(_lacking: Lacking) -> Result<(Made, Option<String>), Refusal> {
+fn io_uring_driver(_lacking: Lacking) -> Result<Ring, Refusal> {
     Err(Refusal::without_error(
         "this program was built without the feature `io-uring`",
     ))

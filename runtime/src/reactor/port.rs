@@ -84,6 +84,11 @@ impl Ports {
         self.choice.made()
     }
 
+    /// What of io_uring is done without, where it is that.
+    pub(crate) fn done_without(&self) -> Vec<super::IoUringFeature> {
+        self.choice.done_without()
+    }
+
     /// Why it is that kind, for people.
     pub(crate) fn reason(&self) -> String {
         self.choice.reason()

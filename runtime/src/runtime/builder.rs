@@ -282,7 +282,7 @@ impl RuntimeBuilder {
     ///
     /// ```
     /// use libprocess::Runtime;
-    /// use libprocess::testing::IoUringFeature;
+    /// use libprocess::IoUringFeature;
     ///
     /// let newer = IoUringFeature::ALL.into_iter().filter(|feature| feature.since() > (5, 15));
     /// let runtime = Runtime::builder().io_uring_without(newer).build()?;

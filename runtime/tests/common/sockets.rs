@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use libprocess::IoUringFeature;
 use libprocess::net::{TcpListener, TcpStream};
-use libprocess::testing::IoUringFeature;
 use libprocess::{ReactorKind, Runtime, RuntimeBuilder};
 
 /// Long enough for a machine that does other things; a test that gets there has failed.

@@ -14,10 +14,12 @@ const FEWEST_ENTRIES: u32 = 32;
 /// Completions for each of them, before the kernel has to keep them itself.
 const COMPLETIONS: u32 = 16;
 
+/// A ring, and whether its completions leave the thread alone that they are for.
+///
 /// # Errors
 ///
 /// Why there can be none.
-pub(super) fn ring(lacking: Lacking) -> Result<IoUring, Refusal> {
+pub(super) fn ring(lacking: Lacking) -> Result<(IoUring, bool), Refusal> {
     build(lacking).map_err(|error| {
         let reason = match error.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) => "the kernel or a sandbox refuses io_uring",
@@ -41,7 +43,7 @@ pub(super) fn shortage(ring: &IoUring) -> Option<String> {
 }
 
 /// As large a ring as there is memory for.
-fn build(lacking: Lacking) -> io::Result<IoUring> {
+fn build(lacking: Lacking) -> io::Result<(IoUring, bool)> {
     let mut entries = ENTRIES;
     loop {
         match build_with(entries, lacking) {
@@ -55,17 +57,19 @@ fn build(lacking: Lacking) -> io::Result<IoUring> {
     }
 }
 
-fn build_with(entries: u32, lacking: Lacking) -> io::Result<IoUring> {
+fn build_with(entries: u32, lacking: Lacking) -> io::Result<(IoUring, bool)> {
     let mut builder = IoUring::builder();
     builder.setup_cqsize(COMPLETIONS * entries).dontfork();
     let mut cooperative = builder.clone();
     cooperative.setup_coop_taskrun().setup_taskrun_flag();
     if lacking.has(IoUringFeature::CooperativeTaskrun) {
-        return builder.build(entries);
+        return Ok((builder.build(entries)?, false));
     }
     match cooperative.build(entries) {
         // Before 5.19.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => builder.build(entries),
-        built => built,
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            Ok((builder.build(entries)?, false))
+        }
+        built => Ok((built?, true)),
     }
 }

@@ -253,13 +253,35 @@ fn a_cancelled_receive_ends_whatever_comes_meanwhile() {
     assert_eq!(goes_on, None, "the round in which it did not end");
 }
 
+/// Before there is any socket.
+#[test]
+fn what_is_missing_is_found() {
+    for feature in IoUringFeature::ALL {
+        let (driver, _waker) = driver_without(&[feature]);
+        let found = driver.done_without();
+        assert!(found.has(feature), "{feature:?} in {found:?}");
+        let (whole, _waker) = driver_without(&[]);
+        let needs_it = |one| match feature {
+            IoUringFeature::BufferRings => [
+                IoUringFeature::MultishotReceive,
+                IoUringFeature::IncrementalBuffers,
+            ]
+            .contains(&one),
+            _ => false,
+        };
+        for other in found.features().filter(|&one| one != feature) {
+            assert!(
+                needs_it(other) || whole.done_without().has(other),
+                "{other:?} without {feature:?}"
+            );
+        }
+    }
+}
+
 /// By which `scripts/old-kernels` sees what a kernel has that is run there.
 #[test]
 fn what_the_kernel_has_is_found() {
     let (mut driver, waker) = driver_without(&[]);
-    let mut cooperative = IoUring::builder();
-    cooperative.setup_coop_taskrun().setup_taskrun_flag();
-    let cooperative: io::Result<IoUring> = cooperative.build(1);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
     let _client = std::net::TcpStream::connect(listener.local_addr().expect("an address"));
     let accept = begin(&mut driver, Socket::tcp(listener.into()), Action::Accept);
@@ -270,24 +292,8 @@ fn what_the_kernel_has_is_found() {
     assert!(completion_of(&mut driver, receive).result.is_ok());
     waker.wake();
     sleep_until(&mut driver, Instant::now() + SHORT);
-    let cancelled = driver
-        .ring
-        .submitter()
-        .register_sync_cancel(None, CancelBuilder::any());
-    let has = |feature| match feature {
-        IoUringFeature::WaitWithTimeout => driver.timer.is_none(),
-        IoUringFeature::MultishotPoll => driver.multishot_poll,
-        IoUringFeature::CooperativeTaskrun => cooperative.is_ok(),
-        IoUringFeature::BufferRings => driver.buffers.is_some(),
-        IoUringFeature::MultishotAccept => driver.multishot_accept,
-        IoUringFeature::MultishotReceive => driver.multishot_receive,
-        IoUringFeature::SynchronousCancel => {
-            !matches!(&cancelled, Err(error) if error.raw_os_error() == Some(libc::EINVAL))
-        }
-        IoUringFeature::IncrementalBuffers => {
-            driver.buffers.as_ref().is_some_and(|all| all.incremental)
-        }
-    };
+    let without = driver.done_without();
+    let has = |feature| !without.has(feature);
     let release = rustix::system::uname()
         .release()
         .to_string_lossy()
