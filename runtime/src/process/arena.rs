@@ -93,7 +93,14 @@ impl Arena {
     /// Whether a pid names a process, or a slot's next one.
     #[inline]
     pub(crate) fn is_current(&self, pid: RawPid) -> bool {
-        self.find(pid).is_some_and(|slot| slot.pid() == pid)
+        self.find(pid)
+            .is_some_and(|slot| slot.is_next_or_tenant(pid))
+    }
+
+    /// Makes the first slots, so that whatever pid there is, nobody's among them, is of one that was made.
+    pub(super) fn make_first(&self) {
+        let _growing = lock(&self.grow);
+        self.make_chunk(0);
     }
 
     /// Those that no runtime has.
@@ -125,14 +132,7 @@ impl Arena {
         if place >= CHUNKS {
             return Err(Exhausted);
         }
-        // Relaxed: written under this lock.
-        if self.chunks[place].load(Ordering::Relaxed).is_null() {
-            let slots: Box<[Slot]> = (0..CHUNK as u32)
-                .map(|n| Slot::new(index + n, super::resume::never))
-                .collect();
-            // Release: pairs with the Acquire in `at`.
-            self.chunks[place].store(Box::into_raw(slots).cast(), Ordering::Release);
-        }
+        self.make_chunk(place);
         let behind = (index + most).min((place as u32 + 1) * CHUNK as u32);
         // Release: pairs with the Acquire in `find`.
         self.used.store(behind, Ordering::Release);
@@ -142,6 +142,18 @@ impl Arena {
             chain.push(self.at(index));
         }
         Ok(chain)
+    }
+
+    /// Under the lock of growing.
+    fn make_chunk(&self, place: usize) {
+        // Relaxed: written under this lock.
+        if self.chunks[place].load(Ordering::Relaxed).is_null() {
+            let slots: Box<[Slot]> = (0..CHUNK)
+                .map(|n| Slot::new((place * CHUNK + n) as u32, super::resume::never))
+                .collect();
+            // Release: pairs with the Acquire in `at`.
+            self.chunks[place].store(Box::into_raw(slots).cast(), Ordering::Release);
+        }
     }
 
     /// Moves a tenant out and puts its slot among the free ones of its runtime, unless it is retired. Refused as [`Slot::vacate`] says.

@@ -18,6 +18,7 @@ use super::manager::ProcessManager;
 use super::resume::guarded;
 use super::spawn::spawn_or_nobody;
 use super::{Context, Process, RawPid, Upid, current, exits, send};
+use crate::clock;
 use crate::future::{Future, Outcome, Promise};
 use crate::scheduler::pool::Refused;
 
@@ -55,6 +56,10 @@ where
         let Some(pid) = RawPid::from_address(data.addr()) else {
             return;
         };
+        if clock::any_paused() {
+            // Also if it sends nothing: the poll is behind what whoever wakes has done.
+            send::carry(pid);
+        }
         if arena().slot(pid).wakes().wake(pid.generation()) {
             send::deliver(pid, of_poll::<AsyncTask<F>>());
         }
@@ -104,6 +109,7 @@ where
                 }
             }
             Ok(Poll::Ready(output)) => {
+                wakes.end(pid.generation());
                 // What it captured is gone before anybody learns of its end.
                 self.future = None;
                 if let Some(promise) = self.promise.take() {
@@ -114,7 +120,10 @@ where
                 }
                 cx.terminate();
             }
-            Err(payload) => self.fail(payload),
+            Err(payload) => {
+                wakes.end(pid.generation());
+                self.fail(payload)
+            }
         }
     }
 }

@@ -19,6 +19,9 @@ use crate::exchange::{Request, Response, RouteOptions, not_found, text};
 use crate::future::ValueOrFuture;
 use crate::scheduler::Worker;
 
+/// The budget of who yields behind the event that it is in.
+const YIELDS: u32 = 1;
+
 /// What a process can do while it is being served: lent to every handler.
 ///
 /// Neither `Send` nor `Sync`: it is of this process, in this thread, during this call.
@@ -59,7 +62,7 @@ impl<P: Process> Context<P> {
             pid,
             worker: NonNull::from(worker),
             extra,
-            budget: 1,
+            budget: u32::MAX,
             #[cfg(feature = "protobuf")]
             answered: ManuallyDrop::new(None),
         }
@@ -83,7 +86,12 @@ impl<P: Process> Context<P> {
 
     /// Lets others have their turn behind this event, also if there are more.
     pub(super) fn yield_behind_this(&mut self) {
-        self.budget = 1;
+        self.budget = YIELDS;
+    }
+
+    /// Whether it was called in `initialize`, before which there is no budget.
+    pub(super) fn yields(&self) -> bool {
+        self.budget == YIELDS
     }
 
     #[inline]

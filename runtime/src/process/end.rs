@@ -41,7 +41,7 @@ pub(super) unsafe fn end<P: Process>(
     // SAFETY: the token is ours.
     let mut pending = unsafe { slot.close() };
     while let Some(event) = pending.pop_front() {
-        drop_unserved(pid, event);
+        drop_unserved(slot, event);
     }
 
     // SAFETY: the mailbox is closed, so there is no other token, and the cell is ours. Its two parts are taken out or dropped once each, before it is freed.
@@ -132,7 +132,9 @@ pub(super) unsafe fn end<P: Process>(
 }
 
 /// Drops an event that was pending at the end: a dead letter like one that came later. Its drop may run callbacks of an abandoned future.
-fn drop_unserved(pid: RawPid, event: EventBox) {
+fn drop_unserved(slot: &Slot, event: EventBox) {
+    // For whom it was, which may be an earlier tenant.
+    let pid = RawPid::new(slot.index(), event.generation());
     let _reported = guarded("the drop of a pending event", || {
         super::dead_letters::bury(pid, event);
     });

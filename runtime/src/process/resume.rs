@@ -110,14 +110,17 @@ unsafe fn serve_events<P: Process>(
     worker: &Worker,
     manager: &ProcessManager,
 ) -> Outcome {
-    cx.budget = manager.event_budget();
     worker.begin_turn();
     // SAFETY: by the contract; the reference ends before the handler may use the context's part.
     let process = unsafe { &mut (*cell).process };
     // SAFETY: as above.
     if !std::mem::replace(unsafe { &mut (*cell).extra.initialized }, true) {
         observe::initialize(manager, process, cx);
+        if cx.yields() {
+            return Outcome::Yielded;
+        }
     }
+    cx.budget = manager.event_budget();
     let generation = cx.raw_pid().generation();
     let counters = worker.counters();
     loop {

@@ -200,6 +200,12 @@ impl Slot {
         RawPid::new(self.token.index, self.tenancy.generation())
     }
 
+    /// Whether it is the tenant's pid, or the one that the next tenant will have. A slot that was retired has neither.
+    #[inline]
+    pub(super) fn is_next_or_tenant(&self, pid: RawPid) -> bool {
+        self.tenancy.generation() == pid.generation()
+    }
+
     // ---- the claimer ----
 
     /// Moves a tenant in. The caller has claimed the slot; afterwards it holds the tenant's first token.

@@ -23,6 +23,10 @@ pub(super) fn carry(to: RawPid) {
         manager
             .clock()
             .order_owners(RawPid::to_bits(from), RawPid::to_bits(Some(to)));
+        // It may have ended, and been forgotten, since the look above.
+        if !arena().is_current(to) {
+            end(manager, to);
+        }
     });
 }
 

@@ -13,7 +13,8 @@
 //! *A poll begins* by writing its generation without the mark, before the block is polled: so a wake during the poll sends an event, and none is lost.
 //!
 //! *A wake* compares the generation, sets the mark in the same step, and sends if it was not set. So a waker is no more than a pid. It may outlive its block,
-//! and the slot may have another tenant by then: the generation differs, and it does nothing.
+//! and the slot may have another tenant by then, who polls or not. Where the generation differs it does nothing; where nobody has polled since, the mark is set, as a block that ends sets it; only where
+//! the block was ended from outside it may send, once, to a process that is there no more.
 //!
 //! *A wake that finds the mark set writes the word all the same.* It sends nothing, but what its thread did before must be seen by the poll that follows. That poll
 //! begins by exchanging the word, and finds what was done before every write that it replaces; a mere look at the mark would tell it of nothing.
@@ -58,6 +59,15 @@ impl WakeWord {
         self.0.swap(Self::waits(generation), Ordering::AcqRel);
     }
 
+    /// The tenant of this generation has polled for the last time: it need not be woken any more.
+    pub(super) fn end(&self, generation: u32) {
+        let waits = Self::waits(generation);
+        // Relaxed: no poll follows. It fails where the tenant was woken already.
+        let _ = self
+            .0
+            .compare_exchange(waits, waits | WOKEN, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     /// Whether the tenant of this generation, which polls now, was woken since it began.
     #[inline]
     pub(super) fn is_woken(&self, generation: u32) -> bool {
@@ -70,6 +80,10 @@ impl WakeWord {
     pub(super) fn wake(&self, generation: u32) -> bool {
         let waits = Self::waits(generation);
         let mut word = self.0.load(Ordering::Relaxed);
+        if weakened("wakes-in-one-step") && word == waits {
+            // AcqRel: as below.
+            return self.0.fetch_or(WOKEN, Ordering::AcqRel) == waits;
+        }
         while word | WOKEN == waits | WOKEN {
             if word != waits && weakened("wakes-in-vain-publish") {
                 return false;
@@ -112,6 +126,7 @@ mod tests {
         let last = super::super::pid::LAST_GENERATION;
         let word = WakeWord::new();
         word.poll(8, || ());
+        word.end(7);
         for other in [1, 7, 9, last] {
             assert!(!word.wake(other));
         }
@@ -119,6 +134,16 @@ mod tests {
         word.poll(last, || ());
         assert!(!word.wake(8) && !word.wake(last - 1));
         assert!(word.wake(last) && word.is_woken(last));
+    }
+
+    #[test]
+    fn what_has_ended_is_woken_no_more() {
+        let word = WakeWord::new();
+        word.poll(7, || ());
+        word.end(7);
+        assert!(!word.wake(7));
+        word.poll(8, || ());
+        assert!(word.wake(8));
     }
 }
 
@@ -190,6 +215,43 @@ mod models {
     #[test]
     fn the_last_poll_finds_what_every_wake_told_of() {
         model(two_wake_one);
+    }
+
+    /// The slot has another tenant when a waker of the last one is used. A bug: the new one is marked, and who wakes it then sends nothing.
+    fn a_late_wake() {
+        let task = Arc::new(Task {
+            word: WakeWord::new(),
+            done: Default::default(),
+            found: Mutex::default(),
+        });
+        task.word.poll(GENERATION - 1, || ());
+        let late = {
+            let task = Arc::clone(&task);
+            thread::spawn(move || task.word.wake(GENERATION - 1))
+        };
+        task.poll();
+        let other = {
+            let task = Arc::clone(&task);
+            thread::spawn(move || task.finish(0))
+        };
+        let _sends = late.join().unwrap();
+        other.join().unwrap();
+        assert_eq!(
+            *task.found.lock().unwrap(),
+            [true, false],
+            "a wake-up was lost"
+        );
+    }
+
+    #[test]
+    fn a_waker_of_the_last_tenant_takes_no_wake_up_from_the_next() {
+        model(a_late_wake);
+    }
+
+    #[test]
+    fn in_two_steps_it_would() {
+        let complaint = complaint("wakes-in-one-step", a_late_wake);
+        assert!(complaint.contains("a wake-up was lost"), "{complaint}");
     }
 
     #[test]

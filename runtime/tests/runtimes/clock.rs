@@ -1,7 +1,8 @@
 //! The clock: timers in order, paused time, the times of processes, and settling.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::common::{Idle, Log, lock, runtime, scale};
@@ -250,6 +251,34 @@ fn a_timer_moves_the_process_that_started_it() {
     clock.advance(10 * SECOND);
     clock.settle().unwrap();
     assert_eq!(clock.now_of(pid), start + SECOND);
+}
+
+/// Also if it was woken before, so that the second wake sends nothing.
+#[test]
+fn a_block_polls_behind_whoever_wakes_it() {
+    let runtime = runtime(1);
+    let clock = runtime.clock();
+    clock.pause();
+    let start = clock.now();
+    let waker = Arc::new(Mutex::new(None));
+    let kept = Arc::clone(&waker);
+    let polled = runtime.spawn_async(std::future::poll_fn(move |cx| {
+        let first = lock(&kept).replace(cx.waker().clone()).is_none();
+        if first {
+            Poll::Pending
+        } else {
+            Poll::Ready(libprocess::clock().now())
+        }
+    }));
+    clock.settle().unwrap();
+    let pid = runtime.spawn(Idle);
+    await_ready!(dispatch_with(pid, move |_, _| {
+        let waker = lock(&waker).clone().expect("polled once");
+        waker.wake_by_ref();
+        libprocess::clock().advance_process(pid, SECOND);
+        waker.wake();
+    }));
+    assert_eq!(await_ready!(polled), start + SECOND);
 }
 
 /// Works whenever it is told to, in all the ways that `settle` must wait for.

@@ -6,8 +6,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use crate::common::{HANG, again, runtime};
-use libprocess::{Context, MessageEvent, Pid, Process, Runtime, dispatch, dispatch_with, spawn};
+use crate::common::{HANG, Log, again, runtime};
+use futures_lite::future::yield_now;
+use libprocess::{
+    Context, MessageEvent, Pid, Process, Runtime, await_ready, collect, dispatch, dispatch_with,
+    spawn, spawn_async,
+};
 
 struct Plain;
 impl Process for Plain {}
@@ -28,6 +32,27 @@ fn what_a_worker_keeps_is_taken_from_a_long_handler() {
         });
         assert!(is_done.recv_timeout(2 * HANG).unwrap(), "nobody took it");
     }
+}
+
+/// Its turn is over then, also if that was its first poll.
+#[test]
+fn a_block_that_wakes_itself_lets_others_go_first() {
+    let runtime = runtime(1);
+    let log = Log::default();
+    let told = log.clone();
+    let spawner = runtime.spawn(Plain);
+    await_ready!(dispatch_with(spawner, move |_, _| {
+        let (one, other) = (told.clone(), told);
+        let waits = spawn_async(async move { other.add("other") });
+        let yields = spawn_async(async move {
+            for part in ["first", "second", "third"] {
+                one.add(part);
+                yield_now().await;
+            }
+        });
+        collect(vec![waits, yields])
+    }));
+    assert_eq!(log.entries(), ["first", "other", "second", "third"]);
 }
 
 /// As above, for what the handler's own worker displaced: that is to wake a sleeper at once.

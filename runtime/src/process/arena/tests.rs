@@ -56,7 +56,25 @@ fn a_slot_is_retired_when_its_generations_are_used_up() {
             matches!(delivery, Delivery::Dead(_)),
             "an event reached {pid:?}"
         );
+        assert!(!arena.is_current(*pid), "{pid:?} has ended");
     }
+    assert!(arena.is_current(pids[3]));
+}
+
+#[test]
+fn what_is_sent_to_nobody_is_dead_also_where_no_process_ever_was() {
+    let arena = Arena::new(3);
+    assert!(!arena.is_current(RawPid::NOBODY));
+    arena.make_first();
+    let event = TerminateEvent {
+        from: Upid::nobody(),
+    }
+    .allocate();
+    let nobody = RawPid::NOBODY;
+    let delivery = arena
+        .slot(nobody)
+        .push_terminate(nobody, event, SentAt::UNTOLD);
+    assert!(matches!(delivery, Delivery::Dead(_)));
 }
 
 #[test]
