@@ -62,8 +62,13 @@ fn check_one(mut bytes: &[u8], request: &Request<Body>, most: &Most) {
     check_line(lines[0], request, most);
     let fields: Vec<_> = lines[1..].iter().map(|line| field_of(line)).collect();
     assert!(fields.len() <= most.fields);
-    check_headers(&fields, request.headers(), request.body());
     check_host(&fields, request.version());
+    let of_target = request.uri().authority().map(|host| host.as_str());
+    check_headers(
+        &with_host(&fields, of_target),
+        request.headers(),
+        request.body(),
+    );
     check_body(
         body,
         &fields,
@@ -73,6 +78,19 @@ fn check_one(mut bytes: &[u8], request: &Request<Body>, most: &Most) {
         most,
     );
     assert!(request.body().len() as u64 <= most.body);
+}
+
+/// The Host of a target that names one is that one.
+fn with_host<'a>(
+    fields: &[(String, &'a [u8])],
+    of_target: Option<&'a str>,
+) -> Vec<(String, &'a [u8])> {
+    let mut fields = fields.to_vec();
+    if let Some(host) = of_target {
+        fields.retain(|(name, _)| name != "host");
+        fields.push(("host".to_owned(), host.as_bytes()));
+    }
+    fields
 }
 
 /// The fields are there, with the length of the body as it is now, if that was unpacked.

@@ -175,6 +175,9 @@ fn who_stops_waits_for_the_answers_that_are_owed() {
         assert_eq!(status(&answers), 200, "{}", place.name);
         assert!(body(&answers).starts_with("0HTTP/1.1 200 OK"), "{answers}");
         assert_eq!(answers.matches("HTTP/1.1").count(), 2, "{answers}");
+        // The last one says that it is.
+        let closing = answers.rfind("Connection: close");
+        assert!(closing > answers.rfind("HTTP/1.1 "), "{answers}");
         drop(pending);
         stopped.get_timeout(LONG).expect("stopped");
         serving.running.get_timeout(LONG).expect("it has run");
@@ -340,6 +343,54 @@ fn comes_in(serving: &Serving, served: &mut Vec<TcpStream>) {
             "there is no room again"
         );
     }
+}
+
+/// Also where that was due while a handler had its time, and none of it was anybody's fault.
+#[test]
+fn a_connection_that_was_answered_late_is_idle_afterwards() {
+    on_each(|place| {
+        let clock = place.runtime.clock();
+        clock.pause();
+        let desk = Desk::default();
+        let limits = Limits::new().idle_timeout(5 * SECOND);
+        let serving = place.serve(limits, desk.handler());
+        let mut stream = serving.acquainted();
+        ask(&mut stream, "/hold");
+        until(|| desk.held() == 1);
+        clock.settle().expect("outside of a process");
+        clock.advance(7 * SECOND);
+        clock.settle().expect("outside of a process");
+        for held in desk.take() {
+            assert!(held.answer());
+        }
+        assert_eq!(status(&one(&mut stream)), 200, "{}", place.name);
+        clock.settle().expect("outside of a process");
+        clock.advance(20 * SECOND);
+        clock.settle().expect("outside of a process");
+        ends(&mut stream);
+        stops(place, serving);
+    });
+}
+
+#[test]
+fn empty_lines_say_nothing() {
+    on_each(|place| {
+        let clock = place.runtime.clock();
+        clock.pause();
+        let limits = Limits::new().idle_timeout(5 * SECOND);
+        let serving = place.serve(limits, Desk::default().handler());
+        let mut stream = serving.acquainted();
+        // Twice as long: when an answer went out is known to one time-out.
+        for _ in 0..12 {
+            // Until it has ended, if it does.
+            let _ = stream.write_all(b"\r\n");
+            clock.settle().expect("outside of a process");
+            clock.advance(SECOND);
+            clock.settle().expect("outside of a process");
+        }
+        ends(&mut stream);
+        stops(place, serving);
+    });
 }
 
 #[test]

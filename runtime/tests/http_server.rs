@@ -149,6 +149,26 @@ fn what_has_no_body_has_none() {
             service.ask("HEAD /adder/add?a=1&b=2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         assert!(head.contains("Content-Length: 1\r\n"), "{head}");
         assert_eq!(body(&head), "");
+        // RFC 9110, section 9.3.2: nor where it is refused.
+        for (ask, expected) in [
+            ("HEAD / HTTP/1.1\r\n\r\n", 400),
+            ("HEAD / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\n\r\n", 417),
+            (
+                "HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n",
+                413,
+            ),
+            (
+                "HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+                400,
+            ),
+        ] {
+            let refused = service.ask(ask);
+            assert_eq!(status(&refused), expected, "{ask}: {refused}");
+            assert!(refused.contains("Content-Length: "), "{refused}");
+            assert_eq!(body(&refused), "", "{ask}");
+        }
+        let refused = service.ask("GET / HTTP/1.1\r\n\r\n");
+        assert_ne!(body(&refused), "");
         let empty = service.get("/adder/empty");
         assert!(!empty.contains("Content-Length"), "{empty}");
         assert_eq!(body(&empty), "");
@@ -266,6 +286,11 @@ fn bodies_are_packed_and_unpacked() {
         assert!(body(&answer).len() < 100_000);
         let refused = service.ask(
             "GET /adder/large HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip;q=0\r\nConnection: close\r\n\r\n",
+        );
+        assert_eq!(body(&refused).len(), 3_000_000);
+        // Two lines are one list.
+        let refused = service.ask(
+            "GET /adder/large HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip;q=0\r\nAccept-Encoding: *\r\nConnection: close\r\n\r\n",
         );
         assert_eq!(body(&refused).len(), 3_000_000);
         let post = |text: &str| {

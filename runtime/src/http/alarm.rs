@@ -33,9 +33,11 @@ impl Alarm {
         self.clock.now()
     }
 
-    /// Whether somebody will be woken.
+    /// Whether somebody will be woken, and was not yet.
     pub(crate) fn is_set(&self) -> bool {
-        self.set.is_some()
+        // Relaxed: as in `has_fired`.
+        let set = self.set.as_ref();
+        set.is_some_and(|set| !set.has_fired.load(Ordering::Relaxed))
     }
 
     /// Whether it has gone off since it was last asked or set.
@@ -114,6 +116,7 @@ mod tests {
         clock.advance(Duration::from_secs(4));
         clock.settle().expect("outside of a process, and paused");
         assert_eq!(woken.0.load(Relaxed), 1);
+        assert!(!alarm.is_set(), "it has gone off");
         assert!(alarm.poll(after(4), &waker).is_ready());
         assert!(alarm.poll(after(9), &waker).is_pending());
         clock.advance(Duration::from_secs(5));

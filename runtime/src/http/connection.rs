@@ -81,6 +81,8 @@ pub(super) struct Connection<T: Transport, S: Service> {
     stalled: bool,
     /// When something last came, or was answered.
     active: Time,
+    /// Something has come, of which it is not known yet whether it says anything.
+    has_heard: bool,
     /// When what is being sent began to be.
     sent_at: Time,
     /// Bytes of the bodies of requests that may wait for their answers.
@@ -135,6 +137,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
             is_unheard: false,
             stalled: false,
             active: now,
+            has_heard: false,
             sent_at: now,
             bodies: 0,
             has_ended: false,
@@ -152,7 +155,11 @@ impl<T: Transport, S: Service> Connection<T, S> {
     /// It is told this, whatever it asks, and closed.
     pub(super) fn refuse(&mut self, refusal: Refusal) {
         let text = text(refusal.status, refusal.reason);
-        let place = self.next_place(REFUSED, true);
+        let about = About {
+            is_head: self.decoder.is_head(),
+            ..REFUSED
+        };
+        let place = self.next_place(about, true);
         self.answers.answer(place, Answer::Response(text));
         self.phase = Phase::Ending { unread: true };
     }
@@ -208,7 +215,12 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 self.stalled = false;
                 break;
             }
-            self.stalled = self.is_too_much(&backlog);
+            let is_stalled = self.is_too_much(&backlog);
+            let was_stalled = std::mem::replace(&mut self.stalled, is_stalled);
+            if was_stalled && !self.stalled {
+                // The client could not go on.
+                self.active = self.alarm.now();
+            }
             if self.stalled {
                 // What the client said meanwhile is not late: nobody has looked.
                 self.head_began = None;
@@ -222,7 +234,12 @@ impl<T: Transport, S: Service> Connection<T, S> {
             if self.take_requests(most) == Turn::Again {
                 continue;
             }
+            let awaited_room = self.awaits_room;
             self.awaits_room = self.decoder.poll_room(cx.waker()).is_pending();
+            if awaited_room && !self.awaits_room {
+                // As above.
+                self.active = self.alarm.now();
+            }
             if self.awaits_room || self.phase != Phase::Open {
                 break;
             }
@@ -236,7 +253,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
                     self.end_of_stream();
                 }
                 Poll::Ready(Ok(bytes)) => {
-                    self.active = self.alarm.now();
+                    self.has_heard = true;
                     self.decoder.feed(bytes);
                     turns -= 1;
                 }
@@ -256,6 +273,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
     /// Hands on what the decoder has, up to a number. `Again` if there may be more.
     fn take_requests(&mut self, most: u64) -> Turn {
         let mut taken = 0;
+        let streamed = self.decoder.is_streaming();
         loop {
             if self.decoder.is_streaming() {
                 match self.decoder.stream() {
@@ -289,6 +307,12 @@ impl<T: Transport, S: Service> Connection<T, S> {
                     return Turn::Rest;
                 }
             }
+        }
+        if std::mem::take(&mut self.has_heard)
+            && (taken > 0 || streamed || !self.decoder.is_between())
+        {
+            // Empty lines alone say nothing.
+            self.active = self.alarm.now();
         }
         if !self.decoder.is_in_head() {
             self.head_began = None;
@@ -385,6 +409,10 @@ impl<T: Transport, S: Service> Connection<T, S> {
                     if stopping && self.phase == Phase::Open && self.decoder.is_between() {
                         // With nothing owed, and nothing that has come, there is nothing to linger for.
                         let unread = first < self.next;
+                        if unread {
+                            // The last one says so, and the client asks nothing behind it.
+                            self.answers.close_behind(self.next - 1);
+                        }
                         self.phase = Phase::Ending { unread };
                         self.ignore(cx);
                     }
@@ -416,7 +444,9 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 let mut are_last = false;
                 if ends && let Some(stream) = self.streaming.take() {
                     self.answers.end_stream(&stream);
-                    are_last = self.answers.peek().last_written;
+                    // Answers that waited for the end of it may be written by now, the last one among them.
+                    let backlog = self.answers.peek();
+                    are_last = backlog.last_written && backlog.unsent == 0;
                 }
                 self.send(pieces, are_last);
                 Poll::Ready(Turn::Again)

@@ -1,6 +1,10 @@
 //! Paths, taken apart by a pattern.
 
-use super::percent::excerpt;
+use std::borrow::Cow;
+
+use ::percent_encoding::percent_decode_str;
+
+use super::percent::{DecodeError, check_escapes, excerpt};
 
 /// The segments of a path by the names that a pattern gives them; made by [`parse`].
 ///
@@ -25,14 +29,14 @@ pub struct Segments<'pattern, 'path> {
 impl<'pattern, 'path> Segments<'pattern, 'path> {
     /// The segment of that name, the last if the pattern has the name several times.
     ///
-    /// It is as it stands in the path: [`decode`](super::decode) it, if it may have escapes.
+    /// It is as it stands in the path: [`decode`] it, if it may have escapes.
     ///
     /// ```
-    /// use libprocess::http::{decode, path};
+    /// use libprocess::http::path;
     ///
     /// let segments = path::parse("/files/{name}", "/files/a%2Fb").unwrap();
     /// assert_eq!(segments.get("name"), Some("a%2Fb"));
-    /// assert_eq!(segments.get("name").map(decode), Some(Ok("a/b".to_owned())));
+    /// assert_eq!(segments.get("name").map(path::decode), Some(Ok("a/b".to_owned())));
     /// assert_eq!(segments.get("files"), Some("files"));
     /// assert_eq!(segments.get("other"), None);
     /// ```
@@ -92,6 +96,33 @@ pub enum PathError {
         /// What is too much; its beginning, if it is long.
         suffix: String,
     },
+}
+
+/// Decodes a segment of a path, in which `+` is a plus: other than in a query, of which [`decode`](super::decode) makes a space.
+///
+/// # Errors
+///
+/// [`DecodeError::Malformed`] if a `%` has not two hexadecimal digits, [`DecodeError::NotUtf8`] if the result is not text.
+///
+/// # Cost
+///
+/// As of [`decode`](super::decode).
+///
+/// ```
+/// use libprocess::http::path;
+///
+/// assert_eq!(path::decode("c%2B%2B+rust")?, "c+++rust");
+/// assert!(path::decode("100%").is_err());
+/// # Ok::<(), libprocess::http::DecodeError>(())
+/// ```
+pub fn decode(segment: &str) -> Result<String, DecodeError> {
+    check_escapes(segment.as_bytes())?;
+    let decoded = percent_decode_str(segment).decode_utf8();
+    decoded
+        .map(Cow::into_owned)
+        .map_err(|error| DecodeError::NotUtf8 {
+            at: error.valid_up_to(),
+        })
 }
 
 /// Takes a path apart by a pattern: `/tasks/{task}` gives the second segment the name `task`, and the first, which has to be `tasks`, the

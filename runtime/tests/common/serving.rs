@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use libprocess::{Future, Promise, Runtime};
 
 use super::answers::{body, one};
 use super::lock;
-use super::sockets::{self, FAULTS, LONG, REACTORS, any};
+use super::sockets::{self, FAULTS, LONG, REACTORS};
 
 /// A runtime that servers are made in.
 pub struct Place {
@@ -63,7 +63,7 @@ impl Place {
         F: Fn(&Request) -> Future<Response> + Send + Sync + 'static,
     {
         self.inside(move || {
-            let listener = TcpListener::bind(any()).expect("a listener");
+            let listener = TcpListener::bind(of_its_own()).expect("a listener");
             let server = Server::with_limits(listener, limits, handler);
             let address = server.local_address().expect("an address");
             let running = server.run();
@@ -136,6 +136,13 @@ impl Serving {
     pub fn acquainted(&self) -> TcpStream {
         acquainted(self.address)
     }
+}
+
+/// Whoever connects there when it is closed does not get to another server that was given its port.
+fn of_its_own() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(1);
+    let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    ([127, 1, high, low], 0).into()
 }
 
 pub fn connect(address: SocketAddr) -> TcpStream {

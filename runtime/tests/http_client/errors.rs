@@ -49,6 +49,19 @@ fn what_is_no_response_is_an_error() {
 }
 
 #[test]
+fn a_tunnel_is_not_asked_for() {
+    on_each(|runtime| {
+        let server = Played::new();
+        let url = server.url("/");
+        let response = inside(runtime, move || {
+            let asked = http::Request::connect(url).body(Body::empty());
+            request(asked.expect("a request"))
+        });
+        assert!(why(response).contains("CONNECT is not supported"));
+    });
+}
+
+#[test]
 fn a_body_that_is_too_large_is_an_error() {
     on_each(|runtime| {
         let server = Played::new();

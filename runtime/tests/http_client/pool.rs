@@ -97,6 +97,31 @@ fn a_request_is_as_the_rfc_has_it() {
     });
 }
 
+/// Whatever it is: other than that of a `Url`, which is read.
+#[test]
+fn the_query_of_a_request_goes_out_as_it_is() {
+    on_each(|runtime| {
+        let server = Played::new();
+        for query in ["q=a;b=c&x=&+~", "a=%FF", "%7E=%20"] {
+            let url = server.url(&format!("/?{query}"));
+            let response = inside(runtime, move || {
+                let asked = http::Request::get(url).body(Body::empty());
+                request(asked.expect("a request"))
+            });
+            let mut stream = server.accept();
+            let told = head(&mut stream);
+            assert!(
+                told.starts_with(&format!("GET /?{query} HTTP/1.1\r\n")),
+                "{told}"
+            );
+            stream
+                .write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+                .expect("sent");
+            ready(response).expect("an answer");
+        }
+    });
+}
+
 #[test]
 fn connections_are_used_again() {
     on_each(|runtime| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 
-use crate::common::answers::{body, one, rest};
+use crate::common::answers::{body, one, rest, status};
 use crate::common::serving::{ends, reset, until};
 use crate::common::sockets::LONG;
 use crate::{DOWN, HELD_UP, HELLO, chunk, head, line, on_each};
@@ -35,6 +35,37 @@ fn an_answer_goes_out_while_it_is_made() {
         stream.write_all(HELLO.as_bytes()).expect("sent");
         assert_eq!(body(&one(&mut stream)), "hello", "{}", service.name);
     });
+}
+
+/// It has waited for the end of the stream, with which the connection does not end yet.
+#[test]
+fn the_last_answer_comes_behind_a_stream() {
+    let hello = HELLO.trim_end();
+    let missing = HELLO.replace("hello", "missing");
+    for (ask, expected) in [
+        (format!("{hello}\r\nConnection: close\r\n\r\n"), 200),
+        (HELLO.replace("HTTP/1.1", "HTTP/1.0"), 200),
+        (HELLO.replace("Host: a", "Host: a\r\nHost: a"), 400),
+        (
+            missing.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"),
+            404,
+        ),
+    ] {
+        on_each(|service| {
+            let mut stream = service.ask(&format!("{DOWN}{ask}"));
+            head(&mut stream);
+            let writer = service.hands.writer();
+            // It has been answered by the time that the stream ends.
+            until(|| service.runtime.stats().events.http >= 1);
+            writer.try_write("all").expect("room");
+            assert_eq!(chunk(&mut stream), b"all");
+            writer.close();
+            assert_eq!(chunk(&mut stream), b"");
+            assert_eq!(line(&mut stream), "");
+            let last = rest(&mut stream);
+            assert_eq!(status(&last), expected, "{}: {ask}: {last:?}", service.name);
+        });
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Requests that are read while they come.
 
 use std::io::{ErrorKind, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -211,6 +212,55 @@ fn a_body_that_stops_coming_is_given_up() {
         assert!(read.is_failed());
         response.set(text(StatusCode::REQUEST_TIMEOUT, "late"));
         assert_eq!(body(&rest(&mut stream)), "late", "{}", service.name);
+    }
+}
+
+/// Whether the server's process has all that was sent: none of it is with the kernel, which has a line of two queues for each end.
+fn has_been_read(stream: &TcpStream) -> bool {
+    let port = |address: SocketAddr| format!(":{:04X}", address.port());
+    let ours = port(stream.local_addr().expect("connected"));
+    let theirs = port(stream.peer_addr().expect("connected"));
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("a table of sockets");
+    let queues = |from: &str, to: &str| {
+        let mut lines = table.lines().map(|line| line.split_whitespace());
+        lines.find_map(|mut words| {
+            let (of, at) = (words.nth(1)?, words.next()?);
+            (of.ends_with(from) && at.ends_with(to)).then(|| words.nth(1))?
+        })
+    };
+    let empty = Some("00000000:00000000");
+    queues(&ours, &theirs) == empty && queues(&theirs, &ours) == empty
+}
+
+/// While the pipe was full the client could send nothing.
+#[test]
+fn a_body_is_not_late_for_time_in_which_there_was_no_room() {
+    let limits = Limits::new().body_timeout(Duration::from_secs(5));
+    for kind in REACTORS {
+        let builder = Runtime::builder().workers(2).reactor(*kind);
+        let builder = builder.listen(any()).http_limits(limits.clone());
+        let runtime = builder.build().expect("a runtime");
+        let clock = runtime.clock().clone();
+        clock.pause();
+        let service = Service::new(runtime, kind.to_string());
+        // The pipe is full with it, and nothing is behind it.
+        let piece = vec![b'x'; 64 << 10];
+        let mut stream = service.ask(&format!("{UP}{:x}\r\n", piece.len()));
+        stream.write_all(&piece).expect("sent");
+        let (reader, response) = service.hands.upload();
+        until(|| has_been_read(&stream));
+        clock.settle().expect("outside of a process");
+        clock.advance(Duration::from_secs(60));
+        clock.settle().expect("outside of a process");
+        let mut got = 0;
+        while got < piece.len() {
+            got += reads(&reader).expect("a piece").len();
+            clock.settle().expect("outside of a process");
+        }
+        stream.write_all(b"\r\n0\r\n\r\n").expect("sent");
+        assert_eq!(reads(&reader).expect("the end"), b"");
+        response.set(ok("thanks"));
+        assert_eq!(body(&one(&mut stream)), "thanks", "{}", service.name);
     }
 }
 

@@ -24,7 +24,14 @@ pub(super) struct Fields {
     pub(super) close: bool,
     pub(super) keep_alive: bool,
     pub(super) expects_continue: bool,
-    pub(super) accepts_gzip: bool,
+    accepts: Accepts,
+}
+
+/// What Accept-Encoding has said of gzip, and of all that it does not name.
+#[derive(Debug, Default)]
+struct Accepts {
+    gzip: Option<bool>,
+    others: Option<bool>,
 }
 
 impl Fields {
@@ -39,7 +46,7 @@ impl Fields {
             }
             14 if name.eq_ignore_ascii_case("content-length") => self.add_length(value),
             15 if name.eq_ignore_ascii_case("accept-encoding") => {
-                self.accepts_gzip |= accepts_gzip(value);
+                self.accepts.add(value);
                 Ok(())
             }
             16 if name.eq_ignore_ascii_case("content-encoding") => {
@@ -140,6 +147,10 @@ impl Fields {
         self.is_gzip && self.encodings == 1
     }
 
+    pub(super) fn accepts_gzip(&self) -> bool {
+        self.accepts.gzip()
+    }
+
     /// Whether the connection is to stay.
     pub(super) fn keeps_alive(&self, minor: u8) -> bool {
         !self.close && (minor == 1 || self.keep_alive)
@@ -157,25 +168,31 @@ pub(super) fn digits(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// RFC 9110, section 12.5.3: the weight of `gzip`, else of `*`, is not zero.
-fn accepts_gzip(value: &[u8]) -> bool {
-    let mut any = false;
-    for coding in value.split(|byte| *byte == b',') {
-        let mut parts = coding.split(|byte| *byte == b';');
-        let name = parts.next().unwrap_or_default().trim_ascii();
-        let refused = parts.any(|parameter| {
-            let parameter = parameter.trim_ascii();
-            let weight = parameter
-                .strip_prefix(b"q=")
-                .or_else(|| parameter.strip_prefix(b"Q="));
-            weight.is_some_and(|weight| weight.iter().all(|byte| matches!(byte, b'0' | b'.')))
-        });
-        if name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip") {
-            return !refused;
+impl Accepts {
+    /// One of the field's lines: together they are one list (RFC 9110, section 5.3), in which the first to name something counts.
+    fn add(&mut self, value: &[u8]) {
+        for coding in value.split(|byte| *byte == b',') {
+            let mut parts = coding.split(|byte| *byte == b';');
+            let name = parts.next().unwrap_or_default().trim_ascii();
+            let refused = parts.any(|parameter| {
+                let parameter = parameter.trim_ascii();
+                let weight = parameter
+                    .strip_prefix(b"q=")
+                    .or_else(|| parameter.strip_prefix(b"Q="));
+                weight.is_some_and(|weight| weight.iter().all(|byte| matches!(byte, b'0' | b'.')))
+            });
+            if name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip") {
+                self.gzip.get_or_insert(!refused);
+            } else if name == b"*" {
+                self.others.get_or_insert(!refused);
+            }
         }
-        any |= name == b"*" && !refused;
     }
-    any
+
+    /// RFC 9110, section 12.5.3: the weight of `gzip`, else of `*`, is not zero.
+    fn gzip(&self) -> bool {
+        self.gzip.or(self.others).unwrap_or(false)
+    }
 }
 
 #[cfg(test)]
@@ -217,11 +234,19 @@ mod tests {
             ("*", true),
             ("*;q=0", false),
             ("gzip;q=0, *", false),
+            ("*, gzip;q=0", false),
+            ("*;q=0, gzip", true),
             ("identity", false),
             ("", false),
             ("gzipped", false),
         ] {
-            assert_eq!(accepts_gzip(value.as_bytes()), accepted, "{value}");
+            for lines in [vec![value], value.split(',').collect()] {
+                let mut accepts = Accepts::default();
+                for line in &lines {
+                    accepts.add(line.as_bytes());
+                }
+                assert_eq!(accepts.gzip(), accepted, "{lines:?}");
+            }
         }
     }
 }

@@ -14,6 +14,14 @@ use crate::exchange::{Body, Response};
 /// Smaller bodies are sent as they are, as libprocess does: what is saved is less than what it costs.
 pub(crate) const WORTH: usize = 1_024;
 
+/// What tells a client which bytes it is to find: RFC 9530, and those before it.
+static DIGESTS: [HeaderName; 4] = [
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-md5"),
+];
+
 /// Unpacks a body, up to so many bytes.
 pub(super) fn unpack(packed: &Bytes, most: u64) -> Result<Bytes, Refusal> {
     let mut unpacked = Vec::new();
@@ -34,7 +42,9 @@ pub(super) fn unpack(packed: &Bytes, most: u64) -> Result<Bytes, Refusal> {
 /// Packs the body of a response, if that may be and gains something.
 pub(crate) fn pack(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
-    let packed = if may_be_packed(&parts.headers, &body) {
+    // What is a part of something is one of what that is unpacked: RFC 9110, section 15.3.7.
+    let is_whole = parts.status != StatusCode::PARTIAL_CONTENT;
+    let packed = if is_whole && may_be_packed(&parts.headers, &body) {
         packed(&body)
     } else {
         None
@@ -60,7 +70,7 @@ fn may_be_packed(headers: &HeaderMap, body: &Body) -> bool {
     body.len() >= WORTH
         && !headers.contains_key(header::CONTENT_ENCODING)
         && !headers.contains_key(header::CONTENT_RANGE)
-        && !headers.contains_key(HeaderName::from_static("digest"))
+        && !DIGESTS.iter().any(|digest| headers.contains_key(digest))
         && !headers.get(header::ETAG).is_some_and(is_strong)
         && !media_type.is_some_and(is_packed)
 }
@@ -107,6 +117,21 @@ mod tests {
             unpack(&Bytes::from("text"), 9).expect_err("none").status,
             400
         );
+    }
+
+    #[test]
+    fn what_is_told_of_its_bytes_stays() {
+        let long = || Response::new(Body::text("x".repeat(5_000)));
+        for name in &DIGESTS {
+            let mut response = long();
+            let told = HeaderValue::from_static("sha-256=:abc:");
+            response.headers_mut().insert(name, told);
+            assert_eq!(pack(response).body().len(), 5_000, "{name}");
+        }
+        let mut part = long();
+        *part.status_mut() = StatusCode::PARTIAL_CONTENT;
+        assert_eq!(pack(part).body().len(), 5_000);
+        assert!(pack(long()).body().len() < 5_000);
     }
 
     #[test]

@@ -78,6 +78,12 @@ impl Head {
             *request.method_mut() = Method::from_bytes(method).unwrap_or_default();
             append(parsed.headers, &self.bytes, request.headers_mut());
         }
+        // RFC 9112, section 3.2.2: of a target that names its host, that one counts, whatever Host says.
+        if let Some(authority) = request.uri().authority()
+            && let Ok(host) = HeaderValue::try_from(authority.as_str())
+        {
+            request.headers_mut().insert(header::HOST, host);
+        }
         if self.is_unpacked {
             let length = request.body().len();
             let headers = request.headers_mut();

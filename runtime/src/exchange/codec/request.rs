@@ -49,6 +49,8 @@ pub(crate) struct RequestDecoder {
     input: Input,
     body: Incoming,
     repeated: Repeated,
+    /// What is being looked at is the body of a HEAD.
+    refuses_head: bool,
 }
 
 /// Which body is to come.
@@ -80,12 +82,22 @@ impl RequestDecoder {
             input: Input::default(),
             body: Incoming::None,
             repeated: Repeated::default(),
+            refuses_head: false,
         }
     }
 
     /// Whether nothing has come of a request that was not taken.
     pub(crate) fn is_between(&self) -> bool {
         self.input.is_empty() && !self.is_in_body()
+    }
+
+    /// Whether what is refused is a HEAD, whose answer has no body: RFC 9110, section 9.3.2.
+    pub(crate) fn is_head(&self) -> bool {
+        match &self.body {
+            Incoming::None => self.refuses_head || self.input.bytes.starts_with(b"HEAD "),
+            Incoming::Whole(pending) => pending.about.is_head,
+            Incoming::Streamed { .. } => false,
+        }
     }
 
     /// Whether a head has come, and the body has not.
@@ -217,6 +229,8 @@ impl RequestDecoder {
                     }));
                 }
             }
+            // If its body is refused already, as too long.
+            self.refuses_head = begun.about.is_head;
             if !is_message && is_streamed(&begun.head) {
                 return self.begin_stream(begun).map(Some);
             }
@@ -227,6 +241,7 @@ impl RequestDecoder {
                 about: begun.about,
                 head: begun.head,
             });
+            self.refuses_head = false;
         }
         let Incoming::Whole(pending) = &mut self.body else {
             return Ok(None);
@@ -258,6 +273,7 @@ impl RequestDecoder {
             body: streamed,
             expects_continue: begun.expects_continue && self.input.bytes.is_empty(),
         };
+        self.refuses_head = false;
         Ok(Decoded {
             request: Request::decoded(begun.head, Some(Box::new(body))),
             about: begun.about,
@@ -295,7 +311,7 @@ impl RequestDecoder {
             is_head,
             minor: head.minor,
             keeps_alive: fields.keeps_alive(head.minor),
-            accepts_gzip: fields.accepts_gzip,
+            accepts_gzip: fields.accepts_gzip(),
         };
         if fields.is_plain() {
             self.repeated.keep(&head, parsed_fields, about, framing);

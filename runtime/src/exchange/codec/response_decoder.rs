@@ -25,7 +25,7 @@ const NO_HTTP: Refusal = Refusal::bad("the response does not begin as one of HTT
 const CUT: Refusal = Refusal::bad("the connection has ended in the middle of a response");
 
 /// What of a request its response depends on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Asked {
     pub(crate) is_head: bool,
     /// The body is wanted as it comes, not all of it at once.

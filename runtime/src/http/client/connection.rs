@@ -21,6 +21,9 @@ use crate::process::guarded;
 /// Requests that wait to be sent, on one connection.
 const MOST_WAITING: usize = 10_000;
 
+/// RFC 9112, section 3.2.3: its target is an authority, and what follows the response is no HTTP.
+const NO_TUNNELS: &str =
+    "CONNECT is not supported: this client asks servers, and makes no tunnels through proxies";
 pub(super) const DISCONNECTED: &str = "the connection was closed by this side";
 const CLOSING: &str = "the connection ends behind an earlier request";
 const FULL: &str = "too many requests wait to be sent on the connection";
@@ -217,6 +220,9 @@ impl Connection {
             host,
             clock,
         } = &*self.handle;
+        if request.method() == ::http::Method::CONNECT {
+            return Future::failed(NO_TUNNELS);
+        }
         let (promise, response) = Promise::pair();
         let encoded = encode(request, host);
         let awaited = Awaited {
@@ -409,8 +415,8 @@ impl Shared {
     /// Nobody waits for that response any more.
     fn take_back(&self, number: u64) {
         if self.owner.is_some() {
-            // Nothing else is asked on it, and whether it is of use again would be known late.
-            return self.end(EndWhen::Now);
+            // Whether it is of use again would be known late.
+            return self.end_of_last(number);
         }
         let asking = {
             let mut state = lock_std(&self.state);
@@ -428,6 +434,21 @@ impl Shared {
         // If it has been sent, its response is read, for nobody.
         if let Some(promise) = asking.and_then(|asking| asking.awaited.promise) {
             promise.discard();
+        }
+    }
+
+    /// Ends at once, if that request is the last one, and has no response yet: else the connection has been given to somebody else, or may be.
+    fn end_of_last(&self, number: u64) {
+        let driver = {
+            let mut state = lock_std(&self.state);
+            if state.unanswered == 0 || state.next != number + 1 {
+                return;
+            }
+            state.end = EndWhen::Now;
+            state.driver.take()
+        };
+        if let Some(driver) = driver {
+            driver.wake();
         }
     }
 
@@ -455,7 +476,7 @@ impl Shared {
     /// When to end, and the first request that waits, if it may be sent; else the driver is woken once there is something.
     pub(super) fn next(&self, may_send: bool, driver: &Waker) -> (EndWhen, Option<Asking>) {
         let mut state = lock_std(&self.state);
-        let asking = if may_send {
+        let asking = if may_send && state.end != EndWhen::Now {
             state.waiting.pop_front()
         } else {
             None
@@ -546,3 +567,6 @@ impl Awaited {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::uri::PathAndQuery;
 use ::http::{Method, Uri};
 use bytes::Bytes;
 
@@ -417,7 +418,17 @@ impl Client {
     }
 
     fn send_to_url(&self, request: ::http::Request<Body>, streams: bool) -> Future<Response> {
-        match Url::try_from(request.uri()) {
+        // Who is asked: path and query go out as they are.
+        let mut server = request.uri().clone().into_parts();
+        if server.authority.is_some() {
+            server.path_and_query = Some(PathAndQuery::from_static("/"));
+        }
+        let url = match Uri::from_parts(server) {
+            Ok(server) => Url::try_from(&server),
+            // Without a scheme: said as of the whole.
+            Err(_) => Url::try_from(request.uri()),
+        };
+        match url {
             Ok(url) => self.send(request, url, streams),
             Err(error) => Future::failed(error.to_string()),
         }

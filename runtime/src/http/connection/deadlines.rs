@@ -44,22 +44,29 @@ impl<T: Transport, S: Service> Connection<T, S> {
             .min_by_key(|(deadline, _)| *deadline)
     }
 
-    /// What is sent elsewhere is watched by the alarm alone: it is set before the first answer, so that this one may be sent so, too.
+    /// What is sent elsewhere is watched by the alarm alone: it is set before the first answer, so that this one may be sent so, too; and again when it has gone off while an answer is awaited.
     pub(super) fn watch_answers(&mut self, cx: &mut Context<'_>) {
+        self.hear_of_sent();
         let awaits = self.phase == Phase::Open && self.requests > 0;
         if awaits && !self.alarm.is_set() && !self.service.is_patient(&self.memory) {
-            let deadline = self.active + self.limits.idle_timeout;
+            let limits = &self.limits;
+            let deadline = self.active + limits.idle_timeout.min(limits.write_timeout);
             // If it is as late as that, `watch` sees to it.
             let _late = self.alarm.poll(deadline, cx.waker());
         }
     }
 
-    /// Has the alarm go off when something is too late. `Again` if something is.
-    pub(super) fn watch(&mut self, cx: &mut Context<'_>) -> Turn {
+    /// When the alarm has gone off, it is looked whether something was sent elsewhere.
+    fn hear_of_sent(&mut self) {
         if self.alarm.has_fired() && self.answers.has_sent() {
             // When is not known, only that it was since the last time.
             self.active = self.alarm.now();
         }
+    }
+
+    /// Has the alarm go off when something is too late. `Again` if something is.
+    pub(super) fn watch(&mut self, cx: &mut Context<'_>) -> Turn {
+        self.hear_of_sent();
         let Some((deadline, refusal)) = self.deadline() else {
             return Turn::Rest;
         };

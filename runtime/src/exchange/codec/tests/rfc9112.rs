@@ -176,26 +176,29 @@ fn section_3_2_1_origin_form() {
     ]);
 }
 
-/// 3.2.2: a server must take it, though only proxies are sent it. RFC 9110, section 4.2.4: a name and a password in it are an error.
+/// 3.2.2: a server must take it, though only proxies are sent it, and its host is the one that counts. RFC 9110, section 4.2.4: a name and a password in it are an error.
 #[test]
 fn section_3_2_2_absolute_form() {
     check(&[
         (
             "GET http://b/c?d HTTP/1.1\r\nHost: a\r\n\r\n",
-            "GET http://b/c?d",
+            "GET http://b/c?d host=b",
         ),
-        ("GET http://b HTTP/1.1\r\nHost: a\r\n\r\n", "GET http://b/"),
+        (
+            "GET http://b HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET http://b/ host=b",
+        ),
         (
             "GET https://[::1]:80/c HTTP/1.1\r\nHost: a\r\n\r\n",
-            "GET https://[::1]:80/c",
+            "GET https://[::1]:80/c host=[::1]:80",
         ),
         (
             "OPTIONS http://b HTTP/1.1\r\nHost: a\r\n\r\n",
-            "OPTIONS http://b/",
+            "OPTIONS http://b/ host=b",
         ),
         (
             "GET http://b/c HTTP/1.0\r\n\r\n",
-            "GET http://b/c 1.0 closes",
+            "GET http://b/c host=b 1.0 closes",
         ),
         ("GET http:///c HTTP/1.1\r\nHost: a\r\n\r\n", "400"),
         ("GET http://:80/c HTTP/1.1\r\nHost: a\r\n\r\n", "400"),
