@@ -178,6 +178,37 @@ fn where_io_uring_is_refused_epoll_takes_over_and_says_so() {
     }
 }
 
+#[test]
+fn the_environment_names_the_reactor() {
+    if !in_own_process("the_environment_names_the_reactor") {
+        return;
+    }
+    let build = |value: &str| {
+        // SAFETY: no other thread of this process looks at the environment: the one before has ended its runtime.
+        unsafe { std::env::set_var("LIBPROCESS_REACTOR", value) };
+        let runtime = Runtime::builder().workers(2).build().expect("a runtime");
+        echo_once(&runtime);
+        let statistics = runtime.stats();
+        (
+            statistics.reactor.expect("there was a socket"),
+            statistics.reactor_reason,
+        )
+    };
+    for kind in REACTORS {
+        let (reactor, reason) = build(&kind.to_string());
+        assert_eq!(reactor, *kind);
+        assert!(reason.contains("asked for"), "{reason}");
+    }
+    // What it does not know it leaves alone, and says so.
+    let (reactor, reason) = build("kqueue");
+    assert_eq!((reactor, &*reason), (REACTORS[0], ""));
+    refuse_io_uring();
+    // SAFETY: as above.
+    unsafe { std::env::set_var("LIBPROCESS_REACTOR", "io_uring") };
+    let error = Runtime::builder().build().expect_err("it cannot be had");
+    assert!(error.to_string().contains("io_uring"), "{error}");
+}
+
 /// All at once, in the one line.
 #[cfg(feature = "io-uring")]
 #[test]

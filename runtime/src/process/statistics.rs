@@ -71,7 +71,7 @@ pub struct Statistics {
     pub parks: u64,
     /// Times a worker without work got some from another worker, or from a thread that is none.
     pub steals: u64,
-    /// Times a worker woke another one, for work that would have waited. A thread that is no worker is not counted.
+    /// Times a worker was woken, by another one or by a thread that is none, for work that would have waited.
     pub wake_ups: u64,
     /// Times a worker stood aside, because the others might do more without it: where events are cheap and go back and forth between workers.
     pub stood_aside: u64,

@@ -106,6 +106,8 @@ pub(crate) struct Scheduler {
     visits_ended: AtomicU64,
     /// Tokens that were given up outside of the scheduler's threads.
     given_up_outside: AtomicU64,
+    /// Workers that others than its threads have woken. Not the facade's: a number for people is no part of a model.
+    woken_from_outside: std::sync::atomic::AtomicU64,
     /// Where the next operation of a thread that is no worker goes.
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     next_port: AtomicU64,
@@ -145,6 +147,7 @@ impl Scheduler {
             visits_begun: AtomicU64::new(0),
             visits_ended: AtomicU64::new(0),
             given_up_outside: AtomicU64::new(0),
+            woken_from_outside: std::sync::atomic::AtomicU64::new(0),
             #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
             next_port: AtomicU64::new(0),
             configuration,
@@ -306,7 +309,10 @@ impl Scheduler {
 
     /// Enqueues from a thread that keeps the scheduler alive.
     fn enqueue(&self, runnable: Runnable) {
-        self.runnables.put(runnable);
+        if self.runnables.put(runnable) {
+            // Relaxed: a number for people.
+            self.woken_from_outside.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Enqueues from a thread that is none of this scheduler's.
@@ -392,6 +398,8 @@ impl Scheduler {
                 *sum += count;
             }
         }
+        // Relaxed: as where it is counted.
+        sums[counters::WAKE_UPS] += self.woken_from_outside.load(Ordering::Relaxed);
         sums
     }
 

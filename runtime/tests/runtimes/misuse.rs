@@ -1,7 +1,9 @@
 //! What a user can get wrong, and what it says then.
 
+use std::sync::{Arc, Barrier};
+
 use crate::common::{Idle, again};
-use libprocess::{BuildError, JoinError, Runtime, dispatch_with};
+use libprocess::{BuildError, JoinError, Runtime, block_in_place, dispatch_with, spawn};
 
 #[test]
 fn a_builder_refuses_what_cannot_work() {
@@ -38,15 +40,42 @@ fn more_workers_than_the_default_slots_get_the_slots_they_need() {
     assert_eq!(dispatch_with(pid, |_, _| 1).get(), Ok(1));
 }
 
+/// Each on one core, one behind the other; and so is whoever stands in for one that blocks.
 #[test]
-fn pinned_workers_work() {
+fn pinned_workers_stay_on_their_cores() {
+    let allowed = core_affinity::get_core_ids().expect("cores");
+    let workers = allowed.len().min(4) + 1;
     let runtime = Runtime::builder()
-        .workers(3)
+        .workers(workers)
         .pin_workers(true)
         .build()
         .unwrap();
-    let pid = runtime.spawn(Idle);
-    assert_eq!(dispatch_with(pid, |_, _| 1).get(), Ok(1));
+    let cores = || core_affinity::get_core_ids().expect("cores");
+    let barrier = Arc::new(Barrier::new(workers));
+    let on_each: Vec<_> = (0..workers)
+        .map(|_| {
+            let barrier = Arc::clone(&barrier);
+            let pid = runtime.spawn(Idle);
+            dispatch_with(pid, move |_, _| {
+                // So that each has a worker of its own.
+                barrier.wait();
+                cores()
+            })
+        })
+        .collect();
+    let mut seen: Vec<_> = on_each
+        .into_iter()
+        .map(|seen| seen.get().unwrap())
+        .collect();
+    assert!(seen.iter().all(|cores| cores.len() == 1), "{seen:?}");
+    seen.sort_by_key(|cores| cores[0].id);
+    seen.dedup();
+    assert_eq!(seen.len(), allowed.len().min(workers), "{seen:?}");
+    let blocked = dispatch_with(runtime.spawn(Idle), move |_, _| {
+        let stand_in = spawn(Idle);
+        block_in_place(|| dispatch_with(stand_in, move |_, _| cores()).get().unwrap())
+    });
+    assert_eq!(blocked.get().unwrap().len(), 1);
 }
 
 #[test]

@@ -55,6 +55,29 @@ fn a_block_that_wakes_itself_lets_others_go_first() {
     assert_eq!(log.entries(), ["first", "other", "second", "third"]);
 }
 
+/// A thread that is no worker wakes somebody where all sleep, and not one for each item behind that.
+#[test]
+fn a_batch_from_outside_wakes_few() {
+    const ITEMS: usize = 1_000;
+    let runtime = runtime(4);
+    let pids: Vec<_> = (0..ITEMS).map(|_| runtime.spawn(Plain)).collect();
+    runtime.clock().pause();
+    runtime.clock().settle().unwrap();
+    let before = runtime.stats();
+    let served: Vec<_> = pids
+        .into_iter()
+        .map(|pid| dispatch_with(pid, |_, _| ()))
+        .collect();
+    for one in served {
+        assert_eq!(one.get(), Ok(()));
+    }
+    let after = runtime.stats();
+    assert!(after.resumes - before.resumes >= ITEMS as u64);
+    let woken = after.wake_ups - before.wake_ups;
+    // A few, mostly; some tens where this thread is held up, so that they fall asleep in between.
+    assert!(woken <= ITEMS as u64 / 2, "{woken} wake-ups");
+}
+
 /// As above, for what the handler's own worker displaced: that is to wake a sleeper at once.
 #[test]
 fn what_a_worker_cannot_run_now_wakes_another() {
