@@ -127,7 +127,8 @@ impl Limits {
     }
 
     limit! {
-        /// How long nothing of a body may come: 60 s. Beyond: 408 Request Timeout.
+        /// How long nothing of a body may come: 60 s. Beyond: 408 Request Timeout. A body that comes slowly takes as long as it takes: it holds its connection, and what has come of it, up to
+        /// [`body_bytes`](Self::body_bytes).
         ///
         /// ```
         /// # use libprocess::http::Limits;
@@ -141,6 +142,10 @@ impl Limits {
     limit! {
         /// How long a connection may be without a request: 75 s. Then it is closed, without a word. So it is when this time has passed since a client has said that it will send nothing more,
         /// and still awaits an answer: mostly it has gone away, of which it does not tell.
+        ///
+        /// Of a runtime's own server this holds for who has asked for something. A connection that has said nothing yet, or has brought nothing but messages, may be the link of a process elsewhere, which
+        /// says nothing for hours: it stays until its host is gone, of which the kernel's questions tell ([`RuntimeBuilder::peer_timeout`](crate::RuntimeBuilder::peer_timeout)). Where strangers can connect, bound how many of
+        /// these one of them may have: [`connections_per_address`](Self::connections_per_address).
         ///
         /// ```
         /// # use libprocess::http::Limits;
