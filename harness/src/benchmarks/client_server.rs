@@ -1,13 +1,14 @@
 //! libprocess's benchmark of clients and a server.
 //!
-//! Each client is started by a dispatch, whose future is the end of its work, and then has a number of requests under way at a time:
-//! messages by name with a body of three bytes. The server links to each client that it hears of, and answers with the body that it got. In the original an
-//! HTTP request starts a client; all else is as there, also that clients and server share a runtime, so that no socket has a part in it.
+//! Each client is started by an HTTP request to its route `run`, whose answer is the end of its work, and then has a number of requests under way at a time:
+//! messages by name with a body of three bytes. The server links to each client that it hears of, and answers with the body that it got. As in the original clients and server
+//! share a runtime, so that no socket has a part in what is measured; here the HTTP requests go to the processes without one, too.
 
 use std::collections::HashSet;
 use std::time::Instant;
 
-use libprocess::{Context, Future, MessageEvent, Process, Promise, Upid, collect, dispatch_with};
+use libprocess::http::{Body, Request, Response, ok};
+use libprocess::{Context, Future, MessageEvent, Process, Promise, Upid, collect, request};
 
 use crate::benchmark::{Benchmark, Sample, Setting};
 use crate::checks::Counts;
@@ -27,7 +28,7 @@ impl Benchmark for ClientServer {
     }
 
     fn summary(&self) -> &'static str {
-        "Clients that are started by dispatch and send requests of three bytes to one server, a window of them under way at a time, which \
+        "Clients that are started by an HTTP request and send requests of three bytes to one server, a window of them under way at a time, which \
          answers each; a repeat is a request of each client."
     }
 
@@ -62,7 +63,15 @@ impl Benchmark for ClientServer {
         let started = Instant::now();
         let all: Vec<Future<u64>> = clients
             .iter()
-            .map(|client| dispatch_with(client.pid(), Client::start))
+            .map(|client| {
+                let mut run = http::Request::new(Body::empty());
+                *run.uri_mut() = http::Uri::from_static("/run");
+                request(client.pid(), run).then(|response| {
+                    let told = std::str::from_utf8(response.body().bytes());
+                    let told = told.ok().and_then(|told| told.parse().ok());
+                    told.map_or_else(|| Future::failed("no number"), Future::ready)
+                })
+            })
             .collect();
         let answered = trial.wait(collect(all), |counts| counts.messages / (2 * actors))?;
         let seconds = started.elapsed().as_secs_f64();
@@ -93,7 +102,7 @@ impl Benchmark for ClientServer {
         trial.equal("requests that were wrong", server.strange, 0);
         let expected = Counts {
             messages: 2 * actors * repeat,
-            dispatches: actors,
+            http: actors,
             exited: actors,
             ..Counts::lives(actors + 1)
         };
@@ -119,14 +128,15 @@ struct Client {
 }
 
 impl Client {
-    fn start(&mut self, cx: &mut Context<Self>) -> Future<u64> {
+    /// Answers in the end with how many were answered.
+    fn run(&mut self, _request: &Request, cx: &mut Context<Self>) -> Future<Response> {
         let done = Promise::new();
         let all = done.future();
         self.done = Some(done);
         for _ in 0..self.window {
             self.request(cx);
         }
-        all
+        all.then(|answered| ok(answered.to_string()))
     }
 
     fn request(&mut self, cx: &mut Context<Self>) {
@@ -150,6 +160,11 @@ impl Client {
 impl Process for Client {
     fn initialize(&mut self, cx: &mut Context<Self>) {
         cx.install("pong", Self::on_pong);
+        cx.route(
+            "/run",
+            "Sends all requests, and answers when they are answered.",
+            Self::run,
+        );
     }
 }
 

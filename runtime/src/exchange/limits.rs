@@ -144,7 +144,7 @@ impl Limits {
         /// and still awaits an answer: mostly it has gone away, of which it does not tell.
         ///
         /// Of a runtime's own server this holds for who has asked for something. A connection that has said nothing yet, or has brought nothing but messages, may be the link of a process elsewhere, which
-        /// says nothing for hours: it stays until its host is gone, of which the kernel's questions tell ([`RuntimeBuilder::peer_timeout`](crate::RuntimeBuilder::peer_timeout)). Where strangers can connect, bound how many of
+        /// says nothing for hours: it stays until its host is gone, of which the kernel's questions tell ([`RemoteOptions::peer_timeout`](crate::RemoteOptions::peer_timeout)). Where strangers can connect, bound how many of
         /// these one of them may have: [`connections_per_address`](Self::connections_per_address).
         ///
         /// ```
