@@ -27,6 +27,7 @@
 //! - *A client that says little, or nothing* has a deadline in each state. One [alarm](super::alarm) serves all of them, so a request does not cost a timer.
 
 mod deadlines;
+mod ending;
 mod service;
 
 use std::future::Future as StdFuture;
@@ -500,56 +501,9 @@ impl<T: Transport, S: Service> Connection<T, S> {
         sent
     }
 
-    /// All that is owed has been given to the kernel, or is about to be.
-    fn end(&mut self, cx: &mut Context<'_>) -> Turn {
-        match self.sent(cx) {
-            Poll::Pending => Turn::Rest,
-            Poll::Ready(true) if self.phase != (Phase::Ending { unread: false }) => {
-                if !self.is_shut {
-                    self.stream.shutdown().detach();
-                }
-                self.active = self.alarm.now();
-                self.go_to(Phase::Lingering { bytes: 0 })
-            }
-            Poll::Ready(_) => self.go_to(Phase::Gone),
-        }
-    }
-
     fn go_to(&mut self, phase: Phase) -> Turn {
         self.phase = phase;
         Turn::Again
-    }
-
-    /// Throws away what comes behind the last request, and hears of a client that is gone.
-    fn ignore(&mut self, cx: &mut Context<'_>) {
-        while let Phase::Ending { .. } = self.phase
-            && !self.has_ended
-            && self.ignored <= LINGER_BYTES
-        {
-            match self.stream.poll_receive(cx.waker()) {
-                Poll::Pending => return,
-                Poll::Ready(Ok(bytes)) if bytes.is_empty() => self.end_of_stream(),
-                Poll::Ready(Ok(bytes)) => {
-                    self.ignored += bytes.len();
-                    self.phase = Phase::Ending { unread: true };
-                }
-                Poll::Ready(Err(_)) => self.phase = Phase::Gone,
-            }
-        }
-    }
-
-    /// Throws away what comes after the last answer.
-    fn linger(&mut self, cx: &mut Context<'_>) {
-        while let Phase::Lingering { bytes } = self.phase {
-            let Poll::Ready(received) = self.stream.poll_receive(cx.waker()) else {
-                return;
-            };
-            let more = received.map_or(0, |received| received.len());
-            self.phase = match bytes + more {
-                bytes if more > 0 && bytes <= LINGER_BYTES => Phase::Lingering { bytes },
-                _ => Phase::Gone,
-            };
-        }
     }
 }
 
