@@ -6,7 +6,9 @@
 //! * Operations fail for a while: a receive or an accept is cancelled that nobody cancelled, an accept finds no descriptor left or a connection that was
 //!   aborted.
 //!
-//! All of this the floors above have to bear without anybody's noticing, but for the time it takes. Where the driver below does what is told from outside (peers, the
+//! If it shall, operations also fail for good: a connection is refused or finds its host silent, a receive is told of a reset, a send that nobody is there.
+//!
+//! All but the last of this the floors above have to bear without anybody's noticing, but for the time it takes. Where the driver below does what is told from outside (peers, the
 //! kernel's timing), the same seed gives the same decisions, and another order of events meets them.
 
 use std::collections::VecDeque;
@@ -21,9 +23,18 @@ use super::{
     Socket, SocketId,
 };
 
+/// What is done to operations.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Faults {
+    pub(crate) seed: u64,
+    /// Some fail for good, too.
+    pub(crate) errors: bool,
+}
+
 pub(super) struct Faulty {
     inner: Box<dyn Driver>,
     random: u64,
+    errors: bool,
     held: VecDeque<Completion>,
     /// By operation that goes on: how many completions more than the driver below made were passed on.
     extra: FxHashMap<OperationId, u32>,
@@ -32,11 +43,12 @@ pub(super) struct Faulty {
 }
 
 impl Faulty {
-    pub(super) fn new(inner: Box<dyn Driver>, seed: u64) -> Self {
+    pub(super) fn new(inner: Box<dyn Driver>, faults: Faults) -> Self {
         Self {
             inner,
             // Zero would stay zero.
-            random: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
+            random: faults.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
+            errors: faults.errors,
             held: VecDeque::new(),
             extra: FxHashMap::default(),
             whole: FxHashMap::default(),
@@ -57,6 +69,12 @@ impl Faulty {
 
     fn fault(&mut self, action: &Action) -> Option<io::Result<Outcome>> {
         let code = match action {
+            Action::Receive if self.errors && self.one_in(16) => libc::ECONNRESET,
+            Action::Send(_) if self.errors && self.one_in(16) => libc::EPIPE,
+            Action::Connect(_) if self.errors && self.one_in(4) => match self.below(2) {
+                0 => libc::ECONNREFUSED,
+                _ => libc::ETIMEDOUT,
+            },
             Action::Accept if self.one_in(8) => match self.below(8) {
                 0 => libc::EMFILE,
                 1..4 => libc::ECONNABORTED,
@@ -166,6 +184,9 @@ impl Driver for Faulty {
         pieces: &[IoSlice<'_>],
         behind: Behind,
     ) -> Option<io::Result<usize>> {
+        if self.errors && self.one_in(16) {
+            return Some(Err(io::Error::from_raw_os_error(libc::EPIPE)));
+        }
         match self.below(16) {
             0 => Some(Ok(0)),
             // It is begun, and meets the faults that there are for that.
@@ -237,7 +258,11 @@ mod tests {
         const ALL: u32 = 50;
         let waker = Arc::new(Waker::new().expect("a waker"));
         let inner = Epoll::new(waker).expect("a driver");
-        let mut driver = Faulty::new(Box::new(inner), 0);
+        let faults = Faults {
+            seed: 0,
+            errors: false,
+        };
+        let mut driver = Faulty::new(Box::new(inner), faults);
         let id = OperationId::new();
         for number in 0..ALL {
             driver.hold(Completion {

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::faulty::Faulty;
+use super::faulty::{Faults, Faulty};
 use super::{Behind, Driver, IoUringFeature, Lacking, Waker, epoll};
 use crate::facade::lock_std;
 
@@ -86,8 +86,8 @@ type Made = (Box<dyn Driver>, Arc<Waker>);
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wishes {
     pub(crate) kind: Option<ReactorKind>,
-    /// The seed of faults, if there shall be some.
-    pub(crate) faults: Option<u64>,
+    /// If there shall be some.
+    pub(crate) faults: Option<Faults>,
     /// What io_uring shall be used without.
     pub(crate) lacking: Lacking,
 }
@@ -147,7 +147,7 @@ impl Choice {
     pub(super) fn driver(&self) -> io::Result<Made> {
         let (driver, waker) = self.sound_driver()?;
         Ok(match self.wishes.faults {
-            Some(seed) => (Box::new(Faulty::new(driver, seed)), waker),
+            Some(faults) => (Box::new(Faulty::new(driver, faults)), waker),
             None => (driver, waker),
         })
     }

@@ -61,6 +61,7 @@ use rustix::net::{self, SendAncillaryBuffer, SendFlags, SocketAddrAny};
 pub use kernel::IoUringFeature;
 pub use kind::{ReactorKind, ReactorUnavailable};
 
+pub(crate) use faulty::Faults;
 pub(crate) use kernel::Lacking;
 use kind::Choice;
 pub(crate) use kind::Wishes;

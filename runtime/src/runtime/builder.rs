@@ -46,7 +46,7 @@ pub struct RuntimeBuilder {
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     reactor: Option<crate::reactor::ReactorKind>,
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-    io_faults: Option<u64>,
+    io_faults: Option<crate::reactor::Faults>,
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     pub(super) listen: Listen,
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
@@ -273,7 +273,35 @@ impl RuntimeBuilder {
     /// ```
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     pub fn io_faults(mut self, seed: u64) -> Self {
-        self.io_faults = Some(seed);
+        let errors = false;
+        self.io_faults = Some(crate::reactor::Faults { seed, errors });
+        self
+    }
+
+    /// As [`io_faults`](Self::io_faults), and some operations also fail for good: connections are refused or not answered, receives are told of a reset, sends that nobody is there. A program
+    /// should do what it does when that is so.
+    ///
+    /// ```
+    /// use libprocess::Runtime;
+    /// use libprocess::net::{TcpListener, TcpStream};
+    ///
+    /// let runtime = Runtime::builder().io_errors(7).build()?;
+    /// let tries = runtime.spawn_async(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    ///     let address = listener.local_address().unwrap();
+    ///     let mut tries = 1;
+    ///     while TcpStream::connect(address).await.is_err() {
+    ///         tries += 1;
+    ///     }
+    ///     tries
+    /// });
+    /// assert!(tries.get()? >= 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub fn io_errors(mut self, seed: u64) -> Self {
+        let errors = true;
+        self.io_faults = Some(crate::reactor::Faults { seed, errors });
         self
     }
 
