@@ -176,6 +176,59 @@ fn handlers_are_shared_and_nothing_is_left_behind() {
     let least = calls().min(calls());
     assert_eq!(least, 0, "messages take no memory of the allocator's");
 
+    // A body that is shared, and dispatches that carry up to 64 bytes, whose futures nobody keeps.
+    let body = bytes::Bytes::from(vec![b'x'; 10_000]);
+    let calls = || {
+        let body = body.clone();
+        let calls = dispatch_with(sender, move |_, cx| {
+            let carried = [7_u64; 8];
+            let before = CALLS.get();
+            for _ in 0..100 {
+                cx.send(to, "hello", body.clone());
+                dispatch_with(to, move |_, _| {
+                    std::hint::black_box(carried);
+                })
+                .detach();
+            }
+            CALLS.get() - before
+        });
+        let calls = calls.get().unwrap();
+        dispatch_with(to, |_, _| ()).get().unwrap();
+        calls
+    };
+    let least = calls().min(calls());
+    assert_eq!(
+        least, 0,
+        "of what is shared, or small, nothing is allocated"
+    );
+
+    // What a burst takes goes back, but for the regions of events, which are as large after the first as they become.
+    let burst = || {
+        let served = dispatch_with(sender, move |_, cx| {
+            for _ in 0..200_000 {
+                cx.send(to, "hello", "");
+            }
+            BYTES.load(Ordering::Relaxed)
+        });
+        let most = served.get().unwrap();
+        dispatch_with(to, |_, _| ()).get().unwrap();
+        most
+    };
+    burst();
+    let before = BYTES.load(Ordering::Relaxed);
+    let most = burst();
+    let after = BYTES.load(Ordering::Relaxed);
+    assert!(
+        most > before + 10_000_000,
+        "a burst of {} bytes",
+        most - before
+    );
+    assert!(
+        after < before + 100_000,
+        "{} bytes of a burst are kept",
+        after - before
+    );
+
     #[cfg(feature = "protobuf")]
     {
         let to = runtime.spawn(protobuf::Handling);
