@@ -169,6 +169,13 @@ fn what_has_no_body_has_none() {
         }
         let refused = service.ask("GET / HTTP/1.1\r\n\r\n");
         assert_ne!(body(&refused), "");
+        // Also one that never becomes whole.
+        let mut stream = service.connect();
+        stream.write_all(b"HEAD /adder HT").expect("sent");
+        stream.shutdown(Shutdown::Write).expect("shut down");
+        let refused = rest(&mut stream);
+        assert_eq!(status(&refused), 400, "{refused}");
+        assert_eq!(body(&refused), "");
         let empty = service.get("/adder/empty");
         assert!(!empty.contains("Content-Length"), "{empty}");
         assert_eq!(body(&empty), "");

@@ -201,7 +201,8 @@ fn the_environment_names_the_reactor() {
     }
     // What it does not know it leaves alone, and says so.
     let (reactor, reason) = build("kqueue");
-    assert_eq!((reactor, &*reason), (REACTORS[0], ""));
+    assert_eq!(reactor, REACTORS[0]);
+    assert!(!reason.contains("asked for"), "{reason}");
     refuse_io_uring();
     // SAFETY: as above.
     unsafe { std::env::set_var("LIBPROCESS_REACTOR", "io_uring") };
@@ -239,7 +240,7 @@ fn what_io_uring_lacks_is_said_before_there_is_a_connection() {
         .collect();
     assert_eq!(about.len(), 1, "{lines:?}");
     assert!(
-        about[0].contains("no multishot accept, no multishot receive"),
+        about[0].contains("without multishot accept, without multishot receive"),
         "{about:?}"
     );
 }

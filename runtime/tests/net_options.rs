@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use common::serving::until;
 use common::sockets::{LONG, REACTORS, any, on_each, pair, runtime};
 use libprocess::net::{ListenOptions, TcpListener, TcpStream};
 use rustix::net::{AddressFamily, SocketType, sockopt};
@@ -15,7 +16,7 @@ fn descriptor_of(local: SocketAddr, peer: Option<SocketAddr>) -> OwnedFd {
     let open = std::fs::read_dir("/proc/self/fd").expect("a folder of descriptors");
     let numbers = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
     for number in numbers.collect::<Vec<_>>() {
-        // SAFETY: none is closed meanwhile but the folder's own, of which the kernel says that it is no socket; what is found is copied before it is used.
+        // SAFETY: borrowed for the copy alone. Another test may close it at this moment: then there is nothing to copy, or it is another socket, which has another address.
         let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
         let Ok(copy) = descriptor.try_clone_to_owned() else {
             continue;
@@ -38,6 +39,22 @@ fn of_stream(stream: &TcpStream) -> OwnedFd {
 
 fn of_listener(listener: &TcpListener) -> OwnedFd {
     descriptor_of(listener.local_address().expect("bound"), None)
+}
+
+/// How many the kernel has connected for a listener that nobody has accepted.
+fn accept_queue(listener: SocketAddr) -> u64 {
+    let port = format!(":{:04X}", listener.port());
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("a table of sockets");
+    let mut lines = table.lines().map(|line| line.split_whitespace());
+    let queue = lines.find_map(|mut words| {
+        let (local, _peer, state) = (words.nth(1)?, words.next()?, words.next()?);
+        // Listening.
+        (local.ends_with(&port) && state == "0A").then(|| words.next())?
+    });
+    let (_sent, received) = queue
+        .and_then(|queue| queue.split_once(':'))
+        .expect("it listens");
+    u64::from_str_radix(received, 16).expect("a number")
 }
 
 #[test]
@@ -110,6 +127,8 @@ fn a_backlog_is_as_long_as_was_asked_for() {
         let connect = || std::net::TcpStream::connect_timeout(&address, LONG / 20);
         let connected: Vec<_> = (0..=backlog).map(|_| connect()).collect();
         assert!(connected.iter().all(Result::is_ok), "{connected:?}");
+        // The kernel has not only answered them by then, but heard of it.
+        until(|| accept_queue(address) == u64::from(backlog) + 1);
         // The kernel drops what asks, so it is asked again until it gives up.
         assert!(connect().is_err(), "more than {backlog}");
     }
@@ -120,7 +139,11 @@ fn both_families_of_addresses_are_served() {
     on_each(|| async {
         let listener = match TcpListener::bind("[::1]:0".parse().expect("an address")) {
             Ok(listener) => listener,
-            Err(error) => return eprintln!("NOT TESTED: there is no IPv6 here ({error})"),
+            Err(error) => {
+                // So that it is seen which reactor there is.
+                let _both_ends = pair().await;
+                return eprintln!("NOT TESTED: there is no IPv6 here ({error})");
+            }
         };
         let address = listener.local_address().expect("bound");
         assert!(address.is_ipv6(), "{address}");

@@ -169,7 +169,7 @@ impl Limits {
     }
 
     limit! {
-        /// Requests of one connection: without bound, as each is bounded. The last one's answer says that the connection is closed.
+        /// Requests of one connection: without bound, as each is bounded. The last one's answer says that the connection is closed. Messages of other runtimes are not counted: their connection is a link.
         ///
         /// ```
         /// # use libprocess::http::Limits;

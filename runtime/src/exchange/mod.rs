@@ -26,7 +26,9 @@ pub(crate) use codec::{
     About, Decoded, Head, Outgoing, PathKind, Refusal, RequestDecoder, encode_response,
 };
 pub(crate) use codec::{Asked, DecodedResponse, ResponseDecoder, encode_request};
-pub(crate) use codec::{MESSAGE_END, NOBODY, message_fields, put_message, sender_text};
+pub(crate) use codec::{
+    MESSAGE_END, NOBODY, message_fields, put_message, sender_text, without_zone,
+};
 pub(crate) use pipe::Taken;
 pub(crate) use responder::{Answer, Answers, Place};
 

@@ -84,6 +84,8 @@ pub(super) struct Handed {
     pub(super) goes_on: bool,
     /// How many may be unanswered.
     pub(super) most: u64,
+    /// Nothing has come of a request behind it.
+    pub(super) is_between: bool,
 }
 
 /// What an answer leaves to do, once the lock is let go.
@@ -208,6 +210,10 @@ impl OrderedAnswers {
             }
             let may_sleep = handed.goes_on && !busy && handed.next - state.first < handed.most;
             state.handed = if may_sleep { handed.next } else { u64::MAX };
+            if state.stopping && handed.is_between && handed.next > state.first {
+                // The last one that is owed says so, and the client asks nothing behind it.
+                state.closes_behind = state.closes_behind.min(handed.next - 1);
+            }
             state.keep(waker);
             return Output::Nothing {
                 first: state.first,

@@ -333,7 +333,8 @@ impl<T: Transport, S: Service> Connection<T, S> {
     #[inline]
     fn hand_on(&mut self, decoded: Decoded) -> Turn {
         let Decoded { request, about } = decoded;
-        self.requests += 1;
+        // Messages are no requests of the kind that a client could ask again elsewhere: their connection is a link.
+        self.requests += u64::from(request.sender().is_none());
         self.bodies += request.body_len() as u64;
         let last = self.requests >= self.limits.requests || !about.keeps_alive;
         let streams = self.decoder.is_streaming();
@@ -389,6 +390,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 // What is sent elsewhere is watched by the alarm alone. Bodies may be what it is stalled for.
                 goes_on: self.phase == Phase::Open && !self.stalled && self.alarm.is_set(),
                 most: u64::from(self.limits.pipelined),
+                is_between: self.phase == Phase::Open && self.decoder.is_between(),
             };
             match self.answers.take(UNSENT, busy, &handed, cx.waker()) {
                 Output::Pieces { .. } | Output::Sending(_) if self.is_unheard => {}
@@ -410,10 +412,6 @@ impl<T: Transport, S: Service> Connection<T, S> {
                     if stopping && self.phase == Phase::Open && self.decoder.is_between() {
                         // With nothing owed, and nothing that has come, there is nothing to linger for.
                         let unread = first < self.next;
-                        if unread {
-                            // The last one says so, and the client asks nothing behind it.
-                            self.answers.close_behind(self.next - 1);
-                        }
                         self.phase = Phase::Ending { unread };
                         self.ignore(cx);
                     }

@@ -144,9 +144,8 @@ impl Router {
                 Err(_) => return bad("the sender is not id@ip:port"),
             }
         };
-        if self.requires_address_match
-            && from.address().map(|from| from.ip().to_canonical()) != address
-        {
+        let of_sender = from.address().map(|from| from.ip().to_canonical());
+        if self.requires_address_match && (address.is_none() || of_sender != address) {
             return bad("the sender is not where the message comes from");
         }
         Ok(from)

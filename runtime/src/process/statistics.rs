@@ -81,7 +81,8 @@ pub struct Statistics {
     /// Why it is that one: that it was asked for, or what io_uring was refused for. Empty where it is io_uring because that can be had, and not a smaller one for want of memory, and before there was a socket.
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     pub reactor_reason: String,
-    /// What the kernel's io_uring lacks and is done without, the oldest first, as the first driver found: empty where it has all, where epoll does the I/O, and before there was a socket.
+    /// What of io_uring is done without, as the kernel does not know it or refuses it (rings of buffers also where it has no memory for them), the oldest first, as the first driver found: empty where it has all, where epoll does the I/O, and
+    /// before there was a socket.
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     pub io_uring_lacks: Vec<crate::reactor::IoUringFeature>,
     /// Times a handler blocked in `wait`, `get` or `block_in_place` and another thread took over.

@@ -58,7 +58,7 @@ impl IoUringFeature {
 impl std::fmt::Display for IoUringFeature {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::WaitWithTimeout => "waits with a time-out",
+            Self::WaitWithTimeout => "waits with time-outs",
             Self::MultishotPoll => "multishot poll",
             Self::CooperativeTaskrun => "cooperative task running",
             Self::BufferRings => "rings of buffers",

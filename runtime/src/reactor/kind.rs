@@ -195,7 +195,7 @@ impl Choice {
             let words: Vec<_> = without.features().map(|one| one.to_string()).collect();
             let lacks = match &*words {
                 [] => String::new(),
-                words => format!("; the kernel's has no {}", words.join(", no ")),
+                words => format!("; without {}", words.join(", without ")),
             };
             tracing::info!(reactor = %kind, "I/O is done with {kind}{why}{lacks}");
         }

@@ -14,6 +14,7 @@ use super::Remote;
 use super::links::{LINKS, RENEWAL, VERSION};
 use super::peer::{Next, Peer};
 use crate::clock::{Clock, Time};
+use crate::exchange::without_zone;
 use crate::functions::spawn_async;
 use crate::future::Future;
 use crate::http::{self, Alarm, Body, Response, Transport};
@@ -149,7 +150,7 @@ impl Driver {
         loop {
             match &mut self.asking {
                 Asking::Not => {
-                    let url = format!("http://{address}/{LINKS}");
+                    let url = format!("http://{}/{LINKS}", without_zone(address));
                     let asked = ::http::Request::get(url)
                         .header(::http::header::CONNECTION, "close")
                         .body(Body::empty());
@@ -313,9 +314,15 @@ impl Driver {
                 return connected;
             }
             for step in [Self::read, Self::agree, Self::write] {
-                if let Poll::Ready(ended) = step(self, cx) {
-                    return Poll::Ready(ended);
+                let Poll::Ready(ended) = step(self, cx) else {
+                    continue;
+                };
+                if ended.is_err() && self.peer.takes_relink() {
+                    // Whoever relinks does not mind the end of the connection that there was.
+                    self.leave();
+                    break;
                 }
+                return Poll::Ready(ended);
             }
             if self.stream.is_none() && self.connecting.is_none() {
                 // It has just left one.

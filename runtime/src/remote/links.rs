@@ -252,14 +252,15 @@ impl Links {
         let Some(peer) = remote.of_token(token) else {
             return;
         };
-        for (number, reason) in lines.filter_map(numbered) {
+        let ends = lines.filter_map(numbered).map(|(number, reason)| {
             let reason = match reason.split_once(' ') {
                 None if reason == "terminated" => ExitReason::Terminated,
                 Some(("panicked", message)) => ExitReason::Panicked(message.into()),
                 _ => ExitReason::Unknown,
             };
-            remote.in_current(&peer, |manager| peer.told(manager, token, number, &reason));
-        }
+            (number, reason)
+        });
+        remote.in_current(&peer, |manager| peer.told(manager, token, ends));
     }
 }
 

@@ -170,7 +170,12 @@ impl Transport for Remote {
                     return Ok(());
                 }
                 Taken::Full => return Err((message, DeadLetterReason::Full)),
-                Taken::TooLarge => return Err((message, DeadLetterReason::TooLarge)),
+                Taken::TooLarge => {
+                    if peer.is_given_up() {
+                        self.remove(&peer);
+                    }
+                    return Err((message, DeadLetterReason::TooLarge));
+                }
                 // Its driver is about to take it out, and may as well find that done.
                 Taken::Retired => self.remove(&peer),
             }

@@ -65,6 +65,10 @@ impl Outbound {
             return false;
         }
         let sender = self.sender(manager, host, &message.from);
+        if self.senders[sender].fields.len() > 2 * LONGEST_NAMES {
+            // The sender's id is in there twice.
+            return false;
+        }
         if self.out.capacity() == 0 {
             self.out
                 .reserve(self.room.clamp(*ROOM.start(), *ROOM.end()));

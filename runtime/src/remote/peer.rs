@@ -158,6 +158,26 @@ impl Peer {
         Taken::Yes(state.ask())
     }
 
+    /// Retires a peer that was made for what it did not take. False if somebody uses it.
+    pub(super) fn is_given_up(&self) -> bool {
+        let mut state = lock_std(&self.state);
+        if state.phase == Phase::New {
+            state.phase = Phase::Retired;
+        }
+        state.phase == Phase::Retired
+    }
+
+    /// Whether another connection is wanted, which is to be there for what comes from here on.
+    pub(super) fn takes_relink(&self) -> bool {
+        let mut state = lock_std(&self.state);
+        let relinks = std::mem::take(&mut state.relinks);
+        if relinks {
+            // What is under way stays with the connection that is left.
+            (state.under_way, state.messages_under_way) = (0, 0);
+        }
+        relinks
+    }
+
     pub(super) fn has_room(&self) -> bool {
         !lock_std(&self.state).is_full(&self.options)
     }
@@ -311,27 +331,35 @@ impl Peer {
         true
     }
 
-    /// The runtime there says that a process has ended.
+    /// The runtime there says that these processes have ended.
     pub(super) fn told(
         &self,
         manager: &ProcessManager,
         token: u64,
-        number: u64,
-        reason: &ExitReason,
+        ends: impl IntoIterator<Item = (u64, ExitReason)>,
     ) -> Asked {
         let (ended, asked) = {
             let mut state = lock_std(&self.state);
-            let Some(agreement) = state.agreement_of(token) else {
+            let Some(last) = state.agreement_of(token).map(|agreement| agreement.last) else {
                 return Asked::Nothing;
             };
-            let id = agreement.numbers.get(&number).cloned();
-            let ended = id.and_then(|id| state.links.remove_entry(&id));
-            // Also if it was known: it is said until this is.
-            (ended, state.say_unlinked(manager, self.address, &[number]))
+            let mut ended = Vec::new();
+            // Also those that were known: they are said until this is. None that no link ever had.
+            let mut numbers = BTreeSet::new();
+            for (number, reason) in ends.into_iter().filter(|(number, _)| *number <= last) {
+                numbers.insert(number);
+                let agreement = state.agreement_of(token);
+                let id = agreement.and_then(|agreement| agreement.numbers.remove(&number));
+                if let Some((id, link)) = id.and_then(|id| state.links.remove_entry(&id)) {
+                    ended.push((id, link, reason));
+                }
+            }
+            let numbers: Vec<_> = numbers.into_iter().collect();
+            (ended, state.say_unlinked(manager, self.address, &numbers))
         };
-        if let Some((id, link)) = ended {
+        for (id, link, reason) in ended {
             for linker in link.linkers {
-                tell(linker, &id, self.address, reason);
+                tell(linker, &id, self.address, &reason);
             }
         }
         asked

@@ -58,6 +58,7 @@ fn a_tunnel_is_not_asked_for() {
             request(asked.expect("a request"))
         });
         assert!(why(response).contains("CONNECT is not supported"));
+        assert_eq!(server.connections.load(Relaxed), 0, "for nothing");
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use super::common::answers::one;
@@ -11,7 +11,7 @@ use super::common::sockets::any;
 use super::links::first_line;
 use super::{At, Kind, RemoteConnection, RemoteOptions, accept, on_each, pass, station, upid};
 use libprocess::http::Limits;
-use libprocess::{DeadLetterReason, Runtime};
+use libprocess::{DeadLetterReason, Runtime, Upid};
 
 use RemoteConnection::{Reconnect, Reuse};
 
@@ -117,6 +117,67 @@ fn a_message_that_is_too_large_is_refused_alone() {
         assert_eq!(receiver.message().0.len(), 2_500 - "receiver".len());
         assert_eq!(receiver.message().2.len(), 1_000);
         other.has_no_more();
+    });
+}
+
+/// Nor does it take the place of an address that something could be sent to.
+#[test]
+fn what_is_too_large_takes_no_place() {
+    on_each(|kind| {
+        let options = RemoteOptions::new().peers(1).message_bytes(1_000);
+        let here = kind.build(|builder| builder.remote(options));
+        let there = kind.runtime();
+        let (sender, receiver) = (station(&here, "sender"), station(&there, "receiver"));
+        for port in 1..=3 {
+            let nobody: SocketAddr = ([127, 0, 0, 1], port).into();
+            here.post(Upid::new("nobody", nobody), "large", vec![b'x'; 1_001]);
+            let letters = here.stats().last_dead_letters;
+            let letter = letters.last().expect("one");
+            assert_eq!(letter.reason, DeadLetterReason::TooLarge);
+        }
+        sender.send(&receiver.upid(), "small", b"");
+        assert_eq!(receiver.message().0, "small");
+    });
+}
+
+/// A sender's name is in each message twice, and counts.
+#[test]
+fn a_sender_with_a_long_name_breaks_no_connection() {
+    on_each(|kind| {
+        if kind.faults.is_some() {
+            return;
+        }
+        let (here, there) = (kind.runtime(), kind.runtime());
+        let (good, receiver) = (station(&here, "good"), station(&there, "receiver"));
+        let long = station(&here, &"x".repeat(17_000));
+        let to = receiver.upid();
+        good.link(&to, Reuse);
+        long.send(&to, "from afar", b"");
+        let letters = here.stats().last_dead_letters;
+        let letter = letters.last().expect("one");
+        assert_eq!(letter.reason, DeadLetterReason::TooLarge);
+        good.send(&to, "near", b"");
+        assert_eq!(receiver.message().0, "near");
+        good.has_no_more();
+    });
+}
+
+/// As many requests as a connection may bring are no bound of its messages: it may be a link.
+#[test]
+fn messages_are_no_requests_that_are_counted() {
+    on_each(|kind| {
+        let here = kind.runtime();
+        let there = kind.build(|builder| builder.http_limits(Limits::new().requests(3)));
+        let (sender, receiver) = (station(&here, "sender"), station(&there, "receiver"));
+        let to = receiver.upid();
+        sender.link(&to, Reuse);
+        for number in 0..50 {
+            sender.send(&to, &number.to_string(), b"");
+        }
+        for number in 0..50 {
+            assert_eq!(receiver.message().0, number.to_string());
+        }
+        sender.has_no_more();
     });
 }
 

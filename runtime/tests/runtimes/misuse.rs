@@ -3,7 +3,7 @@
 use std::sync::{Arc, Barrier};
 
 use crate::common::{Idle, again};
-use libprocess::{BuildError, JoinError, Runtime, block_in_place, dispatch_with, spawn};
+use libprocess::{BuildError, JoinError, Runtime, dispatch_with};
 
 #[test]
 fn a_builder_refuses_what_cannot_work() {
@@ -40,7 +40,7 @@ fn more_workers_than_the_default_slots_get_the_slots_they_need() {
     assert_eq!(dispatch_with(pid, |_, _| 1).get(), Ok(1));
 }
 
-/// Each on one core, one behind the other; and so is whoever stands in for one that blocks.
+/// Each on one core, one behind the other.
 #[test]
 fn pinned_workers_stay_on_their_cores() {
     let allowed = core_affinity::get_core_ids().expect("cores");
@@ -71,11 +71,6 @@ fn pinned_workers_stay_on_their_cores() {
     seen.sort_by_key(|cores| cores[0].id);
     seen.dedup();
     assert_eq!(seen.len(), allowed.len().min(workers), "{seen:?}");
-    let blocked = dispatch_with(runtime.spawn(Idle), move |_, _| {
-        let stand_in = spawn(Idle);
-        block_in_place(|| dispatch_with(stand_in, move |_, _| cores()).get().unwrap())
-    });
-    assert_eq!(blocked.get().unwrap().len(), 1);
 }
 
 #[test]

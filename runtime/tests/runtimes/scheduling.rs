@@ -65,20 +65,23 @@ fn a_batch_from_outside_wakes_few() {
     let runtime = runtime(4);
     let pids: Vec<_> = (0..ITEMS).map(|_| runtime.spawn(Plain)).collect();
     runtime.clock().pause();
-    runtime.clock().settle().unwrap();
-    let before = runtime.stats();
-    let served: Vec<_> = pids
-        .into_iter()
-        .map(|pid| dispatch_with(pid, |_, _| ()))
-        .collect();
-    for one in served {
-        assert_eq!(one.get(), Ok(()));
-    }
-    let after = runtime.stats();
-    assert!(after.resumes - before.resumes >= ITEMS as u64);
-    let woken = after.wake_ups - before.wake_ups;
+    let woken = || {
+        runtime.clock().settle().unwrap();
+        let before = runtime.stats();
+        let served: Vec<_> = pids
+            .iter()
+            .map(|pid| dispatch_with(*pid, |_, _| ()))
+            .collect();
+        for one in served {
+            assert_eq!(one.get(), Ok(()));
+        }
+        let after = runtime.stats();
+        assert!(after.resumes - before.resumes >= ITEMS as u64);
+        after.wake_ups - before.wake_ups
+    };
     // A few, mostly; some tens where this thread is held up, so that they fall asleep in between.
-    assert!(woken <= ITEMS as u64 / 2, "{woken} wake-ups");
+    let least = (0..5).map(|_| woken()).min();
+    assert!(least <= Some(ITEMS as u64 / 5), "{least:?} wake-ups");
 }
 
 /// As above, for what the handler's own worker displaced: that is to wake a sleeper at once.

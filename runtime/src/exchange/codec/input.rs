@@ -29,6 +29,15 @@ impl Input {
     }
 
     /// All of it.
+    /// Whether what has come, and was not taken, begins so.
+    pub(super) fn starts_with(&self, text: &[u8]) -> bool {
+        if self.partial.is_empty() {
+            self.bytes.starts_with(text)
+        } else {
+            self.partial.starts_with(text)
+        }
+    }
+
     #[cfg(any(test, fuzzing))]
     pub(super) fn rest(&self) -> Vec<u8> {
         [self.partial.as_ref(), self.bytes.as_ref()].concat()

@@ -41,12 +41,18 @@ pub(crate) fn sender_text(id: &str, address: SocketAddr) -> String {
             text.push(character);
         }
     }
-    let _ = write!(text, "@{address}");
+    let _ = write!(text, "@{}", without_zone(address));
     text
+}
+
+/// The zone of a link-local address says which of this host's links is meant, and nothing to another host.
+pub(crate) fn without_zone(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip(), address.port())
 }
 
 /// The fields that all messages of a sender to an address have, behind the first line.
 pub(crate) fn message_fields(sender: &str, host: SocketAddr) -> Vec<u8> {
+    let host = without_zone(host);
     format!(
         " HTTP/1.1\r\nUser-Agent: libprocess/{sender}\r\nLibprocess-From: {sender}\r\nConnection: Keep-Alive\r\nHost: {host}\r\n"
     )

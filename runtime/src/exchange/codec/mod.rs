@@ -49,7 +49,7 @@ mod tests;
 pub(crate) use chunks::{Chunks, Outgoing};
 pub(crate) use gzip::{WORTH, pack};
 pub(crate) use head::Head;
-pub(crate) use message::{NOBODY, message_fields, put_message, sender_text};
+pub(crate) use message::{NOBODY, message_fields, put_message, sender_text, without_zone};
 pub(crate) use one_chunk::END as MESSAGE_END;
 pub(crate) use request::{About, Decoded, RequestDecoder};
 pub(crate) use request_encoder::encode_request;

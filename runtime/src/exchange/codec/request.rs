@@ -94,7 +94,7 @@ impl RequestDecoder {
     /// Whether what is refused is a HEAD, whose answer has no body: RFC 9110, section 9.3.2.
     pub(crate) fn is_head(&self) -> bool {
         match &self.body {
-            Incoming::None => self.refuses_head || self.input.bytes.starts_with(b"HEAD "),
+            Incoming::None => self.refuses_head || self.input.starts_with(b"HEAD "),
             Incoming::Whole(pending) => pending.about.is_head,
             Incoming::Streamed { .. } => false,
         }

@@ -180,28 +180,27 @@ fn put(out: &mut Vec<u8>, text: &[u8], allowed: u8) {
 /// Appends any text as one segment of a path: what it says is what is read, percent signs and slashes too.
 #[inline]
 pub(super) fn put_segment(out: &mut Vec<u8>, text: &[u8]) {
-    let is_slash = text.contains(&b'/');
-    put_text(out, text, !is_slash);
+    // A `+` is allowed there, but C++ libprocess takes one in an id for a space.
+    put_text(out, text, |byte| !matches!(byte, b'/' | b'+'));
 }
 
 /// As `put_segment`, as segments: a slash is one.
 #[inline]
 pub(super) fn put_segments(out: &mut Vec<u8>, text: &[u8]) {
-    put_text(out, text, true);
+    put_text(out, text, |_| true);
 }
 
 #[inline]
-fn put_text(out: &mut Vec<u8>, text: &[u8], slashes: bool) {
-    if slashes
-        && text
-            .iter()
-            .all(|byte| ALLOWED[usize::from(*byte)] & PLAIN != 0)
+fn put_text(out: &mut Vec<u8>, text: &[u8], stays: impl Fn(u8) -> bool) {
+    if text
+        .iter()
+        .all(|byte| ALLOWED[usize::from(*byte)] & PLAIN != 0 && stays(*byte))
     {
         return out.extend_from_slice(text);
     }
     for byte in text {
         let is_plain = ALLOWED[usize::from(*byte)] & PLAIN != 0 || *byte == b'.';
-        if is_plain && (slashes || *byte != b'/') {
+        if is_plain && stays(*byte) {
             out.push(*byte);
         } else {
             put_escape(out, *byte);
@@ -317,6 +316,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_segment_has_no_slash_and_no_plus() {
+        let written = |put: fn(&mut Vec<u8>, &[u8]), text: &str| {
+            let mut out = Vec::new();
+            put(&mut out, text.as_bytes());
+            String::from_utf8(out).expect("ASCII")
+        };
+        assert_eq!(written(put_segment, "a+b/c(1)"), "a%2Bb%2Fc(1)");
+        assert_eq!(written(put_segment, "plain"), "plain");
+        assert_eq!(written(put_segments, "a+b/c"), "a+b/c");
     }
 
     #[test]

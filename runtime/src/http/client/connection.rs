@@ -22,7 +22,7 @@ use crate::process::guarded;
 const MOST_WAITING: usize = 10_000;
 
 /// RFC 9112, section 3.2.3: its target is an authority, and what follows the response is no HTTP.
-const NO_TUNNELS: &str =
+pub(super) const NO_TUNNELS: &str =
     "CONNECT is not supported: this client asks servers, and makes no tunnels through proxies";
 pub(super) const DISCONNECTED: &str = "the connection was closed by this side";
 const CLOSING: &str = "the connection ends behind an earlier request";

@@ -418,6 +418,10 @@ impl Client {
     }
 
     fn send_to_url(&self, request: ::http::Request<Body>, streams: bool) -> Future<Response> {
+        if request.method() == Method::CONNECT {
+            // Before it has a connection of the pool.
+            return Future::failed(connection::NO_TUNNELS);
+        }
         // Who is asked: path and query go out as they are.
         let mut server = request.uri().clone().into_parts();
         if server.authority.is_some() {

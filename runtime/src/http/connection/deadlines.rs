@@ -73,6 +73,11 @@ impl<T: Transport, S: Service> Connection<T, S> {
         if self.alarm.poll(deadline, cx.waker()).is_pending() {
             return Turn::Rest;
         }
+        if refusal.is_none() && self.answers.has_sent() {
+            // Just before it was too late.
+            self.active = self.alarm.now();
+            return Turn::Again;
+        }
         match refusal {
             Some(refusal) => self.give_up(refusal),
             None => self.phase = Phase::Gone,
