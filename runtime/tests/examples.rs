@@ -6,6 +6,7 @@ mod common;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use common::answers;
@@ -15,18 +16,23 @@ use common::sockets::LONG;
 struct Running(Child);
 
 impl Running {
-    /// Builds it first, if that was not done.
+    /// Builds it first, if that was not done: as CI builds all examples, so that nothing is built twice.
     fn new(example: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO"));
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--workspace", "--example", example])
+            // Beside this program, whichever profile it is of.
+            .args((!cfg!(debug_assertions)).then_some("--release"))
+            .status();
+        assert!(built.expect("cargo").success());
+        let tests = std::env::current_exe().expect("this program");
+        let folder = tests.parent().and_then(Path::parent).expect("the target");
+        let mut command = Command::new(folder.join("examples").join(example));
         command
-            .args(["run", "--quiet", "--package", "libprocess", "--example"])
-            .arg(example)
-            .arg("--")
             .args(arguments)
             .env("LIBPROCESS_PORT", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        Self(command.spawn().expect("cargo"))
+        Self(command.spawn().expect("an example"))
     }
 
     /// The address in the first line that it prints.
@@ -51,7 +57,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // With its standard input, if it has not ended; the process is cargo's.
+        // If it has not ended.
         drop(self.0.stdin.take());
         let _ = self.0.kill();
         let _ = self.0.wait();
