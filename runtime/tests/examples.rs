@@ -18,12 +18,21 @@ struct Running(Child);
 impl Running {
     /// Builds it first, if that was not done: as CI builds all examples, so that nothing is built twice.
     fn new(example: &str, arguments: &[&str]) -> Self {
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--workspace", "--example", example])
-            // Beside this program, whichever profile it is of.
-            .args((!cfg!(debug_assertions)).then_some("--release"))
-            .status();
-        assert!(built.expect("cargo").success());
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--workspace", "--example", example]);
+        // Beside this program, whichever profile it is of.
+        build.args((!cfg!(debug_assertions)).then_some("--release"));
+        // What cargo tells a test of itself is another build to what depends on it.
+        for (name, _) in std::env::vars_os() {
+            let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_"].map(str::as_bytes);
+            if of_package
+                .iter()
+                .any(|start| name.as_encoded_bytes().starts_with(start))
+            {
+                build.env_remove(name);
+            }
+        }
+        assert!(build.status().expect("cargo").success());
         let tests = std::env::current_exe().expect("this program");
         let folder = tests.parent().and_then(Path::parent).expect("the target");
         let mut command = Command::new(folder.join("examples").join(example));
