@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use libprocess::http::{Body, Limits, ok, text};
-use libprocess::{Runtime, SpawnOptions, request, spawn_with};
+use libprocess::{Clock, Runtime, SpawnOptions, request, spawn_with};
 
 use crate::common;
 use crate::common::answers::{body, one, rest, status};
@@ -190,8 +190,8 @@ fn a_body_can_be_sent_back_while_it_comes() {
     });
 }
 
-#[test]
-fn a_body_that_stops_coming_is_given_up() {
+/// By a clock that stands still.
+fn on_each_where_bodies_have_five_seconds(test: impl Fn(&Service, &Clock)) {
     let limits = Limits::new().body_timeout(Duration::from_secs(5));
     for kind in REACTORS {
         let builder = Runtime::builder().workers(2).reactor(*kind);
@@ -199,7 +199,13 @@ fn a_body_that_stops_coming_is_given_up() {
         let runtime = builder.build().expect("a runtime");
         let clock = runtime.clock().clone();
         clock.pause();
-        let service = Service::new(runtime, kind.to_string());
+        test(&Service::new(runtime, kind.to_string()), &clock);
+    }
+}
+
+#[test]
+fn a_body_that_stops_coming_is_given_up() {
+    on_each_where_bodies_have_five_seconds(|service, clock| {
         let mut stream = service.ask(&format!("{UP}3\r\nabc\r\n"));
         let (reader, response) = service.hands.upload();
         assert_eq!(reads(&reader).expect("a piece"), b"abc");
@@ -212,7 +218,7 @@ fn a_body_that_stops_coming_is_given_up() {
         assert!(read.is_failed());
         response.set(text(StatusCode::REQUEST_TIMEOUT, "late"));
         assert_eq!(body(&rest(&mut stream)), "late", "{}", service.name);
-    }
+    });
 }
 
 /// Whether the server's process has all that was sent: none of it is with the kernel, which has a line of two queues for each end.
@@ -235,14 +241,7 @@ fn has_been_read(stream: &TcpStream) -> bool {
 /// While the pipe was full the client could send nothing.
 #[test]
 fn a_body_is_not_late_for_time_in_which_there_was_no_room() {
-    let limits = Limits::new().body_timeout(Duration::from_secs(5));
-    for kind in REACTORS {
-        let builder = Runtime::builder().workers(2).reactor(*kind);
-        let builder = builder.listen(any()).http_limits(limits.clone());
-        let runtime = builder.build().expect("a runtime");
-        let clock = runtime.clock().clone();
-        clock.pause();
-        let service = Service::new(runtime, kind.to_string());
+    on_each_where_bodies_have_five_seconds(|service, clock| {
         // The pipe is full with it, and nothing is behind it.
         let piece = vec![b'x'; 64 << 10];
         let mut stream = service.ask(&format!("{UP}{:x}\r\n", piece.len()));
@@ -265,7 +264,7 @@ fn a_body_is_not_late_for_time_in_which_there_was_no_room() {
         assert_eq!(reads(&reader).expect("the end"), b"");
         response.set(ok("thanks"));
         assert_eq!(body(&one(&mut stream)), "thanks", "{}", service.name);
-    }
+    });
 }
 
 #[test]
