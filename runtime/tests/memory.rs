@@ -110,6 +110,27 @@ fn bytes_of<P: Process>(runtime: &Runtime, new: impl Fn() -> P) -> (usize, usize
     ((with - before) / PROCESSES, after.saturating_sub(before))
 }
 
+/// How often a process asks the allocator while it sends this to another one, which has served all of it before this returns.
+fn allocations<P: Process>(
+    sender: Pid<Plain>,
+    to: Pid<P>,
+    send: impl Fn(&mut Context<Plain>) + Clone + Send + 'static,
+) -> usize {
+    let calls = || {
+        let send = send.clone();
+        let calls = dispatch_with(sender, move |_, cx| {
+            let before = CALLS.get();
+            send(cx);
+            CALLS.get() - before
+        });
+        let calls = calls.get().unwrap();
+        dispatch_with(to, |_, _| ()).get().unwrap();
+        calls
+    };
+    // The run queue takes a new block now and then: not twice in a row.
+    calls().min(calls())
+}
+
 // One test, so that nobody else allocates meanwhile.
 #[test]
 fn handlers_are_shared_and_nothing_is_left_behind() {
@@ -159,44 +180,24 @@ fn handlers_are_shared_and_nothing_is_left_behind() {
 
     let sender = runtime.spawn(Plain);
     let to = runtime.spawn(Plain);
-    let calls = || {
-        let calls = dispatch_with(sender, move |_, cx| {
-            let before = CALLS.get();
-            for _ in 0..100 {
-                cx.send(to, "hello", "");
-            }
-            CALLS.get() - before
-        });
-        let calls = calls.get().unwrap();
-        // All of them were served.
-        dispatch_with(to, |_, _| ()).get().unwrap();
-        calls
-    };
-    // The run queue takes a new block now and then: not twice in a row.
-    let least = calls().min(calls());
+    let least = allocations(sender, to, move |cx| {
+        for _ in 0..100 {
+            cx.send(to, "hello", "");
+        }
+    });
     assert_eq!(least, 0, "messages take no memory of the allocator's");
 
     // A body that is shared, and dispatches that carry up to 64 bytes, whose futures nobody keeps.
-    let body = bytes::Bytes::from(vec![b'x'; 10_000]);
-    let calls = || {
-        let body = body.clone();
-        let calls = dispatch_with(sender, move |_, cx| {
-            let carried = [7_u64; 8];
-            let before = CALLS.get();
-            for _ in 0..100 {
-                cx.send(to, "hello", body.clone());
-                dispatch_with(to, move |_, _| {
-                    std::hint::black_box(carried);
-                })
-                .detach();
-            }
-            CALLS.get() - before
-        });
-        let calls = calls.get().unwrap();
-        dispatch_with(to, |_, _| ()).get().unwrap();
-        calls
-    };
-    let least = calls().min(calls());
+    let (body, carried) = (bytes::Bytes::from(vec![b'x'; 10_000]), [7_u64; 8]);
+    let least = allocations(sender, to, move |cx| {
+        for _ in 0..100 {
+            cx.send(to, "hello", body.clone());
+            dispatch_with(to, move |_, _| {
+                std::hint::black_box(carried);
+            })
+            .detach();
+        }
+    });
     assert_eq!(
         least, 0,
         "of what is shared, or small, nothing is allocated"
@@ -232,20 +233,12 @@ fn handlers_are_shared_and_nothing_is_left_behind() {
     #[cfg(feature = "protobuf")]
     {
         let to = runtime.spawn(protobuf::Handling);
-        let calls = || {
-            let calls = dispatch_with(sender, move |_, cx| {
-                let before = CALLS.get();
-                for number in 0..100 {
-                    // A body in one block, which is written once, and nothing else.
-                    cx.send_protobuf(to, &protobuf::Two { number: 1 + number });
-                }
-                CALLS.get() - before
-            });
-            let calls = calls.get().unwrap();
-            dispatch_with(to, |_, _| ()).get().unwrap();
-            calls
-        };
-        let least = calls().min(calls());
+        let least = allocations(sender, to, move |cx| {
+            for number in 0..100 {
+                // A body in one block, which is written once, and nothing else.
+                cx.send_protobuf(to, &protobuf::Two { number: 1 + number });
+            }
+        });
         assert_eq!(
             least, 100,
             "a protobuf message takes the memory of its body"

@@ -1,10 +1,8 @@
 //! Paths, taken apart by a pattern.
 
-use std::borrow::Cow;
-
 use ::percent_encoding::percent_decode_str;
 
-use super::percent::{DecodeError, check_escapes, excerpt};
+use super::percent::{DecodeError, check_escapes, excerpt, text_of};
 
 /// The segments of a path by the names that a pattern gives them; made by [`parse`].
 ///
@@ -117,12 +115,7 @@ pub enum PathError {
 /// ```
 pub fn decode(segment: &str) -> Result<String, DecodeError> {
     check_escapes(segment.as_bytes())?;
-    let decoded = percent_decode_str(segment).decode_utf8();
-    decoded
-        .map(Cow::into_owned)
-        .map_err(|error| DecodeError::NotUtf8 {
-            at: error.valid_up_to(),
-        })
+    text_of(percent_decode_str(segment).collect())
 }
 
 /// Takes a path apart by a pattern: `/tasks/{task}` gives the second segment the name `task`, and the first, which has to be `tasks`, the

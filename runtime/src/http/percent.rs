@@ -141,7 +141,12 @@ pub fn encode_with(text: impl AsRef<[u8]>, also: impl AsRef<[u8]>) -> String {
 /// # Ok::<(), libprocess::http::DecodeError>(())
 /// ```
 pub fn decode(text: impl AsRef<[u8]>) -> Result<String, DecodeError> {
-    String::from_utf8(decode_bytes(text)?).map_err(|error| DecodeError::NotUtf8 {
+    text_of(decode_bytes(text)?)
+}
+
+/// What was decoded, if it is text.
+pub(super) fn text_of(decoded: Vec<u8>) -> Result<String, DecodeError> {
+    String::from_utf8(decoded).map_err(|error| DecodeError::NotUtf8 {
         at: error.utf8_error().valid_up_to(),
     })
 }

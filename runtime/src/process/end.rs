@@ -4,10 +4,10 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use super::arena::arena;
-use super::event::{EventBox, ExitReason, ExitedEvent};
-use super::resume::{Cell, guarded};
+use super::event::{ExitReason, ExitedEvent};
+use super::resume::{Cell, bury_unserved, guarded};
 use super::slot::{Farewell, Slot};
-use super::{Context, Process, RawPid, Upid, current, directory, observe, send, statistics};
+use super::{Context, Process, Upid, current, directory, observe, send, statistics};
 use crate::scheduler::Worker;
 
 /// Ends the tenant of a slot. With a message it has panicked, and is not finalized.
@@ -41,7 +41,7 @@ pub(super) unsafe fn end<P: Process>(
     // SAFETY: the token is ours.
     let mut pending = unsafe { slot.close() };
     while let Some(event) = pending.pop_front() {
-        drop_unserved(slot, event);
+        bury_unserved(slot, event);
     }
 
     // SAFETY: the mailbox is closed, so there is no other token, and the cell is ours. Its two parts are taken out or dropped once each, before it is freed.
@@ -129,13 +129,4 @@ pub(super) unsafe fn end<P: Process>(
     for waiter in waiters {
         waiter.set(reason.clone());
     }
-}
-
-/// Drops an event that was pending at the end: a dead letter like one that came later. Its drop may run callbacks of an abandoned future.
-fn drop_unserved(slot: &Slot, event: EventBox) {
-    // For whom it was, which may be an earlier tenant.
-    let pid = RawPid::new(slot.index(), event.generation());
-    let _reported = guarded("the drop of a pending event", || {
-        super::dead_letters::bury(pid, event);
-    });
 }

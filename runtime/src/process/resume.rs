@@ -132,7 +132,7 @@ unsafe fn serve_events<P: Process>(
                 event
             }
             Next::Stale(event) => {
-                bury_stale(slot, event);
+                bury_unserved(slot, event);
                 continue;
             }
             Next::Terminate => {
@@ -183,9 +183,9 @@ fn serve_terminate<P: Process>(
     unsafe { observe::serve_with_optional_work(slot, manager, event, process, cx) };
 }
 
-/// An event of an earlier tenant, pushed by a sender that stalled.
+/// An event that nobody serves: of an earlier tenant, pushed by a sender that stalled, or pending at the end. A dead letter of whom it was for. Its drop may run callbacks of an abandoned future.
 #[cold]
-fn bury_stale(slot: &'static Slot, event: EventBox) {
+pub(super) fn bury_unserved(slot: &'static Slot, event: EventBox) {
     let pid = super::RawPid::new(slot.index(), event.generation());
     // Its drop may run callbacks, which are no affair of the process that is running.
     guarded("the drop of a dead letter", || {

@@ -169,13 +169,7 @@ impl Peer {
 
     /// Whether another connection is wanted, which is to be there for what comes from here on.
     pub(super) fn takes_relink(&self) -> bool {
-        let mut state = lock_std(&self.state);
-        let relinks = std::mem::take(&mut state.relinks);
-        if relinks {
-            // What is under way stays with the connection that is left.
-            (state.under_way, state.messages_under_way) = (0, 0);
-        }
-        relinks
+        lock_std(&self.state).takes_relink()
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -386,9 +380,7 @@ impl Peer {
         if sent {
             (state.under_way, state.messages_under_way) = (0, 0);
         }
-        let next = if std::mem::take(&mut state.relinks) {
-            // What is under way stays with the connection that is left.
-            (state.under_way, state.messages_under_way) = (0, 0);
+        let next = if state.takes_relink() {
             Next::Relink
         } else if may_send && !state.outbound.is_empty() {
             state.under_way = state.outbound.bytes();
@@ -462,6 +454,15 @@ impl Peer {
 }
 
 impl State {
+    fn takes_relink(&mut self) -> bool {
+        let relinks = std::mem::take(&mut self.relinks);
+        if relinks {
+            // What is under way stays with the connection that is left.
+            (self.under_way, self.messages_under_way) = (0, 0);
+        }
+        relinks
+    }
+
     fn is_full(&self, options: &RemoteOptions) -> bool {
         self.outbound.bytes() + self.under_way >= options.outbound_bytes.max(1)
     }

@@ -28,7 +28,6 @@ impl Input {
         self.bytes.is_empty() && self.partial.is_empty()
     }
 
-    /// All of it.
     /// Whether what has come, and was not taken, begins so.
     pub(super) fn starts_with(&self, text: &[u8]) -> bool {
         if self.partial.is_empty() {
@@ -38,6 +37,7 @@ impl Input {
         }
     }
 
+    /// All of it.
     #[cfg(any(test, fuzzing))]
     pub(super) fn rest(&self) -> Vec<u8> {
         [self.partial.as_ref(), self.bytes.as_ref()].concat()

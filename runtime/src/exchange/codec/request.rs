@@ -49,7 +49,7 @@ pub(crate) struct RequestDecoder {
     input: Input,
     body: Incoming,
     repeated: Repeated,
-    /// What is being looked at is the body of a HEAD.
+    /// The body of a HEAD was refused before anything of it was read.
     refuses_head: bool,
 }
 
@@ -229,19 +229,20 @@ impl RequestDecoder {
                     }));
                 }
             }
-            // If its body is refused already, as too long.
-            self.refuses_head = begun.about.is_head;
+            let is_head = begun.about.is_head;
             if !is_message && is_streamed(&begun.head) {
-                return self.begin_stream(begun).map(Some);
+                let begun = self.begin_stream(begun);
+                return begun.inspect_err(|_| self.refuses_head = is_head).map(Some);
             }
+            let decoder = WholeBody::new(begun.framing, &self.limits)
+                .inspect_err(|_| self.refuses_head = is_head)?;
             self.body = Incoming::Whole(Pending {
-                decoder: WholeBody::new(begun.framing, &self.limits)?,
+                decoder,
                 expects_continue: begun.expects_continue,
                 is_gzip: begun.is_gzip,
                 about: begun.about,
                 head: begun.head,
             });
-            self.refuses_head = false;
         }
         let Incoming::Whole(pending) = &mut self.body else {
             return Ok(None);
@@ -273,7 +274,6 @@ impl RequestDecoder {
             body: streamed,
             expects_continue: begun.expects_continue && self.input.bytes.is_empty(),
         };
-        self.refuses_head = false;
         Ok(Decoded {
             request: Request::decoded(begun.head, Some(Box::new(body))),
             about: begun.about,

@@ -416,7 +416,9 @@ impl Shared {
     fn take_back(&self, number: u64) {
         if self.owner.is_some() {
             // Whether it is of use again would be known late.
-            return self.end_of_last(number);
+            // Of a request that is not the last one, or has its response, the connection has been given to somebody else, or may be.
+            let is_its = |state: &State| state.unanswered > 0 && state.next == number + 1;
+            return self.end_if(EndWhen::Now, is_its);
         }
         let asking = {
             let mut state = lock_std(&self.state);
@@ -437,21 +439,6 @@ impl Shared {
         }
     }
 
-    /// Ends at once, if that request is the last one, and has no response yet: else the connection has been given to somebody else, or may be.
-    fn end_of_last(&self, number: u64) {
-        let driver = {
-            let mut state = lock_std(&self.state);
-            if state.unanswered == 0 || state.next != number + 1 {
-                return;
-            }
-            state.end = EndWhen::Now;
-            state.driver.take()
-        };
-        if let Some(driver) = driver {
-            driver.wake();
-        }
-    }
-
     /// Nobody waits for the end, by that number, any more.
     fn forget(&self, number: u64) {
         let watcher = lock_std(&self.state).watchers.remove(&number);
@@ -461,8 +448,15 @@ impl Shared {
     }
 
     fn end(&self, when: EndWhen) {
+        self.end_if(when, |_| true);
+    }
+
+    fn end_if(&self, when: EndWhen, applies: impl FnOnce(&State) -> bool) {
         let driver = {
             let mut state = lock_std(&self.state);
+            if !applies(&state) {
+                return;
+            }
             if state.end != EndWhen::Now {
                 state.end = when;
             }
