@@ -35,6 +35,7 @@
 
 mod after;
 mod carried;
+mod keeper;
 mod owner;
 mod settle;
 mod thread;
@@ -53,6 +54,7 @@ use crate::facade::lock_std;
 use crate::future::{Future, Promise};
 
 pub(crate) use carried::{any_measured, any_paused, anything_is_carried, count_measured};
+use keeper::{COVER, Keeper};
 pub(crate) use owner::{
     current_or_ending_owner, current_owner, ending_owner, set_current_owner, set_ending_owner,
 };
@@ -95,9 +97,18 @@ struct Shared {
     /// By how many nanoseconds time was advanced beyond the machine's. Written under the lock.
     advanced_ns: AtomicU64,
     state: Mutex<State>,
+    /// No timer is due before, in ticks, for those who only want to know whether to look. Written under the lock. The greatest: there is none, or time stands still.
+    earliest: AtomicU64,
     parker: FutexParker,
     activity: OnceLock<Weak<dyn Activity>>,
     on_thread_start: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    workers: OnceLock<(Weak<dyn Workers>, bool)>,
+}
+
+/// Those who sleep for timers, too.
+pub(crate) trait Workers: Send + Sync {
+    /// Ends the sleep of the worker with this seat, or its next one, as if there were something to do.
+    fn interrupt(&self, seat: usize);
 }
 
 struct State {
@@ -108,6 +119,10 @@ struct State {
     closed: bool,
     /// What the thread sleeps for, in ticks: a timer that is due before must wake it. Zero while it is awake.
     sleeps_until: u64,
+    /// The worker that sleeps, and wakes for timers.
+    keeper: Option<Keeper>,
+    /// A worker fires what is due.
+    served: bool,
     /// How many timers have fired, or begun to.
     fired: u64,
 }
@@ -124,6 +139,14 @@ enum When {
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     At(Time),
     After(Duration),
+}
+
+/// Who sleeps for longer than until a new timer.
+enum Late {
+    Nobody,
+    Thread,
+    /// The worker with this seat.
+    Keeper(usize),
 }
 
 struct Paused {
@@ -227,11 +250,15 @@ impl Clock {
                     thread: thread::State::NotStarted,
                     closed: false,
                     sleeps_until: 0,
+                    keeper: None,
+                    served: false,
                     fired: 0,
                 }),
+                earliest: AtomicU64::new(u64::MAX),
                 parker: FutexParker::new(),
                 activity: OnceLock::new(),
                 on_thread_start: OnceLock::new(),
+                workers: OnceLock::new(),
             }),
         }
     }
@@ -251,6 +278,13 @@ impl Clock {
     ) {
         let first = self.shared.activity.set(activity).is_ok()
             && self.shared.on_thread_start.set(on_thread_start).is_ok();
+        debug_assert!(first, "a clock has one runtime");
+    }
+
+    /// Who sleeps for timers, too; `all`: not only some of those that sleep. To be called once, before the first timer.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub(crate) fn set_workers(&self, workers: Weak<dyn Workers>, all: bool) {
+        let first = self.shared.workers.set((workers, all)).is_ok();
         debug_assert!(first, "a clock has one runtime");
     }
 
@@ -305,9 +339,24 @@ impl Clock {
 
     fn running_time(&self) -> Time {
         let (instant, time) = self.shared.started;
+        time + instant.elapsed() + self.advanced()
+    }
+
+    fn advanced(&self) -> Duration {
         // Relaxed: changed by `resume`, with which who relies on it is synchronized.
-        let advanced = Duration::from_nanos(self.shared.advanced_ns.load(Ordering::Relaxed));
-        time + instant.elapsed() + advanced
+        Duration::from_nanos(self.shared.advanced_ns.load(Ordering::Relaxed))
+    }
+
+    /// To be called when timers have gone, or time goes on or stops.
+    fn note_earliest(&self, state: &State) {
+        let next = state
+            .wheel
+            .next_deadline()
+            .filter(|_| state.paused.is_none());
+        // Relaxed: see `earliest`.
+        self.shared
+            .earliest
+            .store(next.unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     fn now_under_lock(&self, state: &State, owner: u64) -> Time {
@@ -354,14 +403,21 @@ impl Clock {
         };
         let due = ticks(deadline);
         let key = state.wheel.insert(due, Pending { creator, action });
-        let wake = due < state.sleeps_until;
+        let late = self.who_is_late(&mut state, creator, due);
         let stopped = self.ensure_thread(&mut state);
         let unused = stopped.then(|| state.wheel.cancel(key));
         drop(state);
         // Outside of the lock: the closure's drop is foreign code.
         drop(unused);
-        if wake {
-            self.shared.parker.unpark();
+        match late {
+            Late::Nobody => {}
+            Late::Thread => self.shared.parker.unpark(),
+            Late::Keeper(seat) => {
+                let workers = self.shared.workers.get();
+                if let Some(workers) = workers.and_then(|(workers, _)| workers.upgrade()) {
+                    workers.interrupt(seat);
+                }
+            }
         }
         let timer = Timer {
             key,
@@ -370,6 +426,29 @@ impl Clock {
             clock: self.clone(),
         };
         (timer, stopped)
+    }
+
+    /// Who must be woken for a new timer that is due then, which is in the wheel.
+    fn who_is_late(&self, state: &mut State, creator: u64, due: u64) -> Late {
+        if state.paused.is_none() {
+            // Relaxed: see `earliest`.
+            let earliest = self.shared.earliest.load(Ordering::Relaxed);
+            self.shared
+                .earliest
+                .store(earliest.min(due), Ordering::Relaxed);
+            if let Some(keeper) = &mut state.keeper {
+                return keeper.is_late_for(due).map_or(Late::Nobody, Late::Keeper);
+            }
+        }
+        // A worker that serves a process comes to its timers soon.
+        let all_keep = || matches!(self.shared.workers.get(), Some((_, true)));
+        let is_seen = creator != 0 && state.paused.is_none() && all_keep();
+        let cover = if is_seen { COVER } else { 0 };
+        if due.saturating_add(cover) < state.sleeps_until {
+            Late::Thread
+        } else {
+            Late::Nobody
+        }
     }
 
     /// See [`Timer::cancel`].
@@ -432,6 +511,8 @@ impl Clock {
         });
         self.shared.paused.store(true, Ordering::Relaxed);
         carried::count_paused(true);
+        state.keeper = None;
+        self.note_earliest(&state);
         drop(state);
         // What it sleeps for is no time of the machine any more.
         self.shared.parker.unpark();
@@ -451,6 +532,7 @@ impl Clock {
             .fetch_add(advanced_ns, Ordering::Relaxed);
         self.shared.paused.store(false, Ordering::Relaxed);
         carried::count_paused(false);
+        self.note_earliest(&state);
         drop(state);
         self.shared.parker.unpark();
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use libprocess_semaphore::Parker as _;
 
-use super::{Clock, Pending, Wheel, current_owner, from_ticks, ticks};
+use super::{COVER, Clock, Pending, Wheel, current_owner, from_ticks, ticks};
 
 pub(super) enum State {
     NotStarted,
@@ -104,7 +104,10 @@ impl Clock {
         }
         let now = self.now_under_lock(&state, 0);
         state.sleeps_until = 0;
-        if let Some((deadline, pending)) = state.wheel.pop_due(ticks(now)) {
+        // What a worker is about to fire is left to it, for a while.
+        let is_left = state.paused.is_none() && (state.keeper.is_some() || state.served);
+        let cover = if is_left { COVER } else { 0 };
+        if let Some((deadline, pending)) = state.wheel.pop_due(ticks(now).saturating_sub(cover)) {
             state.fired += 1;
             if let Some(paused) = &mut state.paused {
                 // What the timer does happens at its deadline, also for its process.
@@ -119,7 +122,9 @@ impl Clock {
             state.sleeps_until = ticks(now).saturating_add(1);
             return Next::Sleep(None);
         }
+        self.note_earliest(&state);
         let next = state.wheel.next_deadline();
+        let next = next.map(|deadline| deadline.saturating_add(cover));
         state.sleeps_until = next.unwrap_or(u64::MAX);
         Next::Sleep(next.and_then(|deadline| {
             let wait: Duration = from_ticks(deadline) - now;
@@ -137,12 +142,12 @@ impl Clock {
             .is_some_and(|deadline| deadline <= now);
         // Zero while the thread is awake. Before its first timer it is neither.
         let awake = matches!(state.thread, State::Running(_)) && state.sleeps_until == 0;
-        (!due && !awake, state.fired)
+        (!due && !awake && !state.served, state.fired)
     }
 }
 
 /// Runs foreign code. A panic in it is logged.
-fn contained(f: impl FnOnce()) {
+pub(super) fn contained(f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
         tracing::error!("panic in a timer, or in the drop of one");
         // Its drop is foreign code too, and may panic: it is leaked instead.

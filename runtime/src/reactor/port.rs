@@ -31,6 +31,7 @@ use super::{
     BATCH, Behind, Choice, Completed, Completion, Driver, Handler, Operation, OperationId,
     ReactorKind, ReactorUnavailable, Socket, SocketId, Waker, Wishes,
 };
+use crate::clock::{Clock, Workers};
 use crate::facade::lock_std;
 
 const EMPTY: u32 = 0;
@@ -66,18 +67,27 @@ struct Inbox {
 pub(crate) struct Ports {
     ports: Box<[Arc<Port>]>,
     choice: Arc<Choice>,
+    clock: Clock,
 }
 
 impl Ports {
     /// # Errors
     ///
     /// The kind that is asked for cannot be had.
-    pub(crate) fn new(seats: usize, wishes: Wishes) -> Result<Arc<Self>, ReactorUnavailable> {
+    pub(crate) fn new(
+        seats: usize,
+        wishes: Wishes,
+        clock: &Clock,
+    ) -> Result<Arc<Self>, ReactorUnavailable> {
         let choice = Arc::new(Choice::new(wishes)?);
         let ports = (0..seats)
-            .map(|_| Arc::new(Port::new(Arc::clone(&choice))))
+            .map(|seat| Arc::new(Port::new(seat, Arc::clone(&choice), clock.clone())))
             .collect();
-        Ok(Arc::new(Self { ports, choice }))
+        Ok(Arc::new(Self {
+            ports,
+            choice,
+            clock: clock.clone(),
+        }))
     }
 
     pub(crate) fn kind(&self) -> Option<ReactorKind> {
@@ -141,6 +151,12 @@ impl Ports {
         }
     }
 
+    /// Fires what is due, in a worker.
+    #[inline]
+    pub(crate) fn fire_timers(&self) {
+        self.clock.fire_due(BATCH);
+    }
+
     /// Ends all operations, once nobody works any more.
     pub(crate) fn end(&self) {
         for port in &self.ports {
@@ -149,7 +165,14 @@ impl Ports {
     }
 }
 
+impl Workers for Ports {
+    fn interrupt(&self, seat: usize) {
+        self.of_seat(seat).interrupt();
+    }
+}
+
 pub(crate) struct Port {
+    seat: usize,
     word: AtomicU32,
     /// The sleep shall end as if for I/O.
     interrupted: AtomicBool,
@@ -167,11 +190,14 @@ pub(crate) struct Port {
     /// Whether the inbox has anything in it: changed under its lock.
     has_mail: AtomicBool,
     choice: Arc<Choice>,
+    /// Whose timers end the sleep, too.
+    clock: Clock,
 }
 
 impl Port {
-    fn new(choice: Arc<Choice>) -> Self {
+    fn new(seat: usize, choice: Arc<Choice>, clock: Clock) -> Self {
         Self {
+            seat,
             word: AtomicU32::new(EMPTY),
             interrupted: AtomicBool::new(false),
             futex: FutexParker::new(),
@@ -183,6 +209,7 @@ impl Port {
             inbox: Mutex::default(),
             has_mail: AtomicBool::new(false),
             choice,
+            clock,
         }
     }
 
@@ -412,9 +439,25 @@ impl Port {
 
 impl Parker for Port {
     fn park(&self, deadline: Option<Instant>) -> Parked {
+        let timers = self.clock.keep(self.seat);
+        let until = match (deadline, timers) {
+            (Some(deadline), Some(timers)) => Some(deadline.min(timers)),
+            (one, other) => one.or(other),
+        };
         let parked = self
-            .park_in_driver(deadline)
-            .unwrap_or_else(|| self.park_in_futex(deadline));
+            .park_in_driver(until)
+            .unwrap_or_else(|| self.park_in_futex(until));
+        let parked = match timers {
+            Some(timers) => {
+                self.clock.leave(self.seat);
+                let for_timers = deadline.is_none_or(|deadline| timers <= deadline);
+                match parked {
+                    Parked::Deadline if for_timers => Parked::Interrupted,
+                    parked => parked,
+                }
+            }
+            None => parked,
+        };
         // Acquire: pairs with the Release in `unpark`. Whatever it was, nobody sleeps any more.
         let notified = self.word.swap(EMPTY, Ordering::Acquire) == NOTIFIED;
         // Relaxed: as in `interrupt`.
@@ -458,7 +501,8 @@ mod tests {
     /// A worker that looks after the port of another one may find what it cannot deliver, and have had no I/O of its own.
     #[test]
     fn what_is_put_back_is_found_in_a_port_that_was_never_used() {
-        let ports = Ports::new(1, Wishes::default()).expect("no kind was asked for");
+        let ports =
+            Ports::new(1, Wishes::default(), &Clock::of_nobody()).expect("no kind was asked for");
         let port = ports.of_seat(0);
         let completion = Completion {
             id: OperationId::new(),

@@ -469,6 +469,7 @@ impl RuntimeBuilder {
         } else {
             Vec::new()
         };
+        let clock = Clock::new(format!("{}-clock", self.name));
         #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
         let ports = {
             let wishes = crate::reactor::Wishes {
@@ -478,10 +479,12 @@ impl RuntimeBuilder {
                 faults: self.io_faults,
                 lacking: self.io_uring_lacks,
             };
-            crate::reactor::Ports::new(Scheduler::drivers(workers), wishes)?
+            let ports = crate::reactor::Ports::new(Scheduler::drivers(workers), wishes, &clock)?;
+            let sleepers: Weak<crate::reactor::Ports> = Arc::downgrade(&ports);
+            clock.set_workers(sleepers, Scheduler::sleeps_in_ports());
+            ports
         };
         let pool = Pool::new(format!("{}-async", self.name), self.max_async_threads);
-        let clock = Clock::new(format!("{}-clock", self.name));
         let on_stuck = self.on_stuck.map(|Called(f)| f);
         let watch = self
             .report_stuck_after

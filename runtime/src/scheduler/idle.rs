@@ -315,11 +315,13 @@ impl Idle {
         self.between("idle-woken");
     }
 
-    /// To be called after a worker kept something to itself. True: the caller must signal the semaphore, once.
+    /// To be called after a worker kept something to itself. True: the caller must signal the semaphore, once. Who takes what is kept before anything else, as
+    /// `is_next` tells, needs nobody for it.
     #[inline]
-    pub(super) fn kept(&self) -> bool {
+    pub(super) fn kept(&self, is_next: impl FnOnce() -> bool) -> bool {
         // Relaxed: a missed change delays what is kept, and no longer than its worker keeps it.
-        self.workers > 1 && self.watch.load(Ordering::Relaxed) == NOBODY && self.call_watch()
+        let watched = self.workers == 1 || self.watch.load(Ordering::Relaxed) != NOBODY;
+        !watched && !is_next() && self.call_watch()
     }
 
     #[cold]

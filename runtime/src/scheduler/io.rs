@@ -88,7 +88,7 @@ mod over_ports {
             Self {
                 ports,
                 left: Cell::new(TURNS),
-                signalled: Cell::new(false),
+                signalled: Cell::new(true),
                 seen: RefCell::default(),
                 completions: RefCell::default(),
             }
@@ -120,6 +120,12 @@ mod over_ports {
                     completion.deliver()
                 });
             }
+        }
+
+        /// Fires the timers that are due.
+        #[inline]
+        pub(in crate::scheduler) fn fire_timers(&self) {
+            self.ports.fire_timers();
         }
 
         fn next(&self) -> Option<Completion> {
@@ -226,11 +232,12 @@ mod over_ports {
 
         /// How many drivers a scheduler has: one for each worker, or one for all where sleepers cannot sleep in theirs.
         pub(crate) fn drivers(workers: usize) -> usize {
-            if <Semaphore as libprocess_semaphore::Semaphore>::SLEEPS_IN_PARKER {
-                workers
-            } else {
-                1
-            }
+            if Self::sleeps_in_ports() { workers } else { 1 }
+        }
+
+        /// Whether all workers sleep in ports.
+        pub(crate) fn sleeps_in_ports() -> bool {
+            <Semaphore as libprocess_semaphore::Semaphore>::SLEEPS_IN_PARKER
         }
     }
 }

@@ -214,8 +214,12 @@ fn a_busy_worker_is_helped<S: Semaphore>() {
     {
         let mut local = world.runnables.local(0);
         let (parker, counters) = (Arc::new(FutexParker::new()), Counters::default());
-        world.runnables.put_local(&mut local, 1, &counters, || {});
-        world.runnables.put_local(&mut local, 2, &counters, || {});
+        world
+            .runnables
+            .put_local(&mut local, 1, &counters, || {}, || false);
+        world
+            .runnables
+            .put_local(&mut local, 2, &counters, || {}, || false);
         // The handler: it wants the one that was displaced.
         world.wait_until(1);
         while let Taken::Item(_) = world.runnables.take(&mut local, &parker, &counters) {
@@ -252,7 +256,7 @@ fn all_asleep_and_watched(workers: usize) -> Arc<Idle> {
     for _ in 1..workers {
         idle.fall_asleep(false);
     }
-    assert!(idle.kept(), "the first to keep something calls");
+    assert!(idle.kept(|| false), "the first to keep something calls");
     idle.fall_asleep(true);
     assert!(idle.take_watch(), "who was called watches");
     idle.fall_asleep(false);
@@ -266,7 +270,7 @@ fn what_is_kept_is_watched_beside(idle: &Arc<Idle>, watcher: fn(&Idle) -> bool) 
         move || watcher(&idle)
     });
     idle.wake_self();
-    let called = idle.kept();
+    let called = idle.kept(|| false);
     let watched = watcher.join().unwrap();
     assert!(called || watched, "nobody watches what is kept");
 }

@@ -115,7 +115,8 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
         wake
     }
 
-    /// Puts in, in a worker.
+    /// Puts in, in a worker. `crowded` is called if there was no room; `is_next` tells whether the worker, which is in no turn, takes the item
+    /// as soon as it has put it in, and is asked only where it matters.
     #[inline]
     pub(crate) fn put_local(
         &self,
@@ -123,13 +124,21 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
         item: T,
         counters: &Counters,
         crowded: impl FnOnce(),
+        is_next: impl FnOnce() -> bool,
     ) {
         let placed = self.queue.enqueue_local(local, item);
-        // First, so that nothing of it is kept meanwhile.
-        if placed == Placed::Crowded {
-            crowded();
+        let wake = match placed {
+            Placed::Kept => self.idle.kept(is_next),
+            Placed::Shared => self.idle.claim_other(),
+            Placed::Crowded => {
+                // First, so that nothing of it is kept meanwhile.
+                crowded();
+                self.idle.claim_other()
+            }
+        };
+        if wake {
+            self.wake(counters);
         }
-        self.announce(placed, counters);
     }
 
     /// Puts in what has run in this worker and lets others have a turn.
@@ -176,7 +185,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
     #[inline]
     fn announce(&self, placed: Placed, counters: &Counters) {
         let wake = match placed {
-            Placed::Kept => self.idle.kept(),
+            Placed::Kept => self.idle.kept(|| false),
             Placed::Shared | Placed::Crowded => self.idle.claim_other(),
         };
         if wake {
@@ -303,7 +312,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
 
     /// A worker may be in for a long handler, and then others shall look after its I/O.
     fn call_for_io(&self, io: &impl SeatIo, counters: &Counters) {
-        if io.is_active() && self.idle.kept() {
+        if io.is_active() && self.idle.kept(|| false) {
             self.wake(counters);
         }
     }
@@ -338,10 +347,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
     /// Where there is I/O, only if a signal ended the last sleep: who is woken for I/O sleeps in the kernel until the next. What is to be submitted
     /// goes there first, and what is done while the worker looks on is asked for now and then, and by the sleep behind that.
     fn look_on(&self, io: &impl SeatIo) -> Polled {
-        if !look_on::is_of_use()
-            || (io.is_active() && !io.was_signalled())
-            || !self.idle.is_nobody_at_work()
-        {
+        if !look_on::is_of_use() || !io.was_signalled() || !self.idle.is_nobody_at_work() {
             return Polled::Nothing;
         }
         if io.is_active() && io.ask() {

@@ -34,6 +34,8 @@ pub(crate) struct Worker {
     others: RefCell<Others>,
     /// Whether what runs has made more runnable than there is room for.
     crowded: Cell<bool>,
+    /// While it fires timers, which is in no turn: how often it was asked whether it takes what it keeps next.
+    kept_between_turns: Cell<Option<u32>>,
 }
 
 /// Why `work` returned.
@@ -57,6 +59,7 @@ impl Worker {
             pace: Pace::new(),
             others: RefCell::default(),
             crowded: Cell::new(false),
+            kept_between_turns: Cell::new(None),
         }
     }
 
@@ -152,10 +155,13 @@ impl Worker {
         // SAFETY: as in `take_seat`: the run queue does not call back.
         match unsafe { (*self.seat.get()).as_mut() } {
             Some(seat) => {
-                let crowded = || self.is_now_crowded();
-                self.scheduler
-                    .runnables
-                    .put_local(seat.local(), runnable, &self.counters, crowded);
+                self.scheduler.runnables.put_local(
+                    seat.local(),
+                    runnable,
+                    &self.counters,
+                    || self.is_now_crowded(),
+                    || self.is_next(),
+                );
             }
             // Between giving the seat away and coming back from the run, or in `block_in_place`.
             None => self.scheduler.enqueue(runnable),
@@ -166,6 +172,17 @@ impl Worker {
     #[inline(never)]
     fn is_now_crowded(&self) {
         self.crowded.set(true);
+    }
+
+    /// The first of what is kept between two turns is taken at once.
+    #[cold]
+    #[inline(never)]
+    fn is_next(&self) -> bool {
+        let Some(kept) = self.kept_between_turns.get() else {
+            return false;
+        };
+        self.kept_between_turns.set(Some(kept + 1));
+        kept == 0
     }
 
     /// Enqueues the token of what has just run, and shall run again after the others had a turn. `stray`: another worker feeds it, or it has crowded this one.
@@ -252,6 +269,9 @@ impl Worker {
             let room = self.scheduler.runnables.room(&seat.local);
             self.io.look(seat.index, room, thorough);
             self.deliver_io();
+            self.kept_between_turns.set(Some(0));
+            self.io.fire_timers();
+            self.kept_between_turns.set(None);
         }
     }
 

@@ -10,5 +10,6 @@ mod scheduling;
 mod shutdown;
 mod stuck;
 mod telemetry;
+mod timers;
 mod wait_cycles;
 mod waiting;

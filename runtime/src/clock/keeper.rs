@@ -1,0 +1,305 @@
+//! Workers that keep the time: the one sleep of a worker is for timers, too.
+//!
+//! # Who fires, when
+//!
+//! | | who fires what is due |
+//! |---|---|
+//! | a worker sleeps | the first that fell asleep with timers pending *keeps the time*: its sleep ends with the earliest of them, and it fires them before it takes work |
+//! | all are at work | the first that looks at its I/O, once in some turns; or the clock's thread |
+//! | all sit in long handlers | the clock's thread |
+//! | time stands still | the clock's thread, when it is advanced |
+//!
+//! So a timer that is due in an idle runtime wakes one thread, that which goes on with what it began, and not the clock's thread for that to wake a worker.
+//!
+//! # The thread
+//!
+//! A keeper may be woken for work and be at it for long. To tell the clock's thread each time would cost two wake-ups for each message to an idle runtime. So the thread
+//! sleeps until [`COVER`] behind the earliest deadline while somebody keeps the time, and is told only if it sleeps for longer than that when the keeper leaves.
+//! A timer whose keeper went into a long handler is late by that much, once: where nobody keeps the time the thread is exact.
+//! For the same reason who starts a timer in a handler wakes the thread only if it sleeps for longer: the handler's worker will look at its timers soon.
+//!
+//! # What can go wrong
+//!
+//! * *An earlier timer is started while one keeps the time.* Its end is known under the lock, and who starts the timer interrupts that sleep. An interruption before the
+//!   sleep keeps it from beginning.
+//! * *Two fire at a time, and out of order.* While a worker fires, the others leave it to that one, the thread for [`COVER`]: what a timer calls might block. While the thread is
+//!   awake no worker fires or keeps the time: the thread looks again before it sleeps.
+//! * *Nobody fires.* The thread never sleeps for longer than [`COVER`] behind the earliest deadline, but while one keeps the time, who tells it when leaving.
+
+/// How late the clock's thread is where a worker should have fired.
+pub(super) const COVER: u64 = 2_000_000;
+
+/// A worker that sleeps, and wakes for timers.
+pub(super) struct Keeper {
+    /// Whose sleep it is.
+    seat: usize,
+    /// Until when it sleeps, in ticks.
+    until: u64,
+}
+
+impl Keeper {
+    /// Whether it must be woken for this timer; if so, its seat. Once for each earlier one.
+    pub(super) fn is_late_for(&mut self, due: u64) -> Option<usize> {
+        let late = due < self.until;
+        self.until = self.until.min(due);
+        late.then_some(self.seat)
+    }
+}
+
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+mod over_ports {
+    use std::sync::atomic::Ordering;
+    use std::time::Instant;
+
+    use libprocess_semaphore::Parker as _;
+
+    use super::super::thread::{self, contained};
+    use super::super::{Clock, from_ticks, ticks};
+    use super::Keeper;
+
+    impl Clock {
+        /// The worker of this seat is about to sleep: until when at most. From here to [`leave`](Self::leave) it keeps the time. `None`: it need not.
+        pub(crate) fn keep(&self, seat: usize) -> Option<Instant> {
+            // Relaxed: who starts a timer later than this look tells the thread.
+            if self.shared.earliest.load(Ordering::Relaxed) == u64::MAX {
+                return None;
+            }
+            let mut state = self.state();
+            if state.keeper.is_some() || !state.may_be_served() {
+                return None;
+            }
+            let until = state.wheel.next_deadline()?;
+            let (instant, time) = self.shared.started;
+            let left = from_ticks(until) - (time + self.advanced());
+            let instant = instant.checked_add(left)?;
+            state.keeper = Some(Keeper { seat, until });
+            Some(instant)
+        }
+
+        /// The worker that has kept the time does not sleep any more.
+        pub(crate) fn leave(&self, seat: usize) {
+            let mut state = self.state();
+            // A pause relieves it, and then another may have come.
+            if state
+                .keeper
+                .as_ref()
+                .is_some_and(|keeper| keeper.seat == seat)
+            {
+                state.keeper = None;
+                let late = state.is_thread_late();
+                drop(state);
+                if late {
+                    self.shared.parker.unpark();
+                }
+            }
+        }
+
+        /// Fires, in a worker between two processes' turns, what is due: at most so many.
+        pub(crate) fn fire_due(&self, most: usize) {
+            // Relaxed: who misses a timer here finds it at the next look.
+            let earliest = self.shared.earliest.load(Ordering::Relaxed);
+            if earliest == u64::MAX || ticks(self.running_time()) < earliest {
+                return;
+            }
+            let mut state = self.state();
+            if !state.may_be_served() {
+                return;
+            }
+            state.served = true;
+            let now = ticks(self.running_time());
+            for _ in 0..most {
+                // What was fired may have paused the clock.
+                if state.paused.is_some() {
+                    break;
+                }
+                let Some((_, pending)) = state.wheel.pop_due(now) else {
+                    break;
+                };
+                state.fired += 1;
+                drop(state);
+                contained(pending.action);
+                state = self.state();
+            }
+            state.served = false;
+            self.note_earliest(&state);
+            let late = state.is_thread_late();
+            drop(state);
+            if late {
+                self.shared.parker.unpark();
+            }
+        }
+    }
+
+    impl super::super::State {
+        /// Whether workers may fire now.
+        fn may_be_served(&self) -> bool {
+            let thread_sleeps =
+                matches!(self.thread, thread::State::Running(_)) && self.sleeps_until > 0;
+            thread_sleeps && !self.served && self.paused.is_none()
+        }
+
+        /// Whether the thread sleeps for too long, for a timer that nobody else wakes for.
+        fn is_thread_late(&self) -> bool {
+            self.wheel
+                .next_deadline()
+                .is_some_and(|deadline| deadline.saturating_add(super::COVER) < self.sleeps_until)
+        }
+    }
+}
+
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
+mod tests {
+    use std::sync::{Arc, Mutex, Weak};
+    use std::time::{Duration, Instant};
+
+    use super::super::{Clock, Workers};
+    use crate::facade::lock_std;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// Notes who was interrupted.
+    #[derive(Default)]
+    struct Interrupted(Mutex<Vec<usize>>);
+
+    impl Workers for Interrupted {
+        fn interrupt(&self, seat: usize) {
+            lock_std(&self.0).push(seat);
+        }
+    }
+
+    impl Interrupted {
+        fn take(&self) -> Vec<usize> {
+            std::mem::take(&mut lock_std(&self.0))
+        }
+    }
+
+    struct World {
+        clock: Clock,
+        workers: Arc<Interrupted>,
+    }
+
+    impl World {
+        /// With a timer in an hour, for which the clock's thread sleeps.
+        fn new() -> Self {
+            let clock = Clock::new("keeper-test".to_owned());
+            let workers = Arc::new(Interrupted::default());
+            let weak = Arc::downgrade(&workers);
+            clock.set_workers(weak as Weak<dyn Workers>, true);
+            let _pending = clock.timer(HOUR, || {});
+            let world = Self { clock, workers };
+            world.wait_until_thread_sleeps();
+            world
+        }
+
+        fn wait_until_thread_sleeps(&self) {
+            while !self.clock.is_calm().0 {
+                std::thread::yield_now();
+            }
+        }
+
+        /// The keeper's sleep ends then, about.
+        #[track_caller]
+        fn assert_keeps(&self, seat: usize, expected: Duration) {
+            let until = self.clock.keep(seat).expect("it keeps the time");
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(left <= expected && left + MINUTE > expected, "{left:?}");
+        }
+    }
+
+    impl Drop for World {
+        fn drop(&mut self) {
+            self.clock.stop();
+        }
+    }
+
+    #[test]
+    fn one_worker_keeps_the_time_and_is_woken_for_what_is_due_earlier() {
+        let world = World::new();
+        world.assert_keeps(3, HOUR);
+        assert!(world.clock.keep(4).is_none(), "one is enough");
+
+        let _later = world.clock.timer(2 * HOUR, || {});
+        assert_eq!(world.workers.take(), [0; 0]);
+        let _earlier = world.clock.timer(HOUR / 2, || {});
+        assert_eq!(world.workers.take(), [3]);
+        let _between = world.clock.timer(3 * HOUR / 4, || {});
+        assert_eq!(world.workers.take(), [0; 0], "it was woken for less");
+
+        world.clock.leave(4);
+        assert!(
+            world.clock.keep(4).is_none(),
+            "another one cannot relieve it"
+        );
+        world.clock.leave(3);
+        world.assert_keeps(4, HOUR / 2);
+    }
+
+    #[test]
+    fn a_worker_fires_in_order_and_no_more_than_it_shall() {
+        let world = World::new();
+        let fired = Arc::new(Mutex::new(Vec::new()));
+        // As if a keeper were about to fire them, so that the thread leaves them to it.
+        world.assert_keeps(0, HOUR);
+        for number in 0..3 {
+            let fired = Arc::clone(&fired);
+            let here = std::thread::current().id();
+            let note = move || {
+                // The thread comes for them, too, if this test sleeps for long.
+                let by_thread = std::thread::current().id() != here;
+                lock_std(&fired).push((number, by_thread));
+            };
+            let _timer = world.clock.timer(Duration::ZERO, note);
+        }
+        world.clock.fire_due(2);
+        let numbers = || -> Vec<_> { lock_std(&fired).iter().map(|(n, _)| *n).collect() };
+        let by_thread = || lock_std(&fired).iter().any(|(_, by_thread)| *by_thread);
+        assert!(by_thread() || numbers() == [0, 1]);
+        while numbers().len() < 3 {
+            world.clock.fire_due(2);
+        }
+        let mut numbers = numbers();
+        if by_thread() {
+            // Where a closure takes long the thread does not wait for it.
+            numbers.sort_unstable();
+        }
+        assert_eq!(numbers, [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_pause_relieves_the_keeper() {
+        let world = World::new();
+        world.assert_keeps(0, HOUR);
+        world.clock.pause();
+        assert!(world.clock.keep(1).is_none(), "time stands still");
+        let fired = Arc::new(Mutex::new(None));
+        let by = Arc::clone(&fired);
+        let _timer = world.clock.timer(MINUTE, move || {
+            *lock_std(&by) = std::thread::current().name().map(str::to_owned);
+        });
+        assert_eq!(world.workers.take(), [0; 0]);
+        world.clock.advance(MINUTE);
+        world.clock.fire_due(1);
+        world.clock.settle().expect("it is paused");
+        assert_eq!(lock_std(&fired).as_deref(), Some("keeper-test"));
+
+        world.clock.resume();
+        world.wait_until_thread_sleeps();
+        world.assert_keeps(1, HOUR - MINUTE);
+        // The one that was relieved leaves its sleep only now.
+        world.clock.leave(0);
+        assert!(world.clock.keep(0).is_none());
+    }
+
+    #[test]
+    fn the_thread_fires_what_its_keeper_does_not() {
+        let world = World::new();
+        // It never comes back from its sleep, and is never woken.
+        world.assert_keeps(0, HOUR);
+        let slept = world.clock.sleep(Duration::from_millis(1));
+        assert_eq!(world.workers.take(), [0]);
+        // The thread sleeps for an hour, until the keeper leaves.
+        world.clock.leave(0);
+        slept.get().expect("the thread fired it");
+    }
+}

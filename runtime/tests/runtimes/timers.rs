@@ -1,0 +1,94 @@
+//! Who fires timers: workers that sleep, the clock's thread where none can, and whoever it is in time.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::common::{Idle, runtime};
+use libprocess::{Future, Promise, await_ready, clock, dispatch_with};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// The name of the thread that fires a timer which a handler starts.
+fn fired_by(runtime: &libprocess::Runtime) -> String {
+    let pid = runtime.spawn(Idle);
+    let answer: Future<String> = dispatch_with(pid, |_, _| {
+        let promise = Promise::new();
+        let future = promise.future();
+        clock().timer(MILLISECOND, move || {
+            let name = std::thread::current().name().unwrap_or_default().to_owned();
+            promise.set(name);
+        });
+        future
+    });
+    await_ready!(answer)
+}
+
+#[test]
+fn a_worker_that_sleeps_wakes_for_what_its_handler_started() {
+    for workers in [1, 2] {
+        let runtime = runtime(workers);
+        // Where the machine keeps the worker from waking for long, the clock's thread comes first.
+        let by_worker = (0..1_000).any(|_| !fired_by(&runtime).ends_with("-clock"));
+        if cfg!(feature = "last-in-first-out-fixed-size-semaphore") {
+            assert!(
+                by_worker,
+                "with {workers} workers all were fired by the clock's thread"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_worker_that_sleeps_for_a_later_timer_is_woken_for_an_earlier_one() {
+    for workers in [1, 2] {
+        let runtime = runtime(workers);
+        let pid = runtime.spawn(Idle);
+        for _ in 0..20 {
+            await_ready!(dispatch_with(pid, |_, _| {
+                clock().timer(HOUR, || {});
+            }));
+            await_ready!(runtime.clock().sleep(MILLISECOND));
+        }
+    }
+}
+
+#[test]
+fn timers_come_while_all_workers_sit_in_handlers() {
+    for workers in [1, 2] {
+        let runtime = runtime(workers);
+        let stuck = (0..workers).map(|_| {
+            let pid = runtime.spawn(Idle);
+            dispatch_with(pid, |_, _| {
+                let (fired, is_fired) = mpsc::channel();
+                clock().timer(MILLISECOND, move || fired.send(()).unwrap());
+                // Holds its worker, as the runtime knows nothing of it.
+                is_fired.recv().unwrap();
+            })
+        });
+        for handled in stuck.collect::<Vec<_>>() {
+            await_ready!(handled);
+        }
+    }
+}
+
+#[test]
+fn a_timer_that_waits_does_not_keep_its_worker() {
+    for workers in [1, 2] {
+        let runtime = runtime(workers);
+        let pid = runtime.spawn(Idle);
+        let promise = Promise::<()>::new();
+        let opened = promise.future();
+        let (begun, has_begun) = mpsc::channel();
+        await_ready!(dispatch_with(pid, move |_, _| {
+            clock().timer(MILLISECOND, move || {
+                begun.send(()).unwrap();
+                opened.get().unwrap();
+            });
+        }));
+        has_begun.recv().unwrap();
+        await_ready!(dispatch_with(pid, |_, _| {}));
+        promise.set(());
+        await_ready!(runtime.clock().sleep(MILLISECOND));
+    }
+}
