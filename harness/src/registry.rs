@@ -9,6 +9,7 @@ use crate::benchmarks::dispatch::{DispatchAwait, DispatchGet};
 use crate::benchmarks::dispatch_defer::DispatchDefer;
 use crate::benchmarks::fan_in::FanIn;
 use crate::benchmarks::futures::ThenChain;
+use crate::benchmarks::hand_over::HandOver;
 use crate::benchmarks::http::Http;
 use crate::benchmarks::links::{LargeNumberOfLinks, LinkExits};
 use crate::benchmarks::net::Net;
@@ -21,6 +22,7 @@ use crate::benchmarks::spawn::{SpawnIdle, SpawnTerminate};
 use crate::benchmarks::spawn_life::SpawnLife;
 use crate::benchmarks::spawn_million::SpawnMillion;
 use crate::benchmarks::throughput::{self, ThroughputPerformance};
+use crate::benchmarks::timer_latency::TimerLatency;
 
 use crate::benchmarks::event_queue::MpscLinkedQueue;
 use crate::benchmarks::fairness::Fairness;
@@ -34,7 +36,7 @@ use crate::filter::Filter;
 use crate::server::{EchoServer, HttpServer, RemoteServer};
 
 /// All of them, in the order in which they run.
-pub(crate) static BENCHMARKS: [&dyn Benchmark; 65] = [
+pub(crate) static BENCHMARKS: [&dyn Benchmark; 67] = [
     &ThroughputPerformance,
     &DispatchDefer::Movable,
     &DispatchDefer::Copyable,
@@ -48,6 +50,8 @@ pub(crate) static BENCHMARKS: [&dyn Benchmark; 65] = [
     &PingPong::Worker,
     &PingPong::Workers,
     &PingPong::Thread,
+    &TimerLatency,
+    &HandOver,
     &ThreadRing,
     &Skynet,
     &FanIn,

@@ -17,7 +17,7 @@ const SMALL: [&str; 6] = ["--repeat", "1001", "--runs", "2", "--warmup", "0"];
 const MAIN_JOB: &str = "ProcessTest.Process_BENCHMARK_ThroughputPerformance";
 
 /// In the order in which they run.
-const BENCHMARKS: [&str; 65] = [
+const BENCHMARKS: [&str; 67] = [
     MAIN_JOB,
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Movable",
     "ProcessTest.Process_BENCHMARK_DispatchDefer.Copyable",
@@ -31,6 +31,8 @@ const BENCHMARKS: [&str; 65] = [
     "Latency.PingPong",
     "Latency.PingPong.Workers",
     "Latency.PingPong.Thread",
+    "Latency.Timer",
+    "Latency.HandOver",
     "ThreadRing",
     "Skynet",
     "FanIn",

@@ -8,7 +8,7 @@ use crate::future::{Future, Outcome, Returned, ValueOrFuture};
 impl<T: Send + 'static> Future<T> {
     /// As this future, if it ends before `duration` has passed on `clock`; else what `f` makes of it: a value or a future, such as this one, asked to discard.
     ///
-    /// A discard request is passed on to this future, later to the one that `f` returned, and does not keep `f` from being called when the time comes. `f` runs on the clock's thread.
+    /// A discard request is passed on to this future, later to the one that `f` returned, and does not keep `f` from being called when the time comes. `f` runs where timers do, and must not block: see [`Clock::timer`].
     ///
     /// ```
     /// use std::time::Duration;

@@ -4,7 +4,8 @@
 //!
 //! | | who fires what is due |
 //! |---|---|
-//! | a worker sleeps | the first that fell asleep with timers pending *keeps the time*: its sleep ends with the earliest of them, and it fires them before it takes work |
+//! | a worker sleeps | the first that fell asleep with a timer due within [`NEAR`] *keeps the time*: its sleep ends with the earliest, and it fires what is due before it takes work |
+//! | all sleep, and none was due soon when they fell asleep | the clock's thread |
 //! | all are at work | the first that looks at its I/O, once in some turns; or the clock's thread |
 //! | all sit in long handlers | the clock's thread |
 //! | time stands still | the clock's thread, when it is advanced |
@@ -22,9 +23,43 @@
 //!
 //! * *An earlier timer is started while one keeps the time.* Its end is known under the lock, and who starts the timer interrupts that sleep. An interruption before the
 //!   sleep keeps it from beginning.
+//! * *The earliest is not what it was.* Who starts a timer looks only whether it is before the `earliest`, which a cancelled timer leaves too low. So whoever settles until when
+//!   it sleeps, or leaves a sleep, writes that anew: somebody wakes at the `earliest`, or [`COVER`] behind it, and looks for the next.
 //! * *Two fire at a time, and out of order.* While a worker fires, the others leave it to that one, the thread for [`COVER`]: what a timer calls might block. While the thread is
 //!   awake no worker fires or keeps the time: the thread looks again before it sleeps.
 //! * *Nobody fires.* The thread never sleeps for longer than [`COVER`] behind the earliest deadline, but while one keeps the time, who tells it when leaving.
+
+use std::sync::Weak;
+use std::sync::atomic::Ordering;
+
+use libprocess_semaphore::Parker as _;
+
+use super::{Clock, State};
+
+/// What a worker keeps the time for. For later ones it would, at each sleep, have to learn how long that is, and to register: a tenth of a microsecond for nothing,
+/// as it hardly ever sleeps for so long where there is much to do; and where there is not, it does not matter who wakes first.
+const NEAR: u64 = if cfg!(test) {
+    // The tests' timers are not to come while they look.
+    u64::MAX
+} else {
+    100_000_000
+};
+
+/// By how much the kernel's coarse clock may be off: it moves with the timer interrupt, at 100 Hz or more.
+const ROUGHLY: u64 = 10_000_000;
+
+/// The kernel's coarse clock, without a look at any hardware.
+pub(super) fn rough_nanoseconds() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // By the C library, which finds what the kernel maps for it also where there is none, as under valgrind.
+    // SAFETY: it is there to be written. It cannot fail: the clock has been there since Linux 2.6.32.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
+    // It counts from the machine's start: it is never negative, and does not overflow for centuries.
+    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
+}
 
 /// How late the clock's thread is where a worker should have fired.
 pub(super) const COVER: u64 = 2_000_000;
@@ -46,6 +81,74 @@ impl Keeper {
     }
 }
 
+/// Those who sleep for timers, too.
+pub(crate) trait Workers: Send + Sync {
+    /// Ends the sleep of the worker with this seat, or its next one, as if there were something to do.
+    fn interrupt(&self, seat: usize);
+}
+
+/// Who sleeps for longer than until a new timer.
+pub(super) enum Late {
+    Thread,
+    /// The worker with this seat.
+    Keeper(usize),
+}
+
+impl Clock {
+    /// Who sleeps for timers, too; `all`: not only some of those that sleep. To be called once, before the first timer.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub(crate) fn set_workers(&self, workers: Weak<dyn Workers>, all: bool) {
+        let first = self.shared.workers.set((workers, all)).is_ok();
+        debug_assert!(first, "a clock has one runtime");
+    }
+
+    /// To be called when timers have gone, or time goes on or stops.
+    pub(super) fn note_earliest(&self, state: &State) {
+        let next = state
+            .wheel
+            .next_deadline()
+            .filter(|_| state.paused.is_none());
+        // Relaxed: see `earliest`.
+        self.shared
+            .earliest
+            .store(next.unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    #[cold]
+    pub(super) fn wake_earlier(&self, late: &Late) {
+        match *late {
+            Late::Thread => self.shared.parker.unpark(),
+            Late::Keeper(seat) => {
+                let workers = self.shared.workers.get();
+                if let Some(workers) = workers.and_then(|(workers, _)| workers.upgrade()) {
+                    workers.interrupt(seat);
+                }
+            }
+        }
+    }
+
+    /// There is a timer, in the wheel, that is due before all others, or time stands still. Gives who must be woken for it.
+    #[cold]
+    pub(super) fn note_earlier(&self, state: &mut State, creator: u64, due: u64) -> Option<Late> {
+        if state.paused.is_none() {
+            // Relaxed: see `earliest`.
+            self.shared.earliest.store(due, Ordering::Relaxed);
+        }
+        if let Some(keeper) = &mut state.keeper {
+            return keeper.is_late_for(due).map(Late::Keeper);
+        }
+        let late = due < state.sleeps_until && !self.is_seen_soon(state, creator, due);
+        late.then_some(Late::Thread)
+    }
+
+    /// Whether the thread may leave a new timer to the worker that serves the process which started it, and comes to its timers soon.
+    fn is_seen_soon(&self, state: &State, creator: u64, due: u64) -> bool {
+        let all_keep = || matches!(self.shared.workers.get(), Some((_, true)));
+        let is_covered = due.saturating_add(COVER) >= state.sleeps_until;
+        is_covered && creator != 0 && state.paused.is_none() && all_keep()
+    }
+}
+
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod over_ports {
     use std::sync::atomic::Ordering;
@@ -55,19 +158,20 @@ mod over_ports {
 
     use super::super::thread::{self, contained};
     use super::super::{Clock, from_ticks, ticks};
-    use super::Keeper;
+    use super::{Keeper, NEAR, ROUGHLY, rough_nanoseconds};
 
     impl Clock {
         /// The worker of this seat is about to sleep: until when at most. From here to [`leave`](Self::leave) it keeps the time. `None`: it need not.
         pub(crate) fn keep(&self, seat: usize) -> Option<Instant> {
-            // Relaxed: who starts a timer later than this look tells the thread.
-            if self.shared.earliest.load(Ordering::Relaxed) == u64::MAX {
+            if !self.has_near(NEAR) {
                 return None;
             }
             let mut state = self.state();
             if state.keeper.is_some() || !state.may_be_served() {
                 return None;
             }
+            // What was the earliest may have been cancelled.
+            self.note_earliest(&state);
             let until = state.wheel.next_deadline()?;
             let (instant, time) = self.shared.started;
             let left = from_ticks(until) - (time + self.advanced());
@@ -86,6 +190,7 @@ mod over_ports {
                 .is_some_and(|keeper| keeper.seat == seat)
             {
                 state.keeper = None;
+                self.note_earliest(&state);
                 let late = state.is_thread_late();
                 drop(state);
                 if late {
@@ -94,13 +199,33 @@ mod over_ports {
             }
         }
 
+        /// Whether something may be due. It reads the time, if there are timers at all.
+        #[inline]
+        pub(crate) fn has_due(&self) -> bool {
+            // Relaxed: who misses a timer here finds it at the next look.
+            let earliest = || self.shared.earliest.load(Ordering::Relaxed);
+            self.has_near(ROUGHLY) && ticks(self.running_time()) >= earliest()
+        }
+
+        /// Whether the earliest is due within about `near`. A few nanoseconds.
+        #[inline]
+        pub(super) fn has_near(&self, near: u64) -> bool {
+            // Relaxed: who starts an earlier timer behind this look tells the thread.
+            let earliest = self.shared.earliest.load(Ordering::Relaxed);
+            earliest < u64::MAX && earliest.saturating_sub(self.rough_ticks()) <= near
+        }
+
+        /// The time, but for [`ROUGHLY`].
+        fn rough_ticks(&self) -> u64 {
+            let began = self.shared.rough_base.wrapping_add(
+                // Relaxed: as in `advanced`.
+                self.shared.advanced_ns.load(Ordering::Relaxed),
+            );
+            began.wrapping_add(rough_nanoseconds())
+        }
+
         /// Fires, in a worker between two processes' turns, what is due: at most so many.
         pub(crate) fn fire_due(&self, most: usize) {
-            // Relaxed: who misses a timer here finds it at the next look.
-            let earliest = self.shared.earliest.load(Ordering::Relaxed);
-            if earliest == u64::MAX || ticks(self.running_time()) < earliest {
-                return;
-            }
             let mut state = self.state();
             if !state.may_be_served() {
                 return;
@@ -226,13 +351,41 @@ mod tests {
         let _between = world.clock.timer(3 * HOUR / 4, || {});
         assert_eq!(world.workers.take(), [0; 0], "it was woken for less");
 
+        // A timer that is cancelled hides none that is started behind it.
+        let cancelled = world.clock.timer(MINUTE, || {});
+        assert_eq!(world.workers.take(), [3]);
+        world.clock.leave(3);
+        assert!(cancelled.cancel());
+        world.assert_keeps(3, HOUR / 2);
+        let _before = world.clock.timer(HOUR / 3, || {});
+        assert_eq!(world.workers.take(), [3]);
+
         world.clock.leave(4);
         assert!(
             world.clock.keep(4).is_none(),
             "another one cannot relieve it"
         );
         world.clock.leave(3);
-        world.assert_keeps(4, HOUR / 2);
+        world.assert_keeps(4, HOUR / 3);
+    }
+
+    #[test]
+    fn what_is_due_much_later_is_not_near() {
+        let world = World::new();
+        let minute = MINUTE.as_nanos() as u64;
+        assert!(!world.clock.has_near(minute));
+        assert!(world.clock.has_near(61 * minute));
+        assert!(!world.clock.has_due());
+        let _timer = world.clock.timer(MINUTE / 2, || {});
+        assert!(world.clock.has_near(minute));
+        assert!(!world.clock.has_due());
+        world.clock.pause();
+        assert!(!world.clock.has_near(u64::MAX), "nothing comes by itself");
+        world.clock.advance(MINUTE);
+        world.clock.settle().expect("it is paused");
+        world.clock.resume();
+        assert!(!world.clock.has_near(57 * minute));
+        assert!(world.clock.has_near(60 * minute));
     }
 
     #[test]

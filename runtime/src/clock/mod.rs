@@ -7,14 +7,10 @@
 //!
 //! # Who fires timers
 //!
-//! One thread for each clock, started with the first timer: it sleeps until the earliest deadline and calls what is due, in order of
-//! deadline, then of creation. So timers are on time also while all workers sit in long handlers. What a timer calls is to be short: it is usually
-//! a dispatch. Whoever starts a timer wakes the thread only if the timer is earlier than what the thread sleeps for; most timers are
-//! timeouts of the same length, and never are.
-//!
-//! Weighed against workers that fire timers between processes, and sleep until the next one: it saves the wake-up of a thread for each timer
-//! that fires, but a worker that leaves its sleep for work must pass the watch on (a wake-up of another worker for each message to an idle
-//! runtime), or a long handler delays all timers.
+//! A worker that sleeps, or that is between two processes' turns; and one thread for each clock, started with the first timer, where no worker can (see `keeper.rs`).
+//! Whoever it is calls what is due in order of deadline, then of creation. So an idle runtime wakes one thread for a timer, and timers are on time
+//! also while all workers sit in long handlers. What a timer calls is to be short: it is usually a dispatch. Whoever starts a timer wakes another
+//! only if the timer is earlier than what that one sleeps for; most timers are timeouts of the same length, and never are.
 //!
 //! # Time under a paused clock
 //!
@@ -27,7 +23,7 @@
 //!
 //! # What can go wrong
 //!
-//! * *A wake-up of the thread is lost.* What it sleeps for is written under the lock under which timers are inserted, before it sleeps; an unpark
+//! * *A wake-up of the thread, or of the worker that keeps the time, is lost.* What it sleeps for is written under the lock under which timers are inserted, before it sleeps; an unpark
 //!   before the park makes the park return at once.
 //! * *A timer fires and is cancelled at a time.* Whoever takes it out of the wheel, under the lock, decides.
 //! * *A timer's closure panics.* It is caught and logged; the clock goes on.
@@ -54,6 +50,7 @@ use crate::facade::lock_std;
 use crate::future::{Future, Promise};
 
 pub(crate) use carried::{any_measured, any_paused, anything_is_carried, count_measured};
+pub(crate) use keeper::Workers;
 use keeper::{COVER, Keeper};
 pub(crate) use owner::{
     current_or_ending_owner, current_owner, ending_owner, set_current_owner, set_ending_owner,
@@ -91,6 +88,8 @@ pub struct Clock {
 
 struct Shared {
     started: (Instant, Time),
+    /// The time at zero of the kernel's coarse clock, in ticks.
+    rough_base: u64,
     name: String,
     /// What is under the lock says whether the clock is paused; this is for those who only want to know the time.
     paused: AtomicBool,
@@ -103,12 +102,6 @@ struct Shared {
     activity: OnceLock<Weak<dyn Activity>>,
     on_thread_start: OnceLock<Box<dyn Fn() + Send + Sync>>,
     workers: OnceLock<(Weak<dyn Workers>, bool)>,
-}
-
-/// Those who sleep for timers, too.
-pub(crate) trait Workers: Send + Sync {
-    /// Ends the sleep of the worker with this seat, or its next one, as if there were something to do.
-    fn interrupt(&self, seat: usize);
 }
 
 struct State {
@@ -139,14 +132,6 @@ enum When {
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     At(Time),
     After(Duration),
-}
-
-/// Who sleeps for longer than until a new timer.
-enum Late {
-    Nobody,
-    Thread,
-    /// The worker with this seat.
-    Keeper(usize),
 }
 
 struct Paused {
@@ -241,6 +226,7 @@ impl Clock {
         Self {
             shared: Arc::new(Shared {
                 started: (Instant::now(), now),
+                rough_base: ticks(now).wrapping_sub(keeper::rough_nanoseconds()),
                 name,
                 paused: AtomicBool::new(false),
                 advanced_ns: AtomicU64::new(0),
@@ -278,13 +264,6 @@ impl Clock {
     ) {
         let first = self.shared.activity.set(activity).is_ok()
             && self.shared.on_thread_start.set(on_thread_start).is_ok();
-        debug_assert!(first, "a clock has one runtime");
-    }
-
-    /// Who sleeps for timers, too; `all`: not only some of those that sleep. To be called once, before the first timer.
-    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-    pub(crate) fn set_workers(&self, workers: Weak<dyn Workers>, all: bool) {
-        let first = self.shared.workers.set((workers, all)).is_ok();
         debug_assert!(first, "a clock has one runtime");
     }
 
@@ -347,18 +326,6 @@ impl Clock {
         Duration::from_nanos(self.shared.advanced_ns.load(Ordering::Relaxed))
     }
 
-    /// To be called when timers have gone, or time goes on or stops.
-    fn note_earliest(&self, state: &State) {
-        let next = state
-            .wheel
-            .next_deadline()
-            .filter(|_| state.paused.is_none());
-        // Relaxed: see `earliest`.
-        self.shared
-            .earliest
-            .store(next.unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
     fn now_under_lock(&self, state: &State, owner: u64) -> Time {
         match &state.paused {
             Some(paused) => paused.now_of(owner),
@@ -371,9 +338,9 @@ impl Clock {
         self.state().paused.is_some()
     }
 
-    /// Calls `f` on the clock's thread when `duration` has passed: not before.
+    /// Calls `f` when `duration` has passed: not before. It runs in a worker that has nothing to do or is between two processes, or on the clock's own thread: in no process.
     ///
-    /// `f` should be short, and must not block: other timers wait for it. In a process, [`delay`](crate::delay) is what is wanted: it
+    /// `f` should be short, and must not block: other timers may wait for it. In a process, [`delay`](crate::delay) is what is wanted: it
     /// dispatches. After the runtime's end `f` is dropped unused.
     ///
     /// Cost: one allocation for the closure, if it captures anything, and O(1). A million pending timers take 50 to 100 MB.
@@ -403,21 +370,18 @@ impl Clock {
         };
         let due = ticks(deadline);
         let key = state.wheel.insert(due, Pending { creator, action });
-        let late = self.who_is_late(&mut state, creator, due);
+        // Relaxed: written under the lock. Whoever wakes for the earliest looks for the next one.
+        let is_earlier = due < self.shared.earliest.load(Ordering::Relaxed);
+        let late = is_earlier
+            .then(|| self.note_earlier(&mut state, creator, due))
+            .flatten();
         let stopped = self.ensure_thread(&mut state);
         let unused = stopped.then(|| state.wheel.cancel(key));
         drop(state);
         // Outside of the lock: the closure's drop is foreign code.
         drop(unused);
-        match late {
-            Late::Nobody => {}
-            Late::Thread => self.shared.parker.unpark(),
-            Late::Keeper(seat) => {
-                let workers = self.shared.workers.get();
-                if let Some(workers) = workers.and_then(|(workers, _)| workers.upgrade()) {
-                    workers.interrupt(seat);
-                }
-            }
+        if let Some(late) = late {
+            self.wake_earlier(&late);
         }
         let timer = Timer {
             key,
@@ -426,29 +390,6 @@ impl Clock {
             clock: self.clone(),
         };
         (timer, stopped)
-    }
-
-    /// Who must be woken for a new timer that is due then, which is in the wheel.
-    fn who_is_late(&self, state: &mut State, creator: u64, due: u64) -> Late {
-        if state.paused.is_none() {
-            // Relaxed: see `earliest`.
-            let earliest = self.shared.earliest.load(Ordering::Relaxed);
-            self.shared
-                .earliest
-                .store(earliest.min(due), Ordering::Relaxed);
-            if let Some(keeper) = &mut state.keeper {
-                return keeper.is_late_for(due).map_or(Late::Nobody, Late::Keeper);
-            }
-        }
-        // A worker that serves a process comes to its timers soon.
-        let all_keep = || matches!(self.shared.workers.get(), Some((_, true)));
-        let is_seen = creator != 0 && state.paused.is_none() && all_keep();
-        let cover = if is_seen { COVER } else { 0 };
-        if due.saturating_add(cover) < state.sleeps_until {
-            Late::Thread
-        } else {
-            Late::Nobody
-        }
     }
 
     /// See [`Timer::cancel`].
@@ -464,7 +405,7 @@ impl Clock {
     /// A future that is ready when `duration` has passed. Discarding it, or dropping it, cancels its timer; a future that
     /// [`then`](Future::then) made of it only does so when it is discarded.
     ///
-    /// Its callbacks run on the clock's thread, and must not block, as with [`timer`](Self::timer).
+    /// Its callbacks run where timers do, and must not block, as with [`timer`](Self::timer).
     pub fn sleep(&self, duration: Duration) -> Future<()> {
         let promise = Arc::new(Promise::new());
         let future = promise.future();
@@ -537,7 +478,7 @@ impl Clock {
         self.shared.parker.unpark();
     }
 
-    /// Moves a paused clock forward. Timers that become due fire, on the clock's thread: [`settle`](Self::settle) waits for them. Does
+    /// Moves a paused clock forward. Timers that become due fire, on the clock's own thread: [`settle`](Self::settle) waits for them. Does
     /// nothing if the clock is not paused.
     pub fn advance(&self, duration: Duration) {
         let mut state = self.state();

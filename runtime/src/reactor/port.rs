@@ -151,8 +151,14 @@ impl Ports {
         }
     }
 
-    /// Fires what is due, in a worker.
+    /// Whether there may be timers to fire, in the worker that has this seat: its sleep has ended for some. `in_turn`: it looks now and then, whatever ended
+    /// its sleep.
     #[inline]
+    pub(crate) fn has_timers(&self, seat: usize, in_turn: bool) -> bool {
+        self.of_seat(seat).takes_timers() || (in_turn && self.clock.has_due())
+    }
+
+    /// Fires what is due, in a worker.
     pub(crate) fn fire_timers(&self) {
         self.clock.fire_due(BATCH);
     }
@@ -192,6 +198,8 @@ pub(crate) struct Port {
     choice: Arc<Choice>,
     /// Whose timers end the sleep, too.
     clock: Clock,
+    /// It was timers that ended the last one.
+    timers_due: AtomicBool,
 }
 
 impl Port {
@@ -210,6 +218,7 @@ impl Port {
             has_mail: AtomicBool::new(false),
             choice,
             clock,
+            timers_due: AtomicBool::new(false),
         }
     }
 
@@ -245,6 +254,15 @@ impl Port {
         let looks = self.looks.load(Ordering::Relaxed).wrapping_add(1);
         self.looks.store(looks, Ordering::Relaxed);
         self.turn(thorough, most, completions);
+    }
+
+    fn takes_timers(&self) -> bool {
+        // Relaxed: as in `park`.
+        let due = self.timers_due.load(Ordering::Relaxed);
+        if due {
+            self.timers_due.store(false, Ordering::Relaxed);
+        }
+        due
     }
 
     /// Whether the owner would find something, as far as memory tells.
@@ -405,7 +423,7 @@ impl Port {
     }
 
     /// Sleeps in the driver, if there is anything to sleep for.
-    fn park_in_driver(&self, deadline: Option<Instant>) -> Option<Parked> {
+    fn park_in_driver(&self, end: &mut End<'_>) -> Option<Parked> {
         if !self.is_active() {
             return None;
         }
@@ -416,48 +434,74 @@ impl Port {
             return Some(Parked::Interrupted);
         }
         let driver = driver.as_mut().filter(|driver| !driver.is_idle())?;
+        let until = end.settle();
         if self.enter(IN_DRIVER) {
-            driver.park(deadline);
+            driver.park(until);
         }
         Some(if driver.is_ready() {
             Parked::Interrupted
-        } else if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        } else if until.is_some_and(|until| Instant::now() >= until) {
             Parked::Deadline
         } else {
             Parked::Woken
         })
     }
 
-    fn park_in_futex(&self, deadline: Option<Instant>) -> Parked {
+    fn park_in_futex(&self, end: &mut End<'_>) -> Parked {
+        let until = end.settle();
         if self.enter(IN_FUTEX) {
-            self.futex.park(deadline)
+            self.futex.park(until)
         } else {
             Parked::Woken
         }
     }
 }
 
-impl Parker for Port {
-    fn park(&self, deadline: Option<Instant>) -> Parked {
-        let timers = self.clock.keep(self.seat);
-        let until = match (deadline, timers) {
+/// What ends a sleep, if nobody does: its deadline, and timers.
+struct End<'a> {
+    port: &'a Port,
+    deadline: Option<Instant>,
+    /// When the earliest is due, if this worker keeps the time.
+    timers: Option<Instant>,
+}
+
+impl End<'_> {
+    /// Until when to sleep, settled just before that.
+    fn settle(&mut self) -> Option<Instant> {
+        self.timers = self.port.clock.keep(self.port.seat);
+        match (self.deadline, self.timers) {
             (Some(deadline), Some(timers)) => Some(deadline.min(timers)),
             (one, other) => one.or(other),
+        }
+    }
+
+    /// The sleep is over.
+    fn what_it_was(self, parked: Parked) -> Parked {
+        let Some(timers) = self.timers else {
+            return parked;
+        };
+        self.port.clock.leave(self.port.seat);
+        let is_deadline = self.deadline.is_some_and(|deadline| deadline < timers);
+        if parked != Parked::Deadline || is_deadline {
+            return parked;
+        }
+        // Relaxed: only the owner parks, and looks.
+        self.port.timers_due.store(true, Ordering::Relaxed);
+        Parked::Interrupted
+    }
+}
+
+impl Parker for Port {
+    fn park(&self, deadline: Option<Instant>) -> Parked {
+        let mut end = End {
+            port: self,
+            deadline,
+            timers: None,
         };
         let parked = self
-            .park_in_driver(until)
-            .unwrap_or_else(|| self.park_in_futex(until));
-        let parked = match timers {
-            Some(timers) => {
-                self.clock.leave(self.seat);
-                let for_timers = deadline.is_none_or(|deadline| timers <= deadline);
-                match parked {
-                    Parked::Deadline if for_timers => Parked::Interrupted,
-                    parked => parked,
-                }
-            }
-            None => parked,
-        };
+            .park_in_driver(&mut end)
+            .unwrap_or_else(|| self.park_in_futex(&mut end));
+        let parked = end.what_it_was(parked);
         // Acquire: pairs with the Release in `unpark`. Whatever it was, nobody sleeps any more.
         let notified = self.word.swap(EMPTY, Ordering::Acquire) == NOTIFIED;
         // Relaxed: as in `interrupt`.

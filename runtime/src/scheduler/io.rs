@@ -122,8 +122,13 @@ mod over_ports {
             }
         }
 
-        /// Fires the timers that are due.
+        /// See [`Ports::has_timers`].
         #[inline]
+        pub(in crate::scheduler) fn has_timers(&self, seat: usize, in_turn: bool) -> bool {
+            self.ports.has_timers(seat, in_turn)
+        }
+
+        /// Fires the timers that are due.
         pub(in crate::scheduler) fn fire_timers(&self) {
             self.ports.fire_timers();
         }

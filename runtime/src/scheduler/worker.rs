@@ -268,10 +268,13 @@ impl Worker {
         if let Some(seat) = unsafe { (*self.seat.get()).as_ref() } {
             let room = self.scheduler.runnables.room(&seat.local);
             self.io.look(seat.index, room, thorough);
+            let has_timers = self.io.has_timers(seat.index, thorough);
             self.deliver_io();
-            self.kept_between_turns.set(Some(0));
-            self.io.fire_timers();
-            self.kept_between_turns.set(None);
+            if has_timers {
+                self.kept_between_turns.set(Some(0));
+                self.io.fire_timers();
+                self.kept_between_turns.set(None);
+            }
         }
     }
 
