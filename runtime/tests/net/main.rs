@@ -1,6 +1,10 @@
 //! Sockets, on both reactors: what a user of them would notice.
 
+#[path = "../common/mod.rs"]
 mod common;
+
+mod given_up;
+mod waiting;
 
 use std::io::{Read, Write};
 use std::net::TcpStream as StdStream;
@@ -8,10 +12,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use common::sockets::{LONG, any, on_each, pair, runtime};
-use futures_lite::future::yield_now;
+use crate::common::sockets::{LONG, any, on_each, pair, runtime, runtime_without};
 use libprocess::net::{ListenOptions, TcpListener, TcpStream, UnixListener, UnixStream};
-use libprocess::{Future, FutureError, ReactorKind, spawn_async};
+use libprocess::{Future, FutureError, IoUringFeature, ReactorKind, Runtime, spawn_async};
 
 /// So many bytes, in however many pieces.
 async fn receive_exactly(stream: &TcpStream, length: usize) -> Vec<u8> {
@@ -19,7 +22,7 @@ async fn receive_exactly(stream: &TcpStream, length: usize) -> Vec<u8> {
 }
 
 /// As `receive_exactly`, where some have come.
-async fn receive_the_rest(stream: &TcpStream, mut all: Vec<u8>, length: usize) -> Vec<u8> {
+pub async fn receive_the_rest(stream: &TcpStream, mut all: Vec<u8>, length: usize) -> Vec<u8> {
     while all.len() < length {
         let bytes = stream.receive().await.expect("bytes");
         assert!(!bytes.is_empty(), "the stream ended behind {all:?}");
@@ -259,26 +262,34 @@ fn a_runtime_ends_with_operations_under_way() {
 /// More connections have something to read than a ring has buffers and submissions: those that found no buffer are served all the same.
 #[test]
 fn many_connections_at_once_are_all_answered() {
-    const ROUNDS: usize = 8;
     for kind in [ReactorKind::IoUring, ReactorKind::Epoll] {
-        let Some(runtime) = runtime(kind, 1, None) else {
-            continue;
-        };
-        let address = common::echo_server(&runtime);
-        let mut streams: Vec<_> = (0..most_connections())
-            .map(|_| StdStream::connect(address).expect("a connection"))
-            .collect();
-        for round in 0..ROUNDS {
-            let request = [round as u8; 64];
-            for stream in &mut streams {
-                stream.write_all(&request).expect("written");
-            }
-            for stream in &mut streams {
-                stream.set_read_timeout(Some(LONG)).expect("an option");
-                let mut answer = [u8::MAX; 64];
-                stream.read_exact(&mut answer).expect("an answer");
-                assert_eq!(answer, request, "{kind}");
-            }
+        if let Some(runtime) = runtime(kind, 1, None) {
+            all_are_answered(&runtime, kind.to_string());
+        }
+    }
+    // Each of these takes a whole buffer then, however little comes, so that they run out.
+    let whole_buffers = [IoUringFeature::IncrementalBuffers];
+    if let Some(runtime) = runtime_without(whole_buffers, 1, None) {
+        all_are_answered(&runtime, "io_uring with whole buffers".to_owned());
+    }
+}
+
+fn all_are_answered(runtime: &Runtime, name: String) {
+    const ROUNDS: usize = 8;
+    let address = common::echo_server(runtime);
+    let mut streams: Vec<_> = (0..most_connections())
+        .map(|_| StdStream::connect(address).expect("a connection"))
+        .collect();
+    for round in 0..ROUNDS {
+        let request = [round as u8; 64];
+        for stream in &mut streams {
+            stream.write_all(&request).expect("written");
+        }
+        for stream in &mut streams {
+            stream.set_read_timeout(Some(LONG)).expect("an option");
+            let mut answer = [u8::MAX; 64];
+            stream.read_exact(&mut answer).expect("an answer");
+            assert_eq!(answer, request, "{name}");
         }
     }
 }
@@ -357,54 +368,6 @@ fn busy_workers_do_not_keep_their_connections_waiting() {
             }
         }
     }
-}
-
-/// Each operation is given up at another moment: before it has begun, while it is under way, or when it is done.
-#[test]
-fn what_is_given_up_at_any_moment_loses_nothing() {
-    async fn after<T>(moment: usize, future: Future<T>) -> Option<T> {
-        for _ in 0..moment {
-            yield_now().await;
-        }
-        future.discard();
-        match future.await {
-            Ok(value) => Some(value),
-            Err(error) => {
-                assert_eq!(error, FutureError::Discarded);
-                None
-            }
-        }
-    }
-
-    on_each(|| async {
-        let nobody_accepts = TcpListener::bind(any()).expect("a listener");
-        let listener = TcpListener::bind(any()).expect("a listener");
-        let address = listener.local_address().expect("an address");
-        for moment in 0..24 {
-            let connecting =
-                TcpStream::connect(nobody_accepts.local_address().expect("an address"));
-            drop(after(moment, connecting).await);
-
-            let accepting = listener.accept();
-            let connecting = TcpStream::connect(address);
-            let server = match after(moment, accepting).await {
-                Some(server) => server,
-                None => listener.accept().await.expect("it was not lost"),
-            };
-            let client = connecting.await.expect("a connection");
-
-            let receiving = server.receive();
-            let data = vec![moment as u8; 100_000];
-            let sent = after(moment, client.send(data.clone())).await;
-            assert!(sent.is_some(), "what is on its way goes on");
-            let some = after(moment, receiving).await.unwrap_or_default();
-            let all = receive_the_rest(&server, some.to_vec(), data.len()).await;
-            assert!(all == data, "other bytes came");
-
-            assert!(after(moment, client.shutdown()).await.is_some());
-            assert_eq!(server.receive().await.expect("the end"), "");
-        }
-    });
 }
 
 #[test]
