@@ -282,9 +282,14 @@ fn all_are_answered(runtime: &Runtime, name: String) {
         .collect();
     for round in 0..ROUNDS {
         let request = [round as u8; 64];
+        // The worker sits in a handler until all have something to read.
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let sitting = runtime.spawn_async(async move { held.recv().expect("it is let go") });
         for stream in &mut streams {
             stream.write_all(&request).expect("written");
         }
+        let_go.send(()).expect("it is held");
+        sitting.get_timeout(LONG).expect("it sat");
         for stream in &mut streams {
             stream.set_read_timeout(Some(LONG)).expect("an option");
             let mut answer = [u8::MAX; 64];
