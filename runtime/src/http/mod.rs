@@ -13,7 +13,7 @@
 
 pub mod accept;
 pub mod authenticate;
-#[cfg(fuzzing)]
+#[cfg(all(any(fuzzing, test), not(any(libprocess_loom, libprocess_shuttle))))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod path;

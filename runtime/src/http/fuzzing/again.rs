@@ -1,10 +1,10 @@
 //! What was taken is taken again for the same, when it is sent.
 
+use super::codec::{Decoder, Responses, request_bytes, response_bytes};
+use crate::http::{Body, Limits};
+use ::http::header::{CONNECTION, CONTENT_LENGTH, DATE, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
+use ::http::{HeaderMap, HeaderName, Request, Response};
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, Request, Response};
-use libprocess::http::fuzzing::{Decoder, Responses, request_bytes, response_bytes};
-use libprocess::http::{Body, Limits};
 
 /// The fields but for those that whoever sends them writes.
 fn fields(headers: &HeaderMap, written: &[HeaderName]) -> HeaderMap {
@@ -23,7 +23,7 @@ fn limits() -> Limits {
     Limits::new().fields(256)
 }
 
-pub fn check_request(request: &Request<Body>) {
+pub(super) fn check_request(request: &Request<Body>) {
     if request.method() == http::Method::TRACE {
         return;
     }
@@ -50,7 +50,7 @@ pub fn check_request(request: &Request<Body>) {
     assert_eq!(again.body().trailers(), request.body().trailers());
 }
 
-pub fn check_response(response: &Response<Body>, is_head: bool, keeps_alive: bool) {
+pub(super) fn check_response(response: &Response<Body>, is_head: bool, keeps_alive: bool) {
     let mut decoder = Responses::new(limits(), is_head, false);
     let bytes = response_bytes(response, is_head, keeps_alive);
     decoder.feed(Bytes::from(bytes));

@@ -1,4 +1,4 @@
-//! What the fuzz targets see of the codec. No part of the library: only `--cfg fuzzing` has it.
+//! The codec as those see it that check it.
 
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -12,21 +12,21 @@ use crate::exchange::{
 };
 
 /// The decoder of requests.
-pub struct Decoder(RequestDecoder);
+pub(super) struct Decoder(RequestDecoder);
 
 impl Decoder {
     /// A decoder that has been fed nothing.
-    pub fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         Self(RequestDecoder::new(Arc::new(limits)))
     }
 
     /// Adds what has come.
-    pub fn feed(&mut self, piece: Bytes) {
+    pub(super) fn feed(&mut self, piece: Bytes) {
         self.0.feed(piece);
     }
 
     /// The next request, the path that it is routed by, and all else that is told of it, as text; or the status that it is refused with.
-    pub fn take(&mut self) -> Result<Option<(Request, String, String)>, StatusCode> {
+    pub(super) fn take(&mut self) -> Result<Option<(Request, String, String)>, StatusCode> {
         let decoded = self.0.next(|_| false).map_err(|refusal| refusal.status)?;
         Ok(decoded.map(|decoded| {
             let path = decoded.request.path_of_head().to_owned();
@@ -36,23 +36,23 @@ impl Decoder {
     }
 
     /// What has come and was not taken; without that of a body that has begun.
-    pub fn rest(&self) -> Vec<u8> {
+    pub(super) fn rest(&self) -> Vec<u8> {
         self.0.rest()
     }
 
     /// Whether a head has come, and its body has not.
-    pub fn is_in_body(&self) -> bool {
+    pub(super) fn is_in_body(&self) -> bool {
         self.0.is_in_body()
     }
 
     /// Whether nothing has come of a request that was not taken.
-    pub fn is_between(&self) -> bool {
+    pub(super) fn is_between(&self) -> bool {
         self.0.is_between()
     }
 }
 
 /// The decoder of responses, which all answer the same kind of request.
-pub struct Responses {
+pub(super) struct Responses {
     decoder: ResponseDecoder,
     asked: Asked,
     begun: Option<Begun>,
@@ -68,7 +68,7 @@ struct Begun {
 
 impl Responses {
     /// A decoder that has been fed nothing.
-    pub fn new(limits: Limits, is_head: bool, streams: bool) -> Self {
+    pub(super) fn new(limits: Limits, is_head: bool, streams: bool) -> Self {
         Self {
             decoder: ResponseDecoder::new(Arc::new(limits)),
             asked: Asked { is_head, streams },
@@ -78,17 +78,17 @@ impl Responses {
     }
 
     /// Adds what has come.
-    pub fn feed(&mut self, piece: Bytes) {
+    pub(super) fn feed(&mut self, piece: Bytes) {
         self.decoder.feed(piece);
     }
 
     /// Nothing more comes.
-    pub fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.has_ended = true;
     }
 
     /// The next response, with all of its body however that came, and whether the connection stays; or why it is refused.
-    pub fn take(&mut self) -> Result<Option<(Response, bool)>, &'static str> {
+    pub(super) fn take(&mut self) -> Result<Option<(Response, bool)>, &'static str> {
         self.try_take().map_err(|refusal| refusal.reason)
     }
 
@@ -138,18 +138,18 @@ impl Responses {
     }
 
     /// What has come and was not taken; without that of a body that has begun.
-    pub fn rest(&self) -> Vec<u8> {
+    pub(super) fn rest(&self) -> Vec<u8> {
         self.decoder.rest()
     }
 
     /// Whether nothing has come of a response that was not taken.
-    pub fn is_between(&self) -> bool {
+    pub(super) fn is_between(&self) -> bool {
         self.decoder.is_between()
     }
 }
 
 /// A response that is not streamed as bytes.
-pub fn response_bytes(response: &Response, is_head: bool, keeps_alive: bool) -> Vec<u8> {
+pub(super) fn response_bytes(response: &Response, is_head: bool, keeps_alive: bool) -> Vec<u8> {
     let about = About {
         is_head,
         minor: 1,
@@ -162,7 +162,7 @@ pub fn response_bytes(response: &Response, is_head: bool, keeps_alive: bool) -> 
 }
 
 /// A request that is not streamed as bytes.
-pub fn request_bytes(request: &::http::Request<Body>) -> Vec<u8> {
+pub(super) fn request_bytes(request: &::http::Request<Body>) -> Vec<u8> {
     let mut out = Vec::new();
     let framed = encode_request(&mut out, request, "h", false);
     [&out[..], &framed.body, &framed.end].concat()

@@ -1,20 +1,20 @@
 //! Another reader of requests: slow, plain, and along the grammar of RFC 9112.
 
-use http::{HeaderMap, Request, Version};
-use libprocess::http::Body;
+use crate::http::Body;
+use ::http::{HeaderMap, Request, Version};
 
-use crate::Outcome;
+use super::Outcome;
 
 /// The limits, by number.
-pub struct Most {
-    pub head: usize,
-    pub target: usize,
-    pub fields: usize,
-    pub body: u64,
+pub(super) struct Most {
+    pub(super) head: usize,
+    pub(super) target: usize,
+    pub(super) fields: usize,
+    pub(super) body: u64,
 }
 
 /// Behind the empty line that ends a head.
-pub fn head_end(bytes: &[u8]) -> Option<usize> {
+pub(super) fn head_end(bytes: &[u8]) -> Option<usize> {
     let mut begin = 0;
     while bytes[begin..].starts_with(b"\r\n") {
         begin += 2;
@@ -26,13 +26,13 @@ pub fn head_end(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Whether a line ends so.
-pub fn has_bare_lf(text: &[u8]) -> bool {
+pub(super) fn has_bare_lf(text: &[u8]) -> bool {
     let mut pairs = text.windows(2);
     text.starts_with(b"\n") || pairs.any(|two| two[1] == b'\n' && two[0] != b'\r')
 }
 
 /// Whether what was taken is what the bytes are.
-pub fn check(bytes: &[u8], whole: &Outcome, most: &Most) {
+pub(super) fn check(bytes: &[u8], whole: &Outcome, most: &Most) {
     let mut begin = 0;
     for (request, end, _) in &whole.taken {
         check_one(&bytes[begin..*end], request, most);
@@ -94,7 +94,7 @@ fn with_host<'a>(
 }
 
 /// The fields are there, with the length of the body as it is now, if that was unpacked.
-pub fn check_headers(fields: &[(String, &[u8])], headers: &HeaderMap, body: &Body) {
+pub(super) fn check_headers(fields: &[(String, &[u8])], headers: &HeaderMap, body: &Body) {
     let length = body.len().to_string();
     let mut fields = fields.to_vec();
     if is_unpacked(&fields, headers) {
@@ -110,7 +110,7 @@ pub fn check_headers(fields: &[(String, &[u8])], headers: &HeaderMap, body: &Bod
 }
 
 /// Whether the body was packed by gzip alone, and is not as it came.
-pub fn is_unpacked(fields: &[(String, &[u8])], headers: &HeaderMap) -> bool {
+pub(super) fn is_unpacked(fields: &[(String, &[u8])], headers: &HeaderMap) -> bool {
     let is_gzip = match values(fields, "content-encoding")[..] {
         [coding] => coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip"),
         _ => false,
@@ -119,7 +119,7 @@ pub fn is_unpacked(fields: &[(String, &[u8])], headers: &HeaderMap) -> bool {
 }
 
 /// Lines that end with CR LF, in which there is neither of both otherwise.
-pub fn lines_of(mut text: &[u8]) -> Vec<&[u8]> {
+pub(super) fn lines_of(mut text: &[u8]) -> Vec<&[u8]> {
     let mut lines = Vec::new();
     while let Some(end) = text.windows(2).position(|two| two == b"\r\n") {
         let line = &text[..end];
@@ -195,7 +195,7 @@ fn check_line(line: &[u8], request: &Request<Body>, most: &Most) {
 }
 
 /// `field-name ":" OWS field-value OWS`.
-pub fn field_of(line: &[u8]) -> (String, &[u8]) {
+pub(super) fn field_of(line: &[u8]) -> (String, &[u8]) {
     let colon = line
         .iter()
         .position(|byte| *byte == b':')
@@ -218,7 +218,7 @@ fn trimmed(mut value: &[u8]) -> &[u8] {
     value
 }
 
-pub fn values<'a>(fields: &[(String, &'a [u8])], wanted: &str) -> Vec<&'a [u8]> {
+pub(super) fn values<'a>(fields: &[(String, &'a [u8])], wanted: &str) -> Vec<&'a [u8]> {
     fields
         .iter()
         .filter(|(name, _)| name == wanted)
@@ -277,7 +277,7 @@ fn check_host(fields: &[(String, &[u8])], version: Version) {
 }
 
 /// RFC 9112, section 6.3.
-pub fn check_body(
+pub(super) fn check_body(
     bytes: &[u8],
     fields: &[(String, &[u8])],
     version: Version,

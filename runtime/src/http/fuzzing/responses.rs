@@ -1,13 +1,13 @@
 //! Bytes that come in pieces are the same responses, at once or as they come, and are those that another reader has.
 
+use super::codec::Responses;
+use crate::http::{Body, Limits};
+use ::http::{Response, Version};
 use bytes::Bytes;
-use http::{Response, Version};
-use libprocess::http::fuzzing::Responses;
-use libprocess::http::{Body, Limits};
 
-use crate::again;
-use crate::cuts::places;
-use crate::reading::{
+use super::again;
+use super::cuts::places;
+use super::reading::{
     Most, check_body, check_headers, field_of, has_bare_lf, head_end, is_unpacked, lines_of, values,
 };
 
@@ -63,7 +63,7 @@ fn decode<'a>(limits: &Limits, how: How, pieces: impl IntoIterator<Item = &'a [u
     }
 }
 
-pub fn check(bytes: &[u8], is_head: bool, closes: bool, limits: &Limits, most: &Most) {
+pub(super) fn check(bytes: &[u8], is_head: bool, closes: bool, limits: &Limits, most: &Most) {
     let how = How {
         is_head,
         closes,

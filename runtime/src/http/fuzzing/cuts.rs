@@ -1,14 +1,14 @@
 //! Bytes that come in pieces are the same requests.
 
+use super::codec::Decoder;
+use crate::http::Limits;
+use ::http::StatusCode;
 use bytes::Bytes;
-use http::StatusCode;
-use libprocess::http::Limits;
-use libprocess::http::fuzzing::Decoder;
 
-use crate::Outcome;
-use crate::reading::{Most, has_bare_lf, head_end};
+use super::Outcome;
+use super::reading::{Most, has_bare_lf, head_end};
 
-pub fn decode<'a>(limits: &Limits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+pub(super) fn decode<'a>(limits: &Limits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut decoder = Decoder::new(limits.clone());
     let mut outcome = Outcome {
         taken: Vec::new(),
@@ -44,7 +44,7 @@ pub fn decode<'a>(limits: &Limits, pieces: impl IntoIterator<Item = &'a [u8]>) -
     outcome
 }
 
-pub fn check(bytes: &[u8], whole: &Outcome, limits: &Limits, most: &Most) {
+pub(super) fn check(bytes: &[u8], whole: &Outcome, limits: &Limits, most: &Most) {
     same(bytes, whole, &decode(limits, bytes.chunks(1)), most);
     let places = places(bytes);
     let (first, rest) = bytes.split_at(places[0]);
@@ -60,7 +60,7 @@ pub fn check(bytes: &[u8], whole: &Outcome, limits: &Limits, most: &Most) {
 }
 
 /// Two places more, which each input has of its own and keeps.
-pub fn places(bytes: &[u8]) -> [usize; 2] {
+pub(super) fn places(bytes: &[u8]) -> [usize; 2] {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
