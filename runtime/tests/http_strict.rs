@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use common::answers::{body, status};
 use common::http::{on_each_with, one, rest, service_with};
+use common::serving::until;
+use common::tcp_table::has_been_read;
 use libprocess::ReactorKind;
 use libprocess::http::Limits;
 
@@ -217,6 +219,44 @@ fn time_is_limited() {
             clock.resume();
         });
     }
+}
+
+/// One that sends a byte now and then, and so is never silent for long; and one that sends some more.
+#[test]
+fn a_body_may_not_come_too_slowly() {
+    let second = Duration::from_secs(1);
+    let limits = Limits::new().body_timeout(second * 5).body_rate(10);
+    on_each_with(&limits, |service| {
+        let clock = service.runtime.clock();
+        clock.pause();
+        for (bytes_a_second, is_taken) in [(1, false), (20, true)] {
+            let length = bytes_a_second * 30;
+            let mut stream = service.connect();
+            let head = format!(
+                "POST /adder HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes()).expect("sent");
+            let began = clock.now();
+            let mut sent = 0;
+            while sent < length && !has_something(&stream) {
+                // It may have been reset.
+                let _sent = stream.write_all(&vec![b'x'; bytes_a_second]);
+                sent += bytes_a_second;
+                until(|| has_been_read(&stream) || has_something(&stream));
+                clock.advance(second);
+                clock.settle().expect("outside of a process");
+            }
+            if is_taken {
+                assert_eq!(body(&rest(&mut stream)), "root");
+            } else {
+                assert_eq!(status(&rest(&mut stream)), 408);
+                let took = clock.now() - began;
+                // Each byte gives it a tenth of a second.
+                assert!(took >= second * 5 && took <= second * 8, "{took:?}");
+            }
+        }
+        clock.resume();
+    });
 }
 
 /// A client that always sends the beginning of the next request with the last one is not late with it.

@@ -1,8 +1,6 @@
 //! Many connections, one after the other, in a process that does nothing else: so its descriptors can be counted.
 
 mod common;
-#[path = "common/quarantine.rs"]
-mod quarantine;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -10,12 +8,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use common::HANG;
+use common::quarantine::Quarantine;
 use common::sockets::{LONG, any, newer_than_5_10, on_each, runtime, runtime_without};
 use futures_lite::future::yield_now;
 use libprocess::net::{ListenOptions, TcpListener, TcpStream};
 use libprocess::{IoUringFeature, ReactorKind, Runtime};
-
-use quarantine::Quarantine;
 
 #[global_allocator]
 static ALLOCATOR: Quarantine = Quarantine::new();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use common::serving::until;
 use common::sockets::{LONG, REACTORS, any, on_each, pair, runtime};
+use common::tcp_table::accept_queue;
 use libprocess::net::{ListenOptions, TcpListener, TcpStream};
 use rustix::net::{AddressFamily, SocketType, sockopt};
 
@@ -39,22 +40,6 @@ fn of_stream(stream: &TcpStream) -> OwnedFd {
 
 fn of_listener(listener: &TcpListener) -> OwnedFd {
     descriptor_of(listener.local_address().expect("bound"), None)
-}
-
-/// How many the kernel has connected for a listener that nobody has accepted.
-fn accept_queue(listener: SocketAddr) -> u64 {
-    let port = format!(":{:04X}", listener.port());
-    let table = std::fs::read_to_string("/proc/net/tcp").expect("a table of sockets");
-    let mut lines = table.lines().map(|line| line.split_whitespace());
-    let queue = lines.find_map(|mut words| {
-        let (local, _peer, state) = (words.nth(1)?, words.next()?, words.next()?);
-        // Listening.
-        (local.ends_with(&port) && state == "0A").then(|| words.next())?
-    });
-    let (_sent, received) = queue
-        .and_then(|queue| queue.split_once(':'))
-        .expect("it listens");
-    u64::from_str_radix(received, 16).expect("a number")
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub struct Limits {
     pub(crate) body_bytes: u64,
     pub(crate) head_timeout: Duration,
     pub(crate) body_timeout: Duration,
+    pub(crate) body_rate: u64,
     pub(crate) idle_timeout: Duration,
     pub(crate) write_timeout: Duration,
     pub(crate) requests: u64,
@@ -60,6 +61,7 @@ impl Limits {
             body_bytes: 16 << 20,
             head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(60),
+            body_rate: 240,
             idle_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(60),
             requests: u64::MAX,
@@ -127,8 +129,7 @@ impl Limits {
     }
 
     limit! {
-        /// How long nothing of a body may come: 60 s. Beyond: 408 Request Timeout. A body that comes slowly takes as long as it takes: it holds its connection, and what has come of it, up to
-        /// [`body_bytes`](Self::body_bytes).
+        /// How long nothing of a body may come: 60 s. Beyond: 408 Request Timeout. How slowly one may come is [`body_rate`](Self::body_rate)'s.
         ///
         /// ```
         /// # use libprocess::http::Limits;
@@ -137,6 +138,20 @@ impl Limits {
         /// # let _ = limits;
         /// ```
         body_timeout: Duration
+    }
+
+    limit! {
+        /// How many bytes a second of a body must come, on the average, behind its first [`body_timeout`](Self::body_timeout): 240. Slower: 408 Request Timeout. So who sends a byte now and then does not hold a
+        /// connection, and what has come, for hours. Zero: however slowly. What comes is counted with its framing, and time in which nothing was read, as answers were awaited, is not.
+        ///
+        /// A body that a handler reads as it comes may be a stream of events, and is not measured: it is only late where nothing comes.
+        ///
+        /// ```
+        /// # use libprocess::http::Limits;
+        /// let limits = Limits::new().body_rate(10_000);
+        /// # let _ = limits;
+        /// ```
+        body_rate: u64
     }
 
     limit! {

@@ -94,6 +94,8 @@ pub(super) struct Connection<T: Transport, S: Service> {
     ignored: usize,
     /// When the head that is incomplete began.
     head_began: Option<Time>,
+    /// The body that is incomplete, of a request that is handed on when it is whole.
+    body: Option<deadlines::Coming>,
     alarm: Alarm,
 }
 
@@ -144,6 +146,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
             has_ended: false,
             ignored: 0,
             head_began: None,
+            body: None,
             limits,
             alarm: Alarm::new(clock),
         }
@@ -225,6 +228,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
             if self.stalled {
                 // What the client said meanwhile is not late: nobody has looked.
                 self.head_began = None;
+                self.body = None;
                 break;
             }
             let awaited = self.next.saturating_sub(backlog.first);
@@ -255,6 +259,9 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 }
                 Poll::Ready(Ok(bytes)) => {
                     self.has_heard = true;
+                    if let Some(body) = &mut self.body {
+                        body.bytes += bytes.len() as u64;
+                    }
                     self.decoder.feed(bytes);
                     turns -= 1;
                 }
@@ -319,6 +326,11 @@ impl<T: Transport, S: Service> Connection<T, S> {
             self.head_began = None;
         } else if taken > 0 || self.head_began.is_none() {
             self.head_began = Some(self.alarm.now());
+        }
+        if !self.decoder.is_in_body() || self.decoder.is_streaming() {
+            self.body = None;
+        } else if taken > 0 || self.body.is_none() {
+            self.body = Some(deadlines::Coming::at(self.alarm.now()));
         }
         self.tell_to_go_on();
         let is_full = taken >= most || self.bodies > self.limits.body_bytes;

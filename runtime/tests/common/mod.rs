@@ -8,9 +8,11 @@
 
 pub mod answers;
 pub mod http;
+pub mod quarantine;
 pub mod serving;
 pub mod sockets;
 pub mod store;
+pub mod tcp_table;
 
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};

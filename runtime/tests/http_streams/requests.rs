@@ -1,7 +1,6 @@
 //! Requests that are read while they come.
 
 use std::io::{ErrorKind, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -12,6 +11,7 @@ use crate::common;
 use crate::common::answers::{body, one, rest, status};
 use crate::common::serving::{reset, until};
 use crate::common::sockets::{LONG, REACTORS, any};
+use crate::common::tcp_table::has_been_read;
 use crate::{
     HELD_UP, HELLO, Hands, Service, Streams, UP, chunk, head, line, on_each, on_each_with, reads,
 };
@@ -219,23 +219,6 @@ fn a_body_that_stops_coming_is_given_up() {
         response.set(text(StatusCode::REQUEST_TIMEOUT, "late"));
         assert_eq!(body(&rest(&mut stream)), "late", "{}", service.name);
     });
-}
-
-/// Whether the server's process has all that was sent: none of it is with the kernel, which has a line of two queues for each end.
-fn has_been_read(stream: &TcpStream) -> bool {
-    let port = |address: SocketAddr| format!(":{:04X}", address.port());
-    let ours = port(stream.local_addr().expect("connected"));
-    let theirs = port(stream.peer_addr().expect("connected"));
-    let table = std::fs::read_to_string("/proc/net/tcp").expect("a table of sockets");
-    let queues = |from: &str, to: &str| {
-        let mut lines = table.lines().map(|line| line.split_whitespace());
-        lines.find_map(|mut words| {
-            let (of, at) = (words.nth(1)?, words.next()?);
-            (of.ends_with(from) && at.ends_with(to)).then(|| words.nth(1))?
-        })
-    };
-    let empty = Some("00000000:00000000");
-    queues(&ours, &theirs) == empty && queues(&theirs, &ours) == empty
 }
 
 /// While the pipe was full the client could send nothing.

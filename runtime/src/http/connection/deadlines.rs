@@ -1,12 +1,35 @@
 //! What a connection waits for, and for how long.
 
 use std::task::Context;
+use std::time::Duration;
 
 use ::http::StatusCode;
 
 use super::{Connection, LINGER, Phase, Service, Transport, Turn};
 use crate::clock::Time;
-use crate::exchange::Refusal;
+use crate::exchange::{Limits, Refusal};
+
+/// A body that comes.
+pub(super) struct Coming {
+    began: Time,
+    /// What has come since, and is not looked at.
+    pub(super) bytes: u64,
+}
+
+impl Coming {
+    pub(super) fn at(began: Time) -> Self {
+        Self { began, bytes: 0 }
+    }
+
+    /// Until when it is not too slow.
+    fn deadline(&self, limits: &Limits) -> Option<Time> {
+        let milliseconds = self
+            .bytes
+            .saturating_mul(1_000)
+            .checked_div(limits.body_rate)?;
+        Some(self.began + limits.body_timeout + Duration::from_millis(milliseconds))
+    }
+}
 
 impl<T: Transport, S: Service> Connection<T, S> {
     /// When what is awaited now must have come, and what is said of it if not.
@@ -27,7 +50,10 @@ impl<T: Transport, S: Service> Connection<T, S> {
         } else if self.phase != Phase::Open || self.stalled || self.awaits_room {
             None
         } else if self.decoder.is_in_body() {
-            Some((self.active + limits.body_timeout, Some(LATE)))
+            let of_silence = self.active + limits.body_timeout;
+            let of_slowness = self.body.as_ref().and_then(|body| body.deadline(limits));
+            let deadline = of_slowness.map_or(of_silence, |it| it.min(of_silence));
+            Some((deadline, Some(LATE)))
         } else if let Some(began) = self.head_began {
             Some((began + limits.head_timeout, Some(LATE)))
         } else if self.answers.first() < self.next {
