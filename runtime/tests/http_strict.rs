@@ -259,6 +259,41 @@ fn a_body_may_not_come_too_slowly() {
     });
 }
 
+/// It has its time from when it is told to go on, which is behind the answers before it.
+#[test]
+fn a_body_that_waits_to_be_wanted_is_not_slow() {
+    let second = Duration::from_secs(1);
+    let limits = Limits::new().body_timeout(second * 5).body_rate(10);
+    on_each_with(&limits, |service| {
+        let clock = service.runtime.clock();
+        clock.pause();
+        let pass = |time| {
+            clock.advance(time);
+            clock.settle().expect("outside of a process");
+        };
+        let mut stream = service.connect();
+        let requests = "GET /adder/hold HTTP/1.1\r\nHost: a\r\n\r\n\
+             PUT /adder/echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+        stream.write_all(requests.as_bytes()).expect("sent");
+        until(|| has_been_read(&stream));
+        pass(second * 3);
+        until(|| {
+            // It may not have got there.
+            let released =
+                service.ask("GET /adder/release HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            assert_eq!(status(&released), 200);
+            has_something(&stream)
+        });
+        assert_eq!(status(&one(&mut stream)), 200);
+        pass(second * 3);
+        stream.write_all(b"hello").expect("sent");
+        let answer = rest(&mut stream);
+        assert!(answer.starts_with("HTTP/1.1 100 "), "{answer}");
+        assert!(answer.contains("hello"), "{answer}");
+        clock.resume();
+    });
+}
+
 /// A client that always sends the beginning of the next request with the last one is not late with it.
 #[test]
 fn the_time_of_a_head_is_its_own() {

@@ -25,12 +25,15 @@
 //!   sleep keeps it from beginning.
 //! * *The earliest is not what it was.* Who starts a timer looks only whether it is before the `earliest`, which a cancelled timer leaves too low. So whoever settles until when
 //!   it sleeps, or leaves a sleep, writes that anew: somebody wakes at the `earliest`, or [`COVER`] behind it, and looks for the next.
-//! * *Two fire at a time, and out of order.* While a worker fires, the others leave it to that one, the thread for [`COVER`]: what a timer calls might block. While the thread is
-//!   awake no worker fires or keeps the time: the thread looks again before it sleeps.
+//! * *Two fire at a time, and out of order.* While a worker fires, the others leave it to that one, the thread for [`COVER_OF_SERVED`]: what a timer calls might block, and then all
+//!   others are late by up to that, and the order of those behind it is not certain. While the thread fires no worker begins to, or keeps the time: the thread looks again before it sleeps.
+//!   If time is stopped while a worker fires, the thread waits for it.
+//! * *The runtime ends while a worker fires.* `stop` waits for that: what was fired may need the other workers to come to its end.
 //! * *Nobody fires.* The thread never sleeps for longer than [`COVER`] behind the earliest deadline, but while one keeps the time, who tells it when leaving.
 
 use std::sync::Weak;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use libprocess_semaphore::Parker as _;
 
@@ -61,8 +64,25 @@ pub(super) fn rough_nanoseconds() -> u64 {
     time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
 }
 
+/// The same moment by the exact clock and by the coarse one.
+pub(super) fn both_clocks() -> (Instant, u64) {
+    let read = || (Instant::now(), rough_nanoseconds());
+    let mut both = read();
+    // The thread may have had to wait in between. If it has to each time, workers keep the time for less than they could.
+    for _ in 0..10 {
+        if both.0.elapsed() < Duration::from_millis(1) {
+            break;
+        }
+        both = read();
+    }
+    both
+}
+
 /// How late the clock's thread is where a worker should have fired.
 pub(super) const COVER: u64 = 2_000_000;
+
+/// The same where a worker fires, and has not done with it: longer than the machine keeps a thread from running. What it fires may block, against the rule.
+pub(super) const COVER_OF_SERVED: u64 = 50_000_000;
 
 /// A worker that sleeps, and wakes for timers.
 pub(super) struct Keeper {
@@ -224,17 +244,17 @@ mod over_ports {
             began.wrapping_add(rough_nanoseconds())
         }
 
-        /// Fires, in a worker between two processes' turns, what is due: at most so many.
-        pub(crate) fn fire_due(&self, most: usize) {
+        /// Fires, in a worker between two processes' turns, what is due: at most so many. `before_next` is called before each but the first.
+        pub(crate) fn fire_due(&self, most: usize, before_next: impl Fn()) {
             let mut state = self.state();
             if !state.may_be_served() {
                 return;
             }
             state.served = true;
             let now = ticks(self.running_time());
-            for _ in 0..most {
-                // What was fired may have paused the clock.
-                if state.paused.is_some() {
+            for number in 0..most {
+                // What was fired may have paused the clock, or taken so long that the thread came.
+                if state.paused.is_some() || state.sleeps_until == 0 {
                     break;
                 }
                 let Some((_, pending)) = state.wheel.pop_due(now) else {
@@ -242,12 +262,16 @@ mod over_ports {
                 };
                 state.fired += 1;
                 drop(state);
+                if number > 0 {
+                    before_next();
+                }
                 contained(pending.action);
                 state = self.state();
             }
             state.served = false;
             self.note_earliest(&state);
-            let late = state.is_thread_late();
+            // A paused clock's timers are the thread's, which has waited for this.
+            let late = state.is_thread_late() || state.paused.is_some();
             drop(state);
             if late {
                 self.shared.parker.unpark();
@@ -404,12 +428,12 @@ mod tests {
             };
             let _timer = world.clock.timer(Duration::ZERO, note);
         }
-        world.clock.fire_due(2);
+        world.clock.fire_due(2, || {});
         let numbers = || -> Vec<_> { lock_std(&fired).iter().map(|(n, _)| *n).collect() };
         let by_thread = || lock_std(&fired).iter().any(|(_, by_thread)| *by_thread);
         assert!(by_thread() || numbers() == [0, 1]);
         while numbers().len() < 3 {
-            world.clock.fire_due(2);
+            world.clock.fire_due(2, || {});
         }
         let mut numbers = numbers();
         if by_thread() {
@@ -432,7 +456,7 @@ mod tests {
         });
         assert_eq!(world.workers.take(), [0; 0]);
         world.clock.advance(MINUTE);
-        world.clock.fire_due(1);
+        world.clock.fire_due(1, || {});
         world.clock.settle().expect("it is paused");
         assert_eq!(lock_std(&fired).as_deref(), Some("keeper-test"));
 

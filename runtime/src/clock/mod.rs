@@ -223,10 +223,11 @@ impl Clock {
     /// A clock whose thread will have this name.
     pub(crate) fn new(name: String) -> Self {
         let now = Time::from(SystemTime::now());
+        let (started, rough) = keeper::both_clocks();
         Self {
             shared: Arc::new(Shared {
-                started: (Instant::now(), now),
-                rough_base: ticks(now).wrapping_sub(keeper::rough_nanoseconds()),
+                started: (started, now),
+                rough_base: ticks(now).wrapping_sub(rough),
                 name,
                 paused: AtomicBool::new(false),
                 advanced_ns: AtomicU64::new(0),

@@ -30,7 +30,7 @@ pub enum SettleError {
 
 /// How often `settle` looks again before it begins to sleep in between, and how long it sleeps then.
 const EAGER_LOOKS: u32 = 100;
-const NAP: Duration = Duration::from_micros(50);
+pub(super) const NAP: Duration = Duration::from_micros(50);
 
 impl Clock {
     /// Blocks until all that follows from what was done, sent and advanced before has happened: no timer is due, no process

@@ -1,4 +1,4 @@
-//! The thread that fires timers.
+//! The thread that fires what no worker does.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use libprocess_semaphore::Parker as _;
 
+use super::keeper::COVER_OF_SERVED;
+use super::settle::NAP;
 use super::{COVER, Clock, Pending, Wheel, current_owner, from_ticks, ticks};
 
 pub(super) enum State {
@@ -52,6 +54,7 @@ impl Clock {
             let mut state = self.state();
             let now = ticks(self.now_under_lock(&state, 0));
             let timers = std::mem::replace(&mut state.wheel, Wheel::new(now));
+            self.note_earliest(&state);
             (std::mem::replace(&mut state.thread, State::Stopped), timers)
         };
         self.shared.parker.unpark();
@@ -59,6 +62,10 @@ impl Clock {
             && handle.join().is_err()
         {
             tracing::error!("the thread that fires timers panicked: this is a defect");
+        }
+        // What a worker fires may need other workers to end.
+        while self.state().served {
+            std::thread::sleep(NAP);
         }
         // Last, and outside of the lock: closures' drops are foreign code.
         drop_all(timers);
@@ -104,9 +111,17 @@ impl Clock {
         }
         let now = self.now_under_lock(&state, 0);
         state.sleeps_until = 0;
+        if state.paused.is_some() && state.served {
+            // A worker was firing when time was stopped, and tells when it has done that.
+            state.sleeps_until = ticks(now).saturating_add(1);
+            return Next::Sleep(None);
+        }
         // What a worker is about to fire is left to it, for a while.
-        let is_left = state.paused.is_none() && (state.keeper.is_some() || state.served);
-        let cover = if is_left { COVER } else { 0 };
+        let cover = match (&state.paused, state.served, &state.keeper) {
+            (None, true, _) => COVER_OF_SERVED,
+            (None, false, Some(_)) => COVER,
+            _ => 0,
+        };
         if let Some((deadline, pending)) = state.wheel.pop_due(ticks(now).saturating_sub(cover)) {
             state.fired += 1;
             if let Some(paused) = &mut state.paused {

@@ -142,7 +142,8 @@ impl Limits {
 
     limit! {
         /// How many bytes a second of a body must come, on the average, behind its first [`body_timeout`](Self::body_timeout): 240. Slower: 408 Request Timeout. So who sends a byte now and then does not hold a
-        /// connection, and what has come, for hours. Zero: however slowly. What comes is counted with its framing, and time in which nothing was read, as answers were awaited, is not.
+        /// connection, and what has come, for hours. Zero: however slowly. It is measured from the first piece behind that which brings the request's head, with its framing; anew, if nothing
+        /// was read meanwhile, as answers were awaited.
         ///
         /// A body that a handler reads as it comes may be a stream of events, and is not measured: it is only late where nothing comes.
         ///

@@ -94,7 +94,7 @@ pub(super) struct Connection<T: Transport, S: Service> {
     ignored: usize,
     /// When the head that is incomplete began.
     head_began: Option<Time>,
-    /// The body that is incomplete, of a request that is handed on when it is whole.
+    /// What came of the body that is incomplete, behind its request's head, of one that is handed on when it is whole.
     body: Option<deadlines::Coming>,
     alarm: Alarm,
 }
@@ -259,8 +259,9 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 }
                 Poll::Ready(Ok(bytes)) => {
                     self.has_heard = true;
-                    if let Some(body) = &mut self.body {
-                        body.bytes += bytes.len() as u64;
+                    if self.decoder.is_in_body() && !self.decoder.is_streaming() {
+                        let now = || deadlines::Coming::at(self.alarm.now());
+                        self.body.get_or_insert_with(now).bytes += bytes.len() as u64;
                     }
                     self.decoder.feed(bytes);
                     turns -= 1;
@@ -327,10 +328,8 @@ impl<T: Transport, S: Service> Connection<T, S> {
         } else if taken > 0 || self.head_began.is_none() {
             self.head_began = Some(self.alarm.now());
         }
-        if !self.decoder.is_in_body() || self.decoder.is_streaming() {
+        if taken > 0 || !self.decoder.is_in_body() || self.decoder.is_streaming() {
             self.body = None;
-        } else if taken > 0 || self.body.is_none() {
-            self.body = Some(deadlines::Coming::at(self.alarm.now()));
         }
         self.tell_to_go_on();
         let is_full = taken >= most || self.bodies > self.limits.body_bytes;

@@ -158,9 +158,9 @@ impl Ports {
         self.of_seat(seat).takes_timers() || (in_turn && self.clock.has_due())
     }
 
-    /// Fires what is due, in a worker.
-    pub(crate) fn fire_timers(&self) {
-        self.clock.fire_due(BATCH);
+    /// Fires what is due, in a worker; see [`Clock::fire_due`].
+    pub(crate) fn fire_timers(&self, before_next: impl Fn()) {
+        self.clock.fire_due(BATCH, before_next);
     }
 
     /// Ends all operations, once nobody works any more.
@@ -183,7 +183,7 @@ pub(crate) struct Port {
     /// The sleep shall end as if for I/O.
     interrupted: AtomicBool,
     futex: FutexParker,
-    /// The last sleep ended as the kernel had done something, and nobody had asked for its end: the next one is likely to end so, too.
+    /// The last sleep ended as the kernel had done something or a timer was due, and nobody had asked for its end: the next one is likely to end so, too.
     ended_by_kernel: AtomicBool,
     /// How often the owner has looked.
     looks: AtomicU32,
@@ -480,7 +480,6 @@ impl End<'_> {
         let Some(timers) = self.timers else {
             return parked;
         };
-        self.port.clock.leave(self.port.seat);
         let is_deadline = self.deadline.is_some_and(|deadline| deadline < timers);
         if parked != Parked::Deadline || is_deadline {
             return parked;
@@ -488,6 +487,14 @@ impl End<'_> {
         // Relaxed: only the owner parks, and looks.
         self.port.timers_due.store(true, Ordering::Relaxed);
         Parked::Interrupted
+    }
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        if self.timers.is_some() {
+            self.port.clock.leave(self.port.seat);
+        }
     }
 }
 

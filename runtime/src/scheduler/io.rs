@@ -25,7 +25,7 @@ pub(crate) trait SeatIo {
         false
     }
 
-    /// Whether it was a signal that ended the worker's last sleep, not I/O.
+    /// Whether it was a signal that ended the worker's last sleep, not I/O or a timer.
     fn was_signalled(&self) -> bool {
         true
     }
@@ -129,8 +129,8 @@ mod over_ports {
         }
 
         /// Fires the timers that are due.
-        pub(in crate::scheduler) fn fire_timers(&self) {
-            self.ports.fire_timers();
+        pub(in crate::scheduler) fn fire_timers(&self, before_next: impl Fn()) {
+            self.ports.fire_timers(before_next);
         }
 
         fn next(&self) -> Option<Completion> {

@@ -1,4 +1,4 @@
-//! Who looks on before a sleep where there is I/O: a worker whose last sleep a signal ended, not one that I/O woke.
+//! Who looks on before a sleep where there is I/O: a worker whose last sleep a signal ended, not one that I/O or a timer woke.
 
 use std::cell::Cell;
 use std::sync::{Arc, Mutex, Weak};

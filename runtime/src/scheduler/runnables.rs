@@ -58,7 +58,7 @@ pub(crate) struct Runnables<T, Q, S> {
 /// What a worker has to do next.
 pub(crate) enum Taken<T> {
     Item(T),
-    /// To look at its I/O, and to deliver what was found.
+    /// To look at its I/O and its timers, and to deliver what was found.
     Io,
     Decommissioned,
 }
@@ -66,7 +66,7 @@ pub(crate) enum Taken<T> {
 /// Why a sleep ended.
 enum Slept<T> {
     Signalled,
-    /// There may be something to deliver.
+    /// There may be something to deliver, or a timer is due.
     Io,
     /// As the watcher it took what another worker kept for too long.
     Took(T),
@@ -174,6 +174,12 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             counters.add(STEALS, 1);
             self.put_stray(item, counters);
         }
+    }
+
+    /// What the worker keeps is not what it does next, as it had said.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub(super) fn call_for_kept(&self, counters: &Counters) {
+        self.announce(Placed::Kept, counters);
     }
 
     /// Puts in, in a worker, what another worker may do better.
@@ -344,7 +350,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
 
     /// Looks on for a while, where nobody is at work.
     ///
-    /// Where there is I/O, only if a signal ended the last sleep: who is woken for I/O sleeps in the kernel until the next. What is to be submitted
+    /// Only if a signal ended the last sleep: who is woken for I/O, or by a timer, sleeps until the next. What is to be submitted
     /// goes there first, and what is done while the worker looks on is asked for now and then, and by the sleep behind that.
     fn look_on(&self, io: &impl SeatIo) -> Polled {
         if !look_on::is_of_use() || !io.was_signalled() || !self.idle.is_nobody_at_work() {

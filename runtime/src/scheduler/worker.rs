@@ -185,6 +185,14 @@ impl Worker {
         kept == 0
     }
 
+    /// Something else comes before what is kept, and may be long.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    fn take_no_more_next(&self) {
+        if self.kept_between_turns.take().is_some_and(|kept| kept > 0) {
+            self.scheduler.runnables.call_for_kept(&self.counters);
+        }
+    }
+
     /// Enqueues the token of what has just run, and shall run again after the others had a turn. `stray`: another worker feeds it, or it has crowded this one.
     ///
     /// A stray goes to whoever comes first. Where it meets those that feed it, it stays: two busy processes that exchange events
@@ -262,7 +270,7 @@ impl Worker {
         }
     }
 
-    /// Collects what the kernel has done, and delivers it. It may run anything, so no part of the seat is borrowed.
+    /// Collects what the kernel has done, and delivers it, and fires the timers that are due. It may run anything, so no part of the seat is borrowed.
     fn look_at_io(&self, thorough: bool) {
         // SAFETY: as in `take_seat`: the port does not call back.
         if let Some(seat) = unsafe { (*self.seat.get()).as_ref() } {
@@ -271,9 +279,13 @@ impl Worker {
             let has_timers = self.io.has_timers(seat.index, thorough);
             self.deliver_io();
             if has_timers {
-                self.kept_between_turns.set(Some(0));
-                self.io.fire_timers();
+                // Until they are fired it is not quiet.
+                self.counters.add(super::counters::WON, 1);
+                // In turn there may be something else before what is kept.
+                self.kept_between_turns.set((!thorough).then_some(0));
+                self.io.fire_timers(|| self.take_no_more_next());
                 self.kept_between_turns.set(None);
+                self.counters.give_up_token();
             }
         }
     }

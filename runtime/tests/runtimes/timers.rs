@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::common::{Idle, runtime};
+use crate::common::{HANG, Idle, runtime};
 use libprocess::{Future, Promise, await_ready, clock, dispatch_with};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -90,5 +90,40 @@ fn a_timer_that_waits_does_not_keep_its_worker() {
         await_ready!(dispatch_with(pid, |_, _| {}));
         promise.set(());
         await_ready!(runtime.clock().sleep(MILLISECOND));
+    }
+}
+
+/// What it waits for may need the workers: they go on until it has come to its end.
+#[test]
+fn a_runtime_ends_although_a_timer_waits() {
+    for workers in [1, 2] {
+        let runtime = runtime(workers);
+        let clock = runtime.clock().clone();
+        let pid = runtime.spawn(Idle);
+        let promise = Promise::<()>::new();
+        let opened = promise.future();
+        let (begun, has_begun) = mpsc::channel();
+        await_ready!(dispatch_with(pid, move |_, _| {
+            libprocess::clock().timer(MILLISECOND, move || {
+                begun.send(()).unwrap();
+                opened.get().unwrap();
+            });
+        }));
+        has_begun.recv().unwrap();
+        let (ended, has_ended) = mpsc::channel();
+        let ending = std::thread::spawn(move || {
+            drop(runtime);
+            ended.send(()).unwrap();
+        });
+        // The clock has been stopped: all that follows is the end of the threads.
+        while !clock.sleep(HOUR).is_abandoned() {
+            std::thread::yield_now();
+        }
+        for _ in 0..1_000 {
+            std::thread::yield_now();
+        }
+        promise.set(());
+        has_ended.recv_timeout(HANG).expect("it ends");
+        ending.join().unwrap();
     }
 }

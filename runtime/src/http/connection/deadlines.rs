@@ -9,7 +9,7 @@ use super::{Connection, LINGER, Phase, Service, Transport, Turn};
 use crate::clock::Time;
 use crate::exchange::{Limits, Refusal};
 
-/// A body that comes.
+/// A body that comes, from the first piece behind its head: until then its client may still wait to be told to go on.
 pub(super) struct Coming {
     began: Time,
     /// What has come since, and is not looked at.
