@@ -38,7 +38,7 @@ Examples:
   harness run 'Spawn.*:Dispatch.*'                   all of two kinds
   harness run '*-Spawn.*'                            all but one kind
   harness run --workers 1 --pairs 1 --repeat 1000000 smaller: one pair, on one worker
-  harness run 'Latency.*' --rate 1000 --repeat 5000  latencies at a thousand round trips a second
+  harness run 'Latency.PingPong*' --rate 1000 --repeat 5000  latencies at a thousand round trips a second
   harness run 'Net.Echo.*' --actors 1000 --size 1024 echo servers, under a thousand connections
   harness run 'Http.*' --pipeline 1 --pin            HTTP servers, one request at a time
   harness run --runs 9 --pin --save pinned           nine runs, saved to results/local/pinned.json

@@ -296,7 +296,7 @@ fn without_io_uring_what_needs_it_says_so() {
 fn a_pace_is_kept() {
     let arguments = [
         "run",
-        "Latency.*",
+        "Latency.PingPong*",
         "--rate",
         "1000",
         "--repeat",

@@ -145,7 +145,7 @@ impl Limits {
         /// connection, and what has come, for hours. Zero: however slowly. It is measured from the first piece behind that which brings the request's head, with its framing; anew, if nothing
         /// was read meanwhile, as answers were awaited.
         ///
-        /// A body that a handler reads as it comes may be a stream of events, and is not measured: it is only late where nothing comes.
+        /// A body that a handler reads as it comes may be a stream of events, and is not measured, unless the handler has left it: it is only late where nothing comes.
         ///
         /// ```
         /// # use libprocess::http::Limits;

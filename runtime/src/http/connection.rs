@@ -94,7 +94,7 @@ pub(super) struct Connection<T: Transport, S: Service> {
     ignored: usize,
     /// When the head that is incomplete began.
     head_began: Option<Time>,
-    /// What came of the body that is incomplete, behind its request's head, of one that is handed on when it is whole.
+    /// What came of the body that is incomplete, behind its request's head, if no handler reads it as it comes.
     body: Option<deadlines::Coming>,
     alarm: Alarm,
 }
@@ -259,7 +259,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 }
                 Poll::Ready(Ok(bytes)) => {
                     self.has_heard = true;
-                    if self.decoder.is_in_body() && !self.decoder.is_streaming() {
+                    if self.decoder.is_in_body() && !self.decoder.is_read() {
                         let now = || deadlines::Coming::at(self.alarm.now());
                         self.body.get_or_insert_with(now).bytes += bytes.len() as u64;
                     }
@@ -328,7 +328,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
         } else if taken > 0 || self.head_began.is_none() {
             self.head_began = Some(self.alarm.now());
         }
-        if taken > 0 || !self.decoder.is_in_body() || self.decoder.is_streaming() {
+        if taken > 0 || !self.decoder.is_in_body() || self.decoder.is_read() {
             self.body = None;
         }
         self.tell_to_go_on();

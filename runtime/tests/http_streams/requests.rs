@@ -1,6 +1,6 @@
 //! Requests that are read while they come.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -218,6 +218,34 @@ fn a_body_that_stops_coming_is_given_up() {
         assert!(read.is_failed());
         response.set(text(StatusCode::REQUEST_TIMEOUT, "late"));
         assert_eq!(body(&rest(&mut stream)), "late", "{}", service.name);
+    });
+}
+
+/// A handler that has heard enough answers, and leaves the rest, of which a client may not make hours.
+#[test]
+fn a_body_that_nobody_reads_may_not_come_slowly() {
+    on_each_where_bodies_have_five_seconds(|service, clock| {
+        let mut stream = service.ask(UP);
+        let (reader, response) = service.hands.upload();
+        drop(reader);
+        response.set(ok("enough"));
+        assert_eq!(body(&one(&mut stream)), "enough", "{}", service.name);
+        stream.set_nonblocking(true).expect("an option");
+        let began = clock.now();
+        let has_ended = || {
+            let waits = |error: &std::io::Error| error.kind() == ErrorKind::WouldBlock;
+            !(&stream).read(&mut [0]).as_ref().is_err_and(waits)
+        };
+        until(|| {
+            // It may have ended.
+            let _sent = (&stream).write_all(b"1\r\nx\r\n");
+            until(|| has_ended() || has_been_read(&stream));
+            clock.advance(Duration::from_secs(1));
+            has_ended()
+        });
+        // Each piece gives it a fortieth of a second.
+        let took = clock.now() - began;
+        assert!(took >= Duration::from_secs(5), "{took:?}");
     });
 }
 

@@ -137,6 +137,11 @@ impl RequestDecoder {
         matches!(self.body, Incoming::Streamed { .. })
     }
 
+    /// Whether the body that comes is read by somebody while it comes.
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(&self.body, Incoming::Streamed { body, .. } if !body.reader_is_gone())
+    }
+
     /// Hands on what has come of the body of a request that was handed on. Whether that was the end of it.
     pub(crate) fn stream(&mut self) -> Result<bool, Refusal> {
         let Incoming::Streamed { body, .. } = &mut self.body else {

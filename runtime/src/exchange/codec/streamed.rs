@@ -54,7 +54,7 @@ impl Streamed {
         has_ended: bool,
     ) -> Result<Option<BodyEnd>, Refusal> {
         loop {
-            let is_read = !self.writer.reader_is_gone();
+            let is_read = !self.reader_is_gone();
             if is_read && !self.writer.has_room() {
                 return Ok(None);
             }
@@ -79,6 +79,11 @@ impl Streamed {
                 }
             }
         }
+    }
+
+    /// Whether its reader has left it.
+    pub(super) fn reader_is_gone(&self) -> bool {
+        self.writer.reader_is_gone()
     }
 
     /// Ready if there is room for more.
