@@ -252,7 +252,7 @@ fn a_body_may_not_come_too_slowly() {
                 assert_eq!(status(&rest(&mut stream)), 408);
                 let took = clock.now() - began;
                 // Each byte gives it a tenth of a second.
-                assert!(took >= second * 5 && took <= second * 8, "{took:?}");
+                assert!(took >= second * 5 && took <= second * 12, "{took:?}");
             }
         }
         clock.resume();

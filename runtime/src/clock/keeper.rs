@@ -429,14 +429,19 @@ mod tests {
             let _timer = world.clock.timer(Duration::ZERO, note);
         }
         world.clock.fire_due(2, || {});
-        let numbers = || -> Vec<_> { lock_std(&fired).iter().map(|(n, _)| *n).collect() };
-        let by_thread = || lock_std(&fired).iter().any(|(_, by_thread)| *by_thread);
-        assert!(by_thread() || numbers() == [0, 1]);
-        while numbers().len() < 3 {
+        // At one moment: which, and whether the thread fired any of them.
+        let look = || -> (Vec<_>, bool) {
+            let fired = lock_std(&fired);
+            let numbers = fired.iter().map(|(number, _)| *number).collect();
+            (numbers, fired.iter().any(|(_, by_thread)| *by_thread))
+        };
+        let (numbers, by_thread) = look();
+        assert!(by_thread || numbers == [0, 1]);
+        while look().0.len() < 3 {
             world.clock.fire_due(2, || {});
         }
-        let mut numbers = numbers();
-        if by_thread() {
+        let (mut numbers, by_thread) = look();
+        if by_thread {
             // Where a closure takes long the thread does not wait for it.
             numbers.sort_unstable();
         }

@@ -141,9 +141,11 @@ impl Limits {
     }
 
     limit! {
-        /// How many bytes a second of a body must come, on the average, behind its first [`body_timeout`](Self::body_timeout): 240. Slower: 408 Request Timeout. So who sends a byte now and then does not hold a
-        /// connection, and what has come, for hours. Zero: however slowly. It is measured from the first piece behind that which brings the request's head, with its framing; anew, if nothing
-        /// was read meanwhile, as answers were awaited.
+        /// How many bytes a second of a body must come: 240. Slower: 408 Request Timeout. From its first piece on it has [`body_timeout`](Self::body_timeout), and each piece
+        /// gives it the time that this many bytes may take, up to as much again from then. So to hold a connection costs as many bytes a second, for as long as there are
+        /// [`body_bytes`](Self::body_bytes); a byte now and then does not. Zero: however slowly.
+        ///
+        /// What comes in one piece with the request's head is not counted, and the framing of chunks is. If nothing was read meanwhile, as answers were awaited, it begins anew.
         ///
         /// A body that a handler reads as it comes may be a stream of events, and is not measured, unless the handler has left it: it is only late where nothing comes.
         ///

@@ -259,9 +259,11 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 }
                 Poll::Ready(Ok(bytes)) => {
                     self.has_heard = true;
-                    if self.decoder.is_in_body() && !self.decoder.is_read() {
-                        let now = || deadlines::Coming::at(self.alarm.now());
-                        self.body.get_or_insert_with(now).bytes += bytes.len() as u64;
+                    if self.decoder.collects() {
+                        let (now, limits) = (self.alarm.now(), &self.limits);
+                        self.body
+                            .get_or_insert_with(|| deadlines::Coming::at(now, limits))
+                            .piece(bytes.len(), now, limits);
                     }
                     self.decoder.feed(bytes);
                     turns -= 1;
@@ -328,7 +330,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
         } else if taken > 0 || self.head_began.is_none() {
             self.head_began = Some(self.alarm.now());
         }
-        if taken > 0 || !self.decoder.is_in_body() || self.decoder.is_read() {
+        if taken > 0 || !self.decoder.collects() {
             self.body = None;
         }
         self.tell_to_go_on();

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Blocks that were freed, at most.
 const KEPT: usize = 4_096;
-/// Of which sizes: what the kernel writes into is no smaller than an address, and no longer than a ring's buffers.
-const SIZES: std::ops::RangeInclusive<usize> = 64..=1 << 20;
-/// And not more than so many bytes of all.
+/// Of which sizes: what the kernel writes into is no smaller than an address, and no longer than all of a ring's buffers.
+const SIZES: std::ops::RangeInclusive<usize> = 64..=4 << 20;
+/// Bytes of all of them, at most.
 const MOST_BYTES: usize = 64 << 20;
 
 const PATTERN: u8 = 0xa5;
+const PATTERNS: [u8; 4_096] = [PATTERN; 4_096];
 
 #[derive(Clone, Copy)]
 struct Block {
@@ -53,7 +54,9 @@ impl Quarantine {
 
     /// Frees all that is kept. How many blocks were looked at so far, and how many of those somebody had written to.
     pub fn look(&self) -> (u64, u64) {
-        self.with_kept(|kept| while self.free_oldest(kept) {});
+        while let Some(block) = self.with_kept(Kept::take_oldest) {
+            self.free(block);
+        }
         // Relaxed: who asks has waited for all that it asks about.
         let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (number(&self.checked), number(&self.written))
@@ -71,22 +74,40 @@ impl Quarantine {
         result
     }
 
-    fn free_oldest(&self, kept: &mut Kept) -> bool {
-        let Some(Block { at, layout }) = kept.blocks[kept.first].take() else {
-            return false;
-        };
-        kept.first = (kept.first + 1) % KEPT;
-        kept.count -= 1;
-        kept.bytes -= layout.size();
+    /// Looks at a block that is kept no more, and frees it.
+    fn free(&self, Block { at, layout }: Block) {
         // SAFETY: the block was allocated with that layout, and is not freed yet.
         let bytes = unsafe { std::slice::from_raw_parts(at, layout.size()) };
-        let is_as_it_was = bytes.iter().all(|&byte| byte == PATTERN);
+        let is_as_it_was = bytes
+            .chunks(PATTERNS.len())
+            .all(|chunk| chunk == &PATTERNS[..chunk.len()]);
+        // Relaxed: see `look`.
         self.checked.fetch_add(1, Ordering::Relaxed);
         self.written
             .fetch_add(u64::from(!is_as_it_was), Ordering::Relaxed);
         // SAFETY: as above, and now it is freed, once.
         unsafe { System.dealloc(at, layout) };
-        true
+    }
+}
+
+impl Kept {
+    fn take_oldest(&mut self) -> Option<Block> {
+        let block = self.blocks[self.first].take()?;
+        self.first = (self.first + 1) % KEPT;
+        self.count -= 1;
+        self.bytes -= block.layout.size();
+        Some(block)
+    }
+
+    /// Keeps a block, or gives one that must go first.
+    fn keep(&mut self, block: Block) -> Option<Block> {
+        if self.count == KEPT || self.bytes + block.layout.size() > MOST_BYTES {
+            return self.take_oldest();
+        }
+        self.blocks[(self.first + self.count) % KEPT] = Some(block);
+        self.count += 1;
+        self.bytes += block.layout.size();
+        None
     }
 }
 
@@ -103,20 +124,17 @@ unsafe impl GlobalAlloc for Quarantine {
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        if !SIZES.contains(&layout.size()) {
+        // Sanitizers look at what was freed themselves.
+        let is_sanitized = cfg!(any(libprocess_asan, libprocess_tsan));
+        if is_sanitized || !SIZES.contains(&layout.size()) {
             // SAFETY: as the caller says.
             return unsafe { System.dealloc(at, layout) };
         }
         // SAFETY: the block is the caller's, who gives it away.
         unsafe { at.write_bytes(PATTERN, layout.size()) };
-        self.with_kept(|kept| {
-            while kept.count == KEPT || kept.bytes > MOST_BYTES {
-                self.free_oldest(kept);
-            }
-            let place = (kept.first + kept.count) % KEPT;
-            kept.blocks[place] = Some(Block { at, layout });
-            kept.count += 1;
-            kept.bytes += layout.size();
-        });
+        let block = Block { at, layout };
+        while let Some(other) = self.with_kept(|kept| kept.keep(block)) {
+            self.free(other);
+        }
     }
 }

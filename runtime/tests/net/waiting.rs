@@ -68,12 +68,12 @@ fn a_handler_waits_for_a_process_that_waits_for_io() {
         let pid = runtime.spawn(Idle);
         let waited = dispatch_with(pid, move |_, _| {
             drop(dispatch(other, Blocking::connect, ()));
-            drop(dispatch(other, Blocking::exchange, (100_000,)));
+            let exchanged = dispatch(other, Blocking::exchange, (100_000,));
             libprocess::terminate_with(other, false);
-            wait(other)
+            let _ended = wait(other);
+            exchanged
         });
-        let waited = waited.get_timeout(LONG);
-        waited.unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert_eq!(waited.get_timeout(LONG), Ok(200_000), "{kind}");
     }
 }
 
@@ -90,7 +90,7 @@ fn no_worker_waits_for_a_lookup() {
             begun.send(()).expect("somebody waits");
             held.recv().expect("it is let go");
         });
-        has_begun.recv().expect("it holds the thread");
+        has_begun.recv_timeout(LONG).expect("it holds the thread");
         let listener = TcpListener::bind(any()).expect("a listener");
         let port = listener.local_address().expect("an address").port();
         let connecting = TcpStream::connect_host("localhost", port);

@@ -137,9 +137,13 @@ impl RequestDecoder {
         matches!(self.body, Incoming::Streamed { .. })
     }
 
-    /// Whether the body that comes is read by somebody while it comes.
-    pub(crate) fn is_read(&self) -> bool {
-        matches!(&self.body, Incoming::Streamed { body, .. } if !body.reader_is_gone())
+    /// Whether a body comes that nobody reads while it comes: to be handed on when it is whole, or to be thrown away.
+    pub(crate) fn collects(&self) -> bool {
+        match &self.body {
+            Incoming::None => false,
+            Incoming::Whole(_) => true,
+            Incoming::Streamed { body, .. } => body.reader_is_gone(),
+        }
     }
 
     /// Hands on what has come of the body of a request that was handed on. Whether that was the end of it.

@@ -11,23 +11,26 @@ use crate::exchange::{Limits, Refusal};
 
 /// A body that comes, from the first piece behind its head: until then its client may still wait to be told to go on.
 pub(super) struct Coming {
-    began: Time,
-    /// What has come since, and is not looked at.
-    pub(super) bytes: u64,
+    /// Until when more must come. Each piece gives it the time that it may take at the least rate, and none more than a silence may last: what came
+    /// quickly is no credit for hours.
+    until: Time,
 }
 
 impl Coming {
-    pub(super) fn at(began: Time) -> Self {
-        Self { began, bytes: 0 }
+    pub(super) fn at(now: Time, limits: &Limits) -> Self {
+        Self {
+            until: now + limits.body_timeout,
+        }
     }
 
-    /// Until when it is not too slow.
-    fn deadline(&self, limits: &Limits) -> Option<Time> {
-        let milliseconds = self
-            .bytes
-            .saturating_mul(1_000)
-            .checked_div(limits.body_rate)?;
-        Some(self.began + limits.body_timeout + Duration::from_millis(milliseconds))
+    pub(super) fn piece(&mut self, bytes: usize, now: Time, limits: &Limits) {
+        let nanoseconds = (bytes as u64)
+            .saturating_mul(1_000_000_000)
+            .checked_div(limits.body_rate);
+        let most = now + limits.body_timeout;
+        self.until = nanoseconds.map_or(most, |nanoseconds| {
+            most.min(self.until + Duration::from_nanos(nanoseconds))
+        });
     }
 }
 
@@ -51,8 +54,8 @@ impl<T: Transport, S: Service> Connection<T, S> {
             None
         } else if self.decoder.is_in_body() {
             let of_silence = self.active + limits.body_timeout;
-            let of_slowness = self.body.as_ref().and_then(|body| body.deadline(limits));
-            let deadline = of_slowness.map_or(of_silence, |it| it.min(of_silence));
+            let body = self.body.as_ref();
+            let deadline = body.map_or(of_silence, |body| body.until.min(of_silence));
             Some((deadline, Some(LATE)))
         } else if let Some(began) = self.head_began {
             Some((began + limits.head_timeout, Some(LATE)))
