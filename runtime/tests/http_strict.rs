@@ -10,8 +10,8 @@ use common::answers::{body, status};
 use common::http::{on_each_with, one, rest, service_with};
 use common::serving::until;
 use common::tcp_table::has_been_read;
-use libprocess::ReactorKind;
 use libprocess::http::Limits;
+use libprocess::{Clock, ReactorKind};
 
 #[test]
 fn a_request_cut_anywhere_is_the_same() {
@@ -176,6 +176,12 @@ fn what_is_legal_is_taken() {
     }
 }
 
+/// Time passes, and all that follows from that happens.
+fn pass(clock: &Clock, time: Duration) {
+    clock.advance(time);
+    clock.settle().expect("outside of a process");
+}
+
 #[test]
 fn time_is_limited() {
     let second = Duration::from_secs(1);
@@ -207,8 +213,7 @@ fn time_is_limited() {
             }
             // When the server has seen it is not known, so time goes on until it is too late.
             while !has_something(&stream) {
-                clock.advance(Duration::from_millis(100));
-                clock.settle().expect("outside of a process");
+                pass(&clock, Duration::from_millis(100));
             }
             assert!(clock.now() >= began + second * seconds, "{text}");
             let answer = rest(&mut stream);
@@ -243,8 +248,7 @@ fn a_body_may_not_come_too_slowly() {
                 let _sent = stream.write_all(&vec![b'x'; bytes_a_second]);
                 sent += bytes_a_second;
                 until(|| has_been_read(&stream) || has_something(&stream));
-                clock.advance(second);
-                clock.settle().expect("outside of a process");
+                pass(&clock, second);
             }
             if is_taken {
                 assert_eq!(body(&rest(&mut stream)), "root");
@@ -267,16 +271,12 @@ fn a_body_that_waits_to_be_wanted_is_not_slow() {
     on_each_with(&limits, |service| {
         let clock = service.runtime.clock();
         clock.pause();
-        let pass = |time| {
-            clock.advance(time);
-            clock.settle().expect("outside of a process");
-        };
         let mut stream = service.connect();
         let requests = "GET /adder/hold HTTP/1.1\r\nHost: a\r\n\r\n\
              PUT /adder/echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
         stream.write_all(requests.as_bytes()).expect("sent");
         until(|| has_been_read(&stream));
-        pass(second * 3);
+        pass(&clock, second * 3);
         until(|| {
             // It may not have got there.
             let released =
@@ -285,7 +285,7 @@ fn a_body_that_waits_to_be_wanted_is_not_slow() {
             has_something(&stream)
         });
         assert_eq!(status(&one(&mut stream)), 200);
-        pass(second * 3);
+        pass(&clock, second * 3);
         stream.write_all(b"hello").expect("sent");
         let answer = rest(&mut stream);
         assert!(answer.starts_with("HTTP/1.1 100 "), "{answer}");
@@ -309,8 +309,7 @@ fn the_time_of_a_head_is_its_own() {
                 .write_all(b"T /adder HTTP/1.1\r\nHost: a\r\n\r\nGE")
                 .expect("sent");
             assert_eq!(body(&one(&mut stream)), "root");
-            clock.advance(second * 2);
-            clock.settle().expect("outside of a process");
+            pass(&clock, second * 2);
         }
         clock.resume();
     });

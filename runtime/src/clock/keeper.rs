@@ -4,7 +4,7 @@
 //!
 //! | | who fires what is due |
 //! |---|---|
-//! | a worker sleeps | the first that fell asleep with a timer due within [`NEAR`] *keeps the time*: its sleep ends with the earliest, and it fires what is due before it takes work |
+//! | a worker sleeps | the first that fell asleep with a timer due within `NEAR` *keeps the time*: its sleep ends with the earliest, and it fires what is due before it takes work |
 //! | all sleep, and none was due soon when they fell asleep | the clock's thread |
 //! | all are at work | the first that looks at its I/O, once in some turns; or the clock's thread |
 //! | all sit in long handlers | the clock's thread |
@@ -31,25 +31,12 @@
 //! * *The runtime ends while a worker fires.* `stop` waits for that: what was fired may need the other workers to come to its end.
 //! * *Nobody fires.* The thread never sleeps for longer than [`COVER`] behind the earliest deadline, but while one keeps the time, who tells it when leaving.
 
-use std::sync::Weak;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use libprocess_semaphore::Parker as _;
 
 use super::{Clock, State};
-
-/// What a worker keeps the time for. For later ones it would, at each sleep, have to learn how long that is, and to register: a tenth of a microsecond for nothing,
-/// as it hardly ever sleeps for so long where there is much to do; and where there is not, it does not matter who wakes first.
-const NEAR: u64 = if cfg!(test) {
-    // The tests' timers are not to come while they look.
-    u64::MAX
-} else {
-    100_000_000
-};
-
-/// By how much the kernel's coarse clock may be off: it moves with the timer interrupt, at 100 Hz or more.
-const ROUGHLY: u64 = 10_000_000;
 
 /// The kernel's coarse clock, without a look at any hardware.
 pub(super) fn rough_nanoseconds() -> u64 {
@@ -115,13 +102,6 @@ pub(super) enum Late {
 }
 
 impl Clock {
-    /// Who sleeps for timers, too; `all`: not only some of those that sleep. To be called once, before the first timer.
-    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
-    pub(crate) fn set_workers(&self, workers: Weak<dyn Workers>, all: bool) {
-        let first = self.shared.workers.set((workers, all)).is_ok();
-        debug_assert!(first, "a clock has one runtime");
-    }
-
     /// To be called when timers have gone, or time goes on or stops.
     pub(super) fn note_earliest(&self, state: &State) {
         let next = state
@@ -172,15 +152,34 @@ impl Clock {
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 mod over_ports {
     use std::sync::atomic::Ordering;
+    use std::sync::{MutexGuard, Weak};
     use std::time::Instant;
 
     use libprocess_semaphore::Parker as _;
 
     use super::super::thread::{self, contained};
-    use super::super::{Clock, from_ticks, ticks};
-    use super::{Keeper, NEAR, ROUGHLY, rough_nanoseconds};
+    use super::super::{Clock, State, from_ticks, ticks};
+    use super::{Keeper, Workers, rough_nanoseconds};
+
+    /// What a worker keeps the time for. For later ones it would, at each sleep, have to learn how long that is, and to register: a tenth of a microsecond for nothing,
+    /// as it hardly ever sleeps for so long where there is much to do; and where there is not, it does not matter who wakes first.
+    const NEAR: u64 = if cfg!(test) {
+        // The tests' timers are not to come while they look.
+        u64::MAX
+    } else {
+        100_000_000
+    };
+
+    /// By how much the kernel's coarse clock may be off: it moves with the timer interrupt, at 100 Hz or more.
+    const ROUGHLY: u64 = 10_000_000;
 
     impl Clock {
+        /// Who sleeps for timers, too; `all`: not only some of those that sleep. To be called once, before the first timer.
+        pub(crate) fn set_workers(&self, workers: Weak<dyn Workers>, all: bool) {
+            let first = self.shared.workers.set((workers, all)).is_ok();
+            debug_assert!(first, "a clock has one runtime");
+        }
+
         /// The worker of this seat is about to sleep: until when at most. From here to [`leave`](Self::leave) it keeps the time. `None`: it need not.
         pub(crate) fn keep(&self, seat: usize) -> Option<Instant> {
             if !self.has_near(NEAR) {
@@ -210,12 +209,17 @@ mod over_ports {
                 .is_some_and(|keeper| keeper.seat == seat)
             {
                 state.keeper = None;
-                self.note_earliest(&state);
-                let late = state.is_thread_late();
-                drop(state);
-                if late {
-                    self.shared.parker.unpark();
-                }
+                self.let_go(state);
+            }
+        }
+
+        /// A worker wakes for the next timer no more: if the thread sleeps for longer, or has waited for that worker as the clock is paused, it is told.
+        fn let_go(&self, state: MutexGuard<'_, State>) {
+            self.note_earliest(&state);
+            let late = state.is_thread_late() || state.paused.is_some();
+            drop(state);
+            if late {
+                self.shared.parker.unpark();
             }
         }
 
@@ -269,17 +273,11 @@ mod over_ports {
                 state = self.state();
             }
             state.served = false;
-            self.note_earliest(&state);
-            // A paused clock's timers are the thread's, which has waited for this.
-            let late = state.is_thread_late() || state.paused.is_some();
-            drop(state);
-            if late {
-                self.shared.parker.unpark();
-            }
+            self.let_go(state);
         }
     }
 
-    impl super::super::State {
+    impl State {
         /// Whether workers may fire now.
         fn may_be_served(&self) -> bool {
             let thread_sleeps =

@@ -373,9 +373,11 @@ impl Clock {
         let key = state.wheel.insert(due, Pending { creator, action });
         // Relaxed: written under the lock. Whoever wakes for the earliest looks for the next one.
         let is_earlier = due < self.shared.earliest.load(Ordering::Relaxed);
-        let late = is_earlier
-            .then(|| self.note_earlier(&mut state, creator, due))
-            .flatten();
+        let late = if is_earlier {
+            self.note_earlier(&mut state, creator, due)
+        } else {
+            None
+        };
         let stopped = self.ensure_thread(&mut state);
         let unused = stopped.then(|| state.wheel.cancel(key));
         drop(state);

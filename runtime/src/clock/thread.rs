@@ -111,15 +111,12 @@ impl Clock {
         }
         let now = self.now_under_lock(&state, 0);
         state.sleeps_until = 0;
-        if state.paused.is_some() && state.served {
-            // A worker was firing when time was stopped, and tells when it has done that.
-            state.sleeps_until = ticks(now).saturating_add(1);
-            return Next::Sleep(None);
-        }
         // What a worker is about to fire is left to it, for a while.
         let cover = match (&state.paused, state.served, &state.keeper) {
             (None, true, _) => COVER_OF_SERVED,
             (None, false, Some(_)) => COVER,
+            // A worker was firing when time was stopped, and tells when it has done that.
+            (Some(_), true, _) => u64::MAX,
             _ => 0,
         };
         if let Some((deadline, pending)) = state.wheel.pop_due(ticks(now).saturating_sub(cover)) {

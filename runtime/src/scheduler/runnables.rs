@@ -127,32 +127,25 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
         is_next: impl FnOnce() -> bool,
     ) {
         let placed = self.queue.enqueue_local(local, item);
-        let wake = match placed {
-            Placed::Kept => self.idle.kept(is_next),
-            Placed::Shared => self.idle.claim_other(),
-            Placed::Crowded => {
-                // First, so that nothing of it is kept meanwhile.
-                crowded();
-                self.idle.claim_other()
-            }
-        };
-        if wake {
-            self.wake(counters);
+        // First, so that nothing of it is kept meanwhile.
+        if placed == Placed::Crowded {
+            crowded();
         }
+        self.announce(placed, counters, is_next);
     }
 
     /// Puts in what has run in this worker and lets others have a turn.
     #[inline]
     pub(crate) fn put_yielded(&self, local: &mut Q::Local, item: T, counters: &Counters) {
         let placed = self.queue.enqueue_yielded(local, item);
-        self.announce(placed, counters);
+        self.announce(placed, counters, || false);
     }
 
     /// Puts all that a worker keeps where others find it.
     pub(super) fn share(&self, local: &mut Q::Local, counters: &Counters) {
         self.queue.share(local);
         if self.queue.has_shared() {
-            self.announce(Placed::Shared, counters);
+            self.announce(Placed::Shared, counters, || false);
         }
     }
 
@@ -176,22 +169,21 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
         }
     }
 
-    /// What the worker keeps is not what it does next, as it had said.
-    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    /// What the worker keeps, or its I/O, may have to wait for something long.
     pub(super) fn call_for_kept(&self, counters: &Counters) {
-        self.announce(Placed::Kept, counters);
+        self.announce(Placed::Kept, counters, || false);
     }
 
     /// Puts in, in a worker, what another worker may do better.
     pub(crate) fn put_stray(&self, item: T, counters: &Counters) {
         self.queue.enqueue(item);
-        self.announce(Placed::Shared, counters);
+        self.announce(Placed::Shared, counters, || false);
     }
 
     #[inline]
-    fn announce(&self, placed: Placed, counters: &Counters) {
+    fn announce(&self, placed: Placed, counters: &Counters, is_next: impl FnOnce() -> bool) {
         let wake = match placed {
-            Placed::Kept => self.idle.kept(|| false),
+            Placed::Kept => self.idle.kept(is_next),
             Placed::Shared | Placed::Crowded => self.idle.claim_other(),
         };
         if wake {
@@ -318,8 +310,8 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
 
     /// A worker may be in for a long handler, and then others shall look after its I/O.
     fn call_for_io(&self, io: &impl SeatIo, counters: &Counters) {
-        if io.is_active() && self.idle.kept(|| false) {
-            self.wake(counters);
+        if io.is_active() {
+            self.call_for_kept(counters);
         }
     }
 

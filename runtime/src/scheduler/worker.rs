@@ -279,13 +279,10 @@ impl Worker {
             let has_timers = self.io.has_timers(seat.index, thorough);
             self.deliver_io();
             if has_timers {
-                // Until they are fired it is not quiet.
-                self.counters.add(super::counters::WON, 1);
                 // In turn there may be something else before what is kept.
                 self.kept_between_turns.set((!thorough).then_some(0));
-                self.io.fire_timers(|| self.take_no_more_next());
+                self.between_turns(|| self.io.fire_timers(|| self.take_no_more_next()));
                 self.kept_between_turns.set(None);
-                self.counters.give_up_token();
             }
         }
     }
@@ -306,11 +303,15 @@ impl Worker {
 
     fn deliver_io(&self) {
         if self.io.has_completions() {
-            // Until they are delivered it is not quiet.
-            self.counters.add(super::counters::WON, 1);
-            self.io.deliver();
-            self.counters.give_up_token();
+            self.between_turns(|| self.io.deliver());
         }
+    }
+
+    /// Until `f` is done it is not quiet.
+    fn between_turns(&self, f: impl FnOnce()) {
+        self.counters.add(super::counters::WON, 1);
+        f();
+        self.counters.give_up_token();
     }
 }
 

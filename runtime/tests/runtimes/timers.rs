@@ -9,8 +9,8 @@ use libprocess::{Future, Promise, await_ready, clock, dispatch_with};
 const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3_600);
 
-#[cfg(feature = "last-in-first-out-fixed-size-semaphore")]
 /// The name of the thread that fires a timer which a handler starts.
+#[cfg(feature = "last-in-first-out-fixed-size-semaphore")]
 fn fired_by(runtime: &libprocess::Runtime) -> String {
     let pid = runtime.spawn(Idle);
     let answer: Future<String> = dispatch_with(pid, |_, _| {

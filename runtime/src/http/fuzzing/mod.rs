@@ -55,13 +55,20 @@ fn limits() -> [(Limits, reading::Most); 2] {
 
 /// Any bytes, as a server reads them.
 pub fn request(bytes: &[u8]) {
-    check_requests(bytes);
+    for (limits, most) in limits() {
+        let whole = cuts::decode(&limits, [bytes]);
+        reading::check(bytes, &whole, &most);
+        cuts::check(bytes, &whole, &limits, &most);
+        for (request, ..) in &whole.taken {
+            again::check_request(request);
+        }
+    }
 }
 
 /// Any bytes, as a body in chunks and what is behind it.
 pub fn chunked(bytes: &[u8]) {
     let head = b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-    check_requests(&[head, bytes].concat());
+    request(&[head, bytes].concat());
 }
 
 /// Any bytes, as a client reads them. The first says what was asked, and whether the server closes behind the others: `g` or `h` for GET or HEAD, `G` or `H` if it does.
@@ -76,18 +83,6 @@ pub fn response(bytes: &[u8]) {
 /// Any text, as each of the values that are read out of URLs and header fields.
 pub fn url_query(bytes: &[u8]) {
     values::check(bytes);
-}
-
-/// All that must hold of bytes that a server reads.
-fn check_requests(bytes: &[u8]) {
-    for (limits, most) in limits() {
-        let whole = cuts::decode(&limits, [bytes]);
-        reading::check(bytes, &whole, &most);
-        cuts::check(bytes, &whole, &limits, &most);
-        for (request, ..) in &whole.taken {
-            again::check_request(request);
-        }
-    }
 }
 
 /// All that must hold of bytes that a client reads, which may have asked for the head alone, and behind which the server may close.
