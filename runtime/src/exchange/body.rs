@@ -87,6 +87,9 @@ impl Body {
 
     /// The same body with trailers: header fields that come behind it, in a message whose body is sent in chunks.
     ///
+    /// What says how a message is read, or who sends it, is no trailer (RFC 9110, section 6.5.1) and is not sent: its length and type and encoding, `Host`, `Connection`,
+    /// `Authorization`, `Cookie`, `Trailer`.
+    ///
     /// ```
     /// use http::{HeaderMap, HeaderValue};
     /// use libprocess::http::Body;

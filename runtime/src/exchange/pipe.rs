@@ -252,7 +252,8 @@ impl PipeWriter {
         self.0.0.end(End::Closed(None))
     }
 
-    /// Ends the body, with header fields behind it. They reach the other side where the body is sent in chunks.
+    /// Ends the body, with header fields behind it. They reach the other side where the body is sent in chunks, but for those that are no
+    /// [trailers](super::Body::with_trailers).
     ///
     /// ```
     /// use http::{HeaderMap, HeaderValue};

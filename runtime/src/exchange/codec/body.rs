@@ -1,10 +1,10 @@
 //! Bodies of a known length, bodies in chunks, and those that the connection ends: RFC 9112, sections 6.2, 7.1 and 6.3.
 
-use ::http::{HeaderMap, StatusCode, header};
+use ::http::{HeaderMap, StatusCode};
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::Refusal;
-use super::fields::Framing;
+use super::fields::{Framing, NO_TRAILERS};
 use super::head::{append, field_space};
 use super::input::LONGEST_NAME;
 use crate::exchange::{Body, Limits};
@@ -374,19 +374,7 @@ fn parse_trailers(lines: &Bytes, most: usize) -> Result<HeaderMap, Refusal> {
         Err(httparse::Error::TooManyHeaders) => return Err(TRAILERS_TOO_LARGE),
         _ => return Err(BAD),
     }
-    // RFC 9110, section 6.5.1: whoever read them behind the body would be told of another message than was taken.
-    for name in [
-        header::CONTENT_LENGTH,
-        header::TRANSFER_ENCODING,
-        header::HOST,
-        header::CONTENT_ENCODING,
-        header::CONTENT_TYPE,
-        header::CONTENT_RANGE,
-        header::TRAILER,
-        header::AUTHORIZATION,
-        header::CONNECTION,
-        header::COOKIE,
-    ] {
+    for name in NO_TRAILERS {
         map.remove(name);
     }
     Ok(map)

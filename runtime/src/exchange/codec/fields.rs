@@ -1,6 +1,6 @@
 //! The header fields that tell how a message is framed, and whether the connection stays: RFC 9112, sections 6 and 9.
 
-use ::http::StatusCode;
+use ::http::{HeaderName, StatusCode, header};
 
 use super::Refusal;
 
@@ -156,6 +156,20 @@ impl Fields {
         !self.close && (minor == 1 || self.keep_alive)
     }
 }
+
+/// What is no trailer, and neither sent nor taken as one. RFC 9110, section 6.5.1: whoever read it behind the body would be told of another message than was taken.
+pub(super) const NO_TRAILERS: [HeaderName; 10] = [
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::HOST,
+    header::CONTENT_ENCODING,
+    header::CONTENT_TYPE,
+    header::CONTENT_RANGE,
+    header::TRAILER,
+    header::AUTHORIZATION,
+    header::CONNECTION,
+    header::COOKIE,
+];
 
 /// A number of digits, and nothing else.
 pub(super) fn digits(text: &[u8]) -> Option<u64> {

@@ -6,7 +6,7 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, header};
 use bytes::Bytes;
 
 use super::Chunks;
-use super::fields::digits;
+use super::fields::{NO_TRAILERS, digits};
 use crate::exchange::Body;
 
 /// From this many bytes on a body goes out as its own piece; below, copying it is cheaper than another piece.
@@ -131,7 +131,7 @@ pub(super) fn put_size(out: &mut Vec<u8>, size: usize) {
 pub(super) fn put_last_chunk(out: &mut Vec<u8>, trailers: Option<&HeaderMap>) {
     out.extend_from_slice(b"0\r\n");
     for (name, value) in trailers.into_iter().flatten() {
-        if !frames(name) {
+        if !NO_TRAILERS.contains(name) {
             put_field(out, name, value);
         }
     }

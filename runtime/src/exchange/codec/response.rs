@@ -21,6 +21,9 @@ pub(crate) fn encode_response(
     if status == StatusCode::OK && headers.is_empty() && body.is_plain() && about.is_plain() {
         return put_plain(out, closes, body);
     }
+    // RFC 9110, section 15.3.6: it has no content, which is said, as one without a length would end with the connection.
+    let nothing = (status == StatusCode::RESET_CONTENT).then(Body::empty);
+    let body = nothing.as_ref().unwrap_or(body);
     let bodiless = status.is_informational()
         || status == StatusCode::NO_CONTENT
         || status == StatusCode::NOT_MODIFIED;
@@ -40,7 +43,9 @@ pub(crate) fn encode_response(
     if !headers.is_empty() {
         closes |= asks_to_close(headers);
         // The length of what a GET would have had, where the handler knows it and made no body.
-        length = headers.get(header::CONTENT_LENGTH);
+        length = headers
+            .get(header::CONTENT_LENGTH)
+            .filter(|_| nothing.is_none());
         dated = headers.contains_key(header::DATE);
         typed = headers.contains_key(header::CONTENT_TYPE);
         put_fields(out, headers, |_| false);
