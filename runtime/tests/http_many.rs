@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use common::answers::{body, one};
 use common::serving::{
-    Desk, LARGE, Place, Serving, acquainted, ask, connect, ends, on_each, on_each_reactor, reset,
-    until,
+    Desk, Place, Serving, acquainted, ask, connect, ends, on_each, on_each_reactor, reset, until,
 };
 use common::sockets::{LONG, any};
 use common::{again, scale};
@@ -314,7 +313,7 @@ fn say(stream: &mut TcpStream, text: &str) {
 #[test]
 fn who_resets_in_any_state_leaves_nothing_behind() {
     const MANY: usize = 600;
-    let rounds = 20 * scale();
+    const ROUNDS: usize = 20;
     let _alone = alone();
     on_each(|place| {
         // Nothing ends by its time.
@@ -343,11 +342,13 @@ fn who_resets_in_any_state_leaves_nothing_behind() {
         // What is kept for the next ones is there behind the first ones: epoll's driver looks for closed sockets at each 256th.
         let (_, says_nothing) = STATES[0];
         reset_when(says_nothing, MANY);
-        STATES.iter().for_each(|(_, reach)| reset_when(*reach, 1));
-        until(|| allocated() <= fresh + LARGE / 2);
+        STATES
+            .iter()
+            .for_each(|(_, reach)| reset_when(*reach, ROUNDS));
+        until(|| allocated() <= fresh + (1 << 20));
         let allocated_before = allocated();
         for (state, reach) in STATES {
-            reset_when(reach, rounds);
+            reset_when(reach, ROUNDS);
             // That a connection is gone is known before all of its memory is.
             until(|| allocated() <= allocated_before + MOST_LEFT);
             let left = allocated().saturating_sub(allocated_before);

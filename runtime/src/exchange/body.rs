@@ -87,8 +87,8 @@ impl Body {
 
     /// The same body with trailers: header fields that come behind it, in a message whose body is sent in chunks.
     ///
-    /// What says how a message is read, or who sends it, is no trailer (RFC 9110, section 6.5.1) and is not sent: its length and type and encoding, `Host`, `Connection`,
-    /// `Authorization`, `Cookie`, `Trailer`.
+    /// Some are not sent, as they would tell of another message than was read (RFC 9110, section 6.5.1): `Content-Length`, `-Type`, `-Encoding` and `-Range`, `Transfer-Encoding`,
+    /// `Host`, `Connection`, `Authorization`, `Cookie`, `Trailer`. Of other fields it is for who sends them to know that they may be trailers.
     ///
     /// ```
     /// use http::{HeaderMap, HeaderValue};

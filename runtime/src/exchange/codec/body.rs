@@ -374,7 +374,7 @@ fn parse_trailers(lines: &Bytes, most: usize) -> Result<HeaderMap, Refusal> {
         Err(httparse::Error::TooManyHeaders) => return Err(TRAILERS_TOO_LARGE),
         _ => return Err(BAD),
     }
-    for name in NO_TRAILERS {
+    for name in &NO_TRAILERS {
         map.remove(name);
     }
     Ok(map)

@@ -158,7 +158,7 @@ impl Fields {
 }
 
 /// What is no trailer, and neither sent nor taken as one. RFC 9110, section 6.5.1: whoever read it behind the body would be told of another message than was taken.
-pub(super) const NO_TRAILERS: [HeaderName; 10] = [
+pub(super) static NO_TRAILERS: [HeaderName; 10] = [
     header::CONTENT_LENGTH,
     header::TRANSFER_ENCODING,
     header::HOST,

@@ -42,8 +42,14 @@ pub(super) fn unpack(packed: &Bytes, most: u64) -> Result<Bytes, Refusal> {
 /// Packs the body of a response, if that may be and gains something.
 pub(crate) fn pack(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
-    // What is a part of something is one of what that is unpacked: RFC 9110, section 15.3.7.
-    let is_whole = parts.status != StatusCode::PARTIAL_CONTENT;
+    // What is a part of something is one of what that is unpacked: RFC 9110, section 15.3.7. And some have no content, whatever they were given.
+    let is_whole = !matches!(
+        parts.status,
+        StatusCode::PARTIAL_CONTENT
+            | StatusCode::NO_CONTENT
+            | StatusCode::RESET_CONTENT
+            | StatusCode::NOT_MODIFIED
+    );
     let packed = if is_whole && may_be_packed(&parts.headers, &body) {
         packed(&body)
     } else {

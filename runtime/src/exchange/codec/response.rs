@@ -90,14 +90,8 @@ pub(crate) fn encode_response(
     }
     let body = body.bytes();
     if !bodiless {
-        match length {
-            Some(length) if about.is_head && body.is_empty() => {
-                out.extend_from_slice(b"Content-Length: ");
-                out.extend_from_slice(length.as_bytes());
-                out.extend_from_slice(b"\r\n");
-            }
-            _ => put_length(out, body.len() as u64),
-        }
+        let of_get = promised(length).filter(|_| about.is_head && body.is_empty());
+        put_length(out, of_get.unwrap_or(body.len() as u64));
     }
     out.extend_from_slice(b"\r\n");
     if bodiless || about.is_head {

@@ -3,7 +3,7 @@
 use super::codec::{Decoder, Responses, request_bytes, response_bytes};
 use crate::http::{Body, Limits};
 use ::http::header::{CONNECTION, CONTENT_LENGTH, DATE, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
-use ::http::{HeaderMap, HeaderName, Request, Response};
+use ::http::{HeaderMap, HeaderName, Request, Response, StatusCode};
 use bytes::Bytes;
 
 /// The fields but for those that whoever sends them writes.
@@ -67,6 +67,9 @@ pub(super) fn check_response(response: &Response<Body>, is_head: bool, keeps_ali
         fields(again.headers(), written),
         fields(response.headers(), written)
     );
-    assert_eq!(again.body().bytes(), response.body().bytes());
-    assert_eq!(again.body().trailers(), response.body().trailers());
+    // A client takes what comes with a 205, a server sends nothing with it.
+    let nothing = (response.status() == StatusCode::RESET_CONTENT).then(Body::empty);
+    let body = nothing.as_ref().unwrap_or(response.body());
+    assert_eq!(again.body().bytes(), body.bytes());
+    assert_eq!(again.body().trailers(), body.trailers());
 }
