@@ -254,11 +254,14 @@ fn section_6_a_handler_cannot_break_the_framing() {
                 "transfer-encoding=gzip",
                 "transfer-encoding=identity",
                 "connection=te",
+                "keep-alive=timeout=5",
             ] {
                 let path = format!("/200/{kind}/{field}");
                 let answer = ask(serving, &Method::GET, &path, 1);
                 assert_eq!(answer.status, 200, "{path}");
+                // RFC 9110, section 7.6.1.
                 assert!(!answer.has("connection"), "{path}");
+                assert!(!answer.has("keep-alive"), "{path}");
             }
         }
         // A length that is not that of the bytes.
@@ -495,6 +498,25 @@ fn rfc_9110_section_15_2_interim_answers() {
         for path in ["/100/none", "/101/none", "/103/text", "/199/pipe"] {
             assert_eq!(ask(serving, &Method::GET, path, 1).status, 500, "{path}");
         }
+    });
+}
+
+/// RFC 9110, sections 7.8 and 15.5.22: a handler that asks for another protocol names it, and that it is for this connection.
+#[test]
+fn rfc_9110_section_7_8_upgrade() {
+    on_each(|serving| {
+        let path = "/426/text/upgrade=HTTP,2.0";
+        let said = |path: &str, minor| {
+            let answer = ask(serving, &Method::GET, path, minor);
+            assert_eq!((answer.status, answer.has("upgrade")), (426, true));
+            answer.values("connection").join(";")
+        };
+        assert_eq!(said(path, 1), "upgrade");
+        assert_eq!(
+            said(&format!("{path}/connection=close"), 1),
+            "close, upgrade"
+        );
+        assert_eq!(said(path, 0), "close, upgrade");
     });
 }
 

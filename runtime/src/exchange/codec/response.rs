@@ -28,7 +28,7 @@ pub(crate) fn encode_response(
         || status == StatusCode::NO_CONTENT
         || status == StatusCode::NOT_MODIFIED;
     let mut closes = closes || !about.keeps_alive;
-    let (mut dated, mut typed) = (false, false);
+    let (mut dated, mut typed, mut upgrades) = (false, false, false);
     out.reserve(160 + body.len().min(PIECE));
     if status == StatusCode::OK {
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
@@ -48,7 +48,9 @@ pub(crate) fn encode_response(
             .filter(|_| nothing.is_none());
         dated = headers.contains_key(header::DATE);
         typed = headers.contains_key(header::CONTENT_TYPE);
-        put_fields(out, headers, |_| false);
+        upgrades = headers.contains_key(header::UPGRADE);
+        // RFC 9110, section 7.6.1: it would have to be named in `Connection`, and is that of HTTP/1.0 before there was one.
+        put_fields(out, headers, |name| name == "keep-alive");
         out.reserve(160 + body.len().min(PIECE));
     }
     let stream = body
@@ -68,11 +70,15 @@ pub(crate) fn encode_response(
     {
         put_type(out, media_type);
     }
-    if closes {
-        out.extend_from_slice(b"Connection: close\r\n");
-    } else if about.minor == 0 {
-        out.extend_from_slice(b"Connection: keep-alive\r\n");
-    }
+    // RFC 9110, section 7.8: who names protocols, as with 426, says that it is for this connection.
+    out.extend_from_slice(match (closes, about.minor, upgrades) {
+        (true, _, false) => b"Connection: close\r\n",
+        (true, _, true) => b"Connection: close, upgrade\r\n",
+        (false, 0, false) => b"Connection: keep-alive\r\n",
+        (false, 0, true) => b"Connection: keep-alive, upgrade\r\n",
+        (false, _, true) => b"Connection: upgrade\r\n",
+        (false, _, false) => b"",
+    });
     if let Some(stream) = stream {
         put_streamed(out, stream);
         return Framed {
