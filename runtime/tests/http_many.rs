@@ -312,7 +312,6 @@ fn say(stream: &mut TcpStream, text: &str) {
 
 #[test]
 fn who_resets_in_any_state_leaves_nothing_behind() {
-    const MANY: usize = 600;
     const ROUNDS: usize = 20;
     let _alone = alone();
     on_each(|place| {
@@ -324,12 +323,8 @@ fn who_resets_in_any_state_leaves_nothing_behind() {
         drop(serving.acquainted());
         let before = Before::of(place);
         let fresh = allocated();
-        let reset_when = |reach: Reach, rounds: usize| {
-            for round in 0..rounds {
-                // So that tables do not grow for those that are still to be ended.
-                if round % 20 == 0 {
-                    before.comes_back(place);
-                }
+        let reset_when = |reach: Reach| {
+            for _ in 0..ROUNDS {
                 let mut stream = serving.connect();
                 reach(&mut stream, &desk);
                 reset(stream);
@@ -341,14 +336,14 @@ fn who_resets_in_any_state_leaves_nothing_behind() {
         };
         // What is kept for the next ones is there behind the first ones: epoll's driver looks for closed sockets at each 256th.
         let (_, says_nothing) = STATES[0];
-        reset_when(says_nothing, MANY);
-        STATES
-            .iter()
-            .for_each(|(_, reach)| reset_when(*reach, ROUNDS));
+        for _ in 0..30 {
+            reset_when(says_nothing);
+        }
+        STATES.iter().for_each(|(_, reach)| reset_when(*reach));
         until(|| allocated() <= fresh + (1 << 20));
         let allocated_before = allocated();
         for (state, reach) in STATES {
-            reset_when(reach, ROUNDS);
+            reset_when(reach);
             // That a connection is gone is known before all of its memory is.
             until(|| allocated() <= allocated_before + MOST_LEFT);
             let left = allocated().saturating_sub(allocated_before);

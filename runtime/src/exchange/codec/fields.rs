@@ -171,6 +171,13 @@ pub(super) static NO_TRAILERS: [HeaderName; 10] = [
     header::COOKIE,
 ];
 
+/// Whether nothing is ever behind the head of such a response: RFC 9112, section 6.3.
+pub(super) fn is_bodiless(status: StatusCode) -> bool {
+    status.is_informational()
+        || status == StatusCode::NO_CONTENT
+        || status == StatusCode::NOT_MODIFIED
+}
+
 /// A number of digits, and nothing else.
 pub(super) fn digits(text: &[u8]) -> Option<u64> {
     if text.is_empty() {

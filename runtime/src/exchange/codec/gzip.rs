@@ -9,6 +9,7 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
 use super::Refusal;
+use super::fields::is_bodiless;
 use crate::exchange::{Body, Response};
 
 /// Smaller bodies are sent as they are, as libprocess does: what is saved is less than what it costs.
@@ -43,13 +44,11 @@ pub(super) fn unpack(packed: &Bytes, most: u64) -> Result<Bytes, Refusal> {
 pub(crate) fn pack(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
     // What is a part of something is one of what that is unpacked: RFC 9110, section 15.3.7. And some have no content, whatever they were given.
-    let is_whole = !matches!(
-        parts.status,
-        StatusCode::PARTIAL_CONTENT
-            | StatusCode::NO_CONTENT
-            | StatusCode::RESET_CONTENT
-            | StatusCode::NOT_MODIFIED
-    );
+    let is_whole = !is_bodiless(parts.status)
+        && !matches!(
+            parts.status,
+            StatusCode::PARTIAL_CONTENT | StatusCode::RESET_CONTENT
+        );
     let packed = if is_whole && may_be_packed(&parts.headers, &body) {
         packed(&body)
     } else {

@@ -2,6 +2,7 @@
 
 use ::http::{StatusCode, header};
 
+use super::fields::is_bodiless;
 use super::framed::{
     Framed, PIECE, asks_to_close, promised, put_bytes, put_chunk, put_chunked, put_fields,
     put_length, put_length_and, put_streamed, put_type,
@@ -24,9 +25,7 @@ pub(crate) fn encode_response(
     // RFC 9110, section 15.3.6: it has no content, which is said, as one without a length would end with the connection.
     let nothing = (status == StatusCode::RESET_CONTENT).then(Body::empty);
     let body = nothing.as_ref().unwrap_or(body);
-    let bodiless = status.is_informational()
-        || status == StatusCode::NO_CONTENT
-        || status == StatusCode::NOT_MODIFIED;
+    let bodiless = is_bodiless(status);
     let mut closes = closes || !about.keeps_alive;
     let (mut dated, mut typed, mut upgrades) = (false, false, false);
     out.reserve(160 + body.len().min(PIECE));
