@@ -21,7 +21,7 @@
 //! in the window before, it stays aside; else it comes back, and waits twice as long as last time, up to a second, before it tries again.
 //!
 //! *The stay.* In slices of up to a millisecond it looks whether the others go on as well. When the stay is over it comes back, as what is done may
-//! have changed, and the first window tells: the next stay is twice as long, up to 50 ms. So what is lost by looking is about one part in a hundred.
+//! have changed, and the first window tells, whatever the events come from: the next stay is twice as long, up to 50 ms. So what is lost by looking is about one part in a hundred.
 //!
 //! # What can go wrong
 //!
@@ -188,6 +188,8 @@ pub(super) struct Pace {
     not_before: Cell<Option<Instant>>,
     pause: Cell<Duration>,
     stay: Cell<Duration>,
+    /// A stay that was worth while is just over: what the worker is back at is most likely the same, so the first window needs no other reason.
+    has_paid: Cell<bool>,
 }
 
 impl Pace {
@@ -201,6 +203,7 @@ impl Pace {
             not_before: Cell::new(None),
             pause: Cell::new(FIRST_PAUSE),
             stay: Cell::new(FIRST_STAY),
+            has_paid: Cell::new(false),
         }
     }
 
@@ -260,7 +263,8 @@ impl Pace {
         stander.look_after_others();
         let events = stander.done().wrapping_sub(window.done);
         let is_cheap = length <= CHEAP.saturating_mul(u32::try_from(events).unwrap_or(u32::MAX));
-        let is_fed = self.fed_from_elsewhere.get() >= self.all_turns.get() / ONE_IN;
+        let is_fed =
+            self.has_paid.take() || self.fed_from_elsewhere.get() >= self.all_turns.get() / ONE_IN;
         let may = self.not_before.get().is_none_or(|moment| moment <= now);
         if !(is_cheap && is_fed && may) {
             self.begin_window(stander, now, false);
@@ -321,6 +325,7 @@ impl Pace {
             }
             if mark.length(began) >= self.stay.get() {
                 self.stay.set((self.stay.get() * 2).min(LONGEST_STAY));
+                self.has_paid.set(true);
                 return;
             }
             best = Some(best.unwrap_or(0.0).max(rate));
@@ -453,6 +458,16 @@ mod tests {
         let (world, pace) = (World::new(1.0, 0.5, 20.0), Pace::new());
         assert!(!world.work(&pace, 100 * MILLISECOND, true));
         assert_eq!(world.given_away.get(), 0);
+    }
+
+    #[test]
+    fn whom_it_has_paid_for_needs_no_other_reason_in_the_first_window() {
+        let (world, pace) = (World::new(6.0, 3.0, 20.0), Pace::new());
+        while !world.work(&pace, MILLISECOND, true) {}
+        assert!(world.work(&pace, MILLISECOND, false), "it pays again");
+        world.alone.set(5.0);
+        assert!(world.work(&pace, MILLISECOND, false), "it is asked");
+        assert!(!world.work(&pace, 100 * MILLISECOND, false), "it did not");
     }
 
     #[test]

@@ -27,12 +27,13 @@
 //! |---|---|---|
 //! | `NOBODY` | all sleep, as far as known, or nothing was kept since they did | the first worker that keeps something: `CALLED`, and it wakes a sleeper |
 //! | `CALLED` | the next worker to fall asleep will watch | that worker: `WATCHED`; or, if it is the last one awake: `NOBODY` |
-//! | `WATCHED` | one sleeper watches | that sleeper: `CALLED`, when it is woken or has taken something; `NOBODY`, when all others sleep, also if it is woken |
+//! | `WATCHED` | one sleeper watches | that sleeper: `CALLED`, when it is woken or has taken something; `NOBODY`, when all others sleep, also if it is woken, and when nothing is kept for several looks |
 //!
 //! `CALLED` is left in time: who sets it wakes a sleeper, unless somebody searches or all are awake; and the last searcher that finds something, which
 //! will not fall asleep soon, wakes a sleeper if it is still set. So a worker that goes into a long handler after it kept something needs call nobody again.
 //!
-//! A runtime in which nothing happens has no watcher, and sleeps.
+//! A runtime in which nothing happens has no watcher, and sleeps. Nor has one in which nobody keeps anything: its looks would only hold those at work up
+//! (`watch.rs`).
 //!
 //! # What comes from outside
 //!
@@ -45,7 +46,8 @@
 //!
 //! A thread that waits for an answer and then puts the next thing in does so while the worker that answered still turns round: it is at work, but
 //! about to search. So where nobody watches, or the watcher has no patience, who puts in looks for half a microsecond whether it is taken
-//! before it wakes anybody; a few times between two looks of the watcher, as one that is held up each time could feed more than one worker.
+//! before it wakes anybody; a few times between two looks of the watcher, as one that is held up each time could feed more than one worker. For a thread that waits for
+//! answers each watch is in vain, and allows twice as many of these, until one finds something to do.
 //!
 //! # Who looks on
 //!
@@ -71,8 +73,10 @@ const POSTS_A_LOOK: u32 = 16;
 /// How many may wait until the watcher has reckoned for the first time.
 pub(super) const FIRST_PATIENCE: u32 = 16;
 
-/// So many wake-ups are spared between two looks of the watcher: more come of one who puts in as fast as one worker takes, and could feed another.
-const MOST_SPARED: u32 = 16;
+/// So many wake-ups are spared between two looks of the watcher, at first: more come of one who puts in as fast as one worker takes, and could feed another.
+const FIRST_ALLOWANCE: u32 = 16;
+/// And so many once watches were in vain again and again. Those of a thread that waits for answers are that many in some milliseconds, and a watch goes on for two.
+const LARGEST_ALLOWANCE: u32 = 1 << 12;
 /// How long who puts in from outside looks whether a worker comes for it, and a look or two longer.
 const TURNING_ROUND: Duration = Duration::from_nanos(500);
 
@@ -120,6 +124,8 @@ struct Outside {
     patience: AtomicU32,
     /// How many wake-ups were spared since the watcher looked, as what was put in was taken at once. Lossy.
     spared: AtomicU32,
+    /// How many may be.
+    allowance: AtomicU32,
 }
 
 impl Idle {
@@ -135,6 +141,7 @@ impl Idle {
                 posts: AtomicU32::new(0),
                 patience: AtomicU32::new(0),
                 spared: AtomicU32::new(0),
+                allowance: AtomicU32::new(FIRST_ALLOWANCE),
             },
         }
     }
@@ -194,7 +201,12 @@ impl Idle {
         }
         let posts = self.outside.posts.load(Ordering::Relaxed).wrapping_add(1);
         self.outside.posts.store(posts, Ordering::Relaxed);
-        posts.is_multiple_of(patience.min(POSTS_A_LOOK)) && backlog() > patience as usize
+        let is_overdue =
+            posts.is_multiple_of(patience.min(POSTS_A_LOOK)) && backlog() > patience as usize;
+        if is_overdue {
+            self.watch_is_of_use();
+        }
+        is_overdue
     }
 
     /// Looks on, in who put in, for less than the call would cost that wakes another: who is at work may just be done. A thread that waits for answers
@@ -203,7 +215,7 @@ impl Idle {
     fn is_taken_soon(&self, backlog: impl Fn() -> usize) -> bool {
         // Relaxed: a count that may be a little off.
         let spared = self.outside.spared.load(Ordering::Relaxed);
-        if spared >= MOST_SPARED {
+        if spared >= self.outside.allowance.load(Ordering::Relaxed) {
             return false;
         }
         // Relaxed: behind the fence of `needs_waking`. Whoever searches now finds it, or sees to it that somebody looks.
@@ -230,6 +242,23 @@ impl Idle {
         }
         if self.outside.spared.load(Ordering::Relaxed) > 0 {
             self.outside.spared.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// A watcher saw nothing that would have needed one, and left.
+    pub(super) fn watched_in_vain(&self) {
+        // Relaxed, and below: a guess that nobody else counts on.
+        let allowance = self.outside.allowance.load(Ordering::Relaxed);
+        let twice = (2 * allowance).min(LARGEST_ALLOWANCE);
+        self.outside.allowance.store(twice, Ordering::Relaxed);
+        self.outside.spared.store(0, Ordering::Relaxed);
+    }
+
+    /// There is more to do than those at work can.
+    pub(super) fn watch_is_of_use(&self) {
+        if self.outside.allowance.load(Ordering::Relaxed) > FIRST_ALLOWANCE {
+            let first = FIRST_ALLOWANCE;
+            self.outside.allowance.store(first, Ordering::Relaxed);
         }
     }
 
@@ -362,19 +391,29 @@ impl Idle {
         }
     }
 
-    /// The watcher has something to do: the next one to fall asleep watches. Then, and behind the change of the word, it asks `is_called`.
-    pub(super) fn pass_watch(&self) {
-        // Relaxed: only the watcher leaves `WATCHED`, and whoever falls asleep later looks again.
-        self.watch.store(CALLED, Ordering::Relaxed);
+    /// The watcher has something to do: the next one to fall asleep watches. Then, and behind the change of the word, it asks `is_called`. Who has left the
+    /// watch, and would have looked a last time, calls for another one, unless somebody watches.
+    pub(super) fn pass_watch(&self, has_left: bool) {
+        if has_left {
+            self.call();
+        } else {
+            // Relaxed: only the watcher leaves `WATCHED`, and whoever falls asleep later looks again.
+            self.watch.store(CALLED, Ordering::Relaxed);
+        }
     }
 
     /// As `pass_watch`, of a watcher that was woken and counted as awake. Alone it leaves the watch: to wake one for it, who may not be
     /// needed, is left to whoever keeps something, or puts in from outside.
-    pub(super) fn pass_watch_if_needed(&self) {
+    pub(super) fn pass_watch_if_needed(&self, has_left: bool) {
         if !self.is_alone() {
-            return self.pass_watch();
+            return self.pass_watch(has_left);
         }
-        self.leave_watch();
+        if has_left {
+            // SeqCst: as in `leave_watch`, behind which it stands.
+            fence(Ordering::SeqCst);
+        } else {
+            self.leave_watch();
+        }
         // One whose I/O woke it meanwhile may have kept something while there was a watcher. The caller searches, and asks `is_called` when that ends.
         if !self.is_alone() && !weakened("alone-looks-again") {
             self.call();
@@ -426,17 +465,38 @@ mod tests {
     fn one_who_puts_in_as_fast_as_a_worker_takes_wakes_another_in_the_end() {
         let idle = one_at_work();
         let spared = (0..1_000).take_while(|_| !idle.claim_for_outsider(|| 0));
-        assert_eq!(spared.count(), MOST_SPARED as usize);
+        assert_eq!(spared.count(), FIRST_ALLOWANCE as usize);
         // Nor does a watcher without patience keep it from that; each of its looks allows as many again.
         let idle = one_at_work();
         idle.watch.store(WATCHED, Ordering::Relaxed);
         for _ in 0..2 {
             idle.set_patience(0);
-            for _ in 0..MOST_SPARED {
+            for _ in 0..FIRST_ALLOWANCE {
                 assert!(!idle.claim_for_outsider(|| 0));
             }
         }
         assert!(idle.claim_for_outsider(|| 0));
+    }
+
+    #[test]
+    fn watches_in_vain_allow_more_until_one_is_of_use() {
+        let spared = |idle: &Idle| {
+            let spared = (0..).take_while(|_| !idle.claim_for_outsider(|| 0)).count() as u32;
+            idle.leave_watch();
+            idle.end_search();
+            idle.fall_asleep(false);
+            spared
+        };
+        let idle = one_at_work();
+        for allowance in [1, 2, 4, 8].map(|times| times * FIRST_ALLOWANCE) {
+            assert_eq!(spared(&idle), allowance);
+            idle.watched_in_vain();
+        }
+        (0..32).for_each(|_| idle.watched_in_vain());
+        assert_eq!(spared(&idle), LARGEST_ALLOWANCE);
+        idle.watched_in_vain();
+        idle.watch_is_of_use();
+        assert_eq!(spared(&idle), FIRST_ALLOWANCE);
     }
 
     #[test]

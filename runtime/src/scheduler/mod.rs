@@ -37,6 +37,7 @@ mod runnables;
 mod schedules;
 mod waiter;
 mod waits;
+mod watch;
 mod worker;
 
 use std::sync::Arc;

@@ -291,7 +291,7 @@ fn what_is_kept_beside_a_woken_watcher_is_watched() {
     let idle = all_asleep_and_watched(3);
     assert!(idle.claim_sleeper(), "all sleep");
     what_is_kept_is_watched_beside(&idle, |idle| {
-        idle.pass_watch_if_needed();
+        idle.pass_watch_if_needed(false);
         idle.woken();
         assert!(idle.end_search(), "nobody else searches");
         idle.is_called()

@@ -15,6 +15,7 @@ use super::counters::{Counters, PARKS, STEALS, WAKE_UPS};
 use super::holder::{Held, Holder};
 use super::idle::{FIRST_PATIENCE, Idle};
 use super::io::SeatIo;
+use super::watch::Watch;
 use crate::facade::{now, weakened};
 use crate::look_on;
 
@@ -24,19 +25,6 @@ const ROUNDS: u32 = if cfg!(any(libprocess_loom, libprocess_shuttle)) {
 } else {
     4
 };
-
-/// The watcher's first stretch of sleep, and its longest. Above what a process may use of a turn, which is its budget of events; and a worker that
-/// goes on taking turns is looked at less and less often.
-const FIRST_STRETCH: Duration = Duration::from_micros(20);
-const LONGEST_STRETCH: Duration = Duration::from_millis(1);
-/// Its longest while things come from outside, which nobody is woken for then.
-const ATTENTIVE_STRETCH: Duration = Duration::from_micros(160);
-/// How long something from outside may wait for those at work, as reckoned, before another worker is woken for it. A few times what
-/// waking one costs.
-const WORTH_WAKING: Duration = Duration::from_micros(20);
-
-/// A watcher that finds all asleep looks so often again, in stretches of up to twice the longest.
-const LINGERING_LOOKS: u32 = 16;
 
 /// Who looks on for longer than that asks for I/O again.
 const ASK_AGAIN: Duration = Duration::from_micros(10);
@@ -399,39 +387,57 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
     fn sleep(&self, local: &mut Q::Local, io: &impl SeatIo) -> Slept<T> {
         let mut watch = (self.watched && self.idle.take_watch()).then(|| self.begin_watch());
         loop {
-            let deadline = watch.as_ref().map(|watch| now() + watch.stretch);
+            let deadline = watch.as_ref().map(|watch| now() + watch.stretch());
             match self.wait(io, deadline) {
                 Wakeup::Signalled => {
-                    if watch.is_some() && !weakened("watch-passed-on") {
-                        self.idle.pass_watch_if_needed();
+                    if let Some(watch) = &watch
+                        && !weakened("watch-passed-on")
+                    {
+                        self.idle.pass_watch_if_needed(watch.has_left());
                     }
                     self.idle.woken();
                     return Slept::Signalled;
                 }
                 Wakeup::Decommissioned => return Slept::Decommissioned,
                 Wakeup::Interrupted => {
-                    if watch.is_some() {
-                        self.idle.pass_watch();
-                    }
+                    self.end_watch(watch.as_ref());
                     return Slept::Io;
                 }
                 Wakeup::Deadline => {}
             }
             let Some(looks) = &mut watch else { continue };
             if let Some(item) = looks.look(&self.queue, local, &self.idle) {
-                self.idle.pass_watch();
+                self.idle.watch_is_of_use();
+                self.end_watch(watch.as_ref());
                 return Slept::Took(item);
             }
             if io.tend() {
-                self.idle.pass_watch();
+                self.end_watch(watch.as_ref());
                 return Slept::Io;
             }
-            // Where there is I/O it stays for a while: the next one that wakes for some need not call for a watcher then.
-            if self.idle.all_asleep() && !(io.is_active() && looks.lingers()) {
+            if looks.has_left() {
+                // Who kept this may have seen the watch as it was before.
+                let is_needed = looks.sees_something() && self.idle.take_watch();
+                watch = is_needed.then(|| self.begin_watch());
+            } else if self.idle.all_asleep() {
+                // Where there is I/O it stays for a while: the next one that wakes for some need not call for a watcher then.
+                if !(io.is_active() && looks.lingers()) {
+                    self.idle.leave_watch();
+                    watch = (!self.idle.all_asleep() && self.idle.take_watch())
+                        .then(|| self.begin_watch());
+                }
+            } else if looks.is_in_vain() && !io.is_active() {
                 self.idle.leave_watch();
-                watch =
-                    (!self.idle.all_asleep() && self.idle.take_watch()).then(|| self.begin_watch());
+                self.idle.watched_in_vain();
+                watch = watch.and_then(Watch::leave);
             }
+        }
+    }
+
+    /// The watcher has something to do.
+    fn end_watch(&self, watch: Option<&Watch>) {
+        if let Some(watch) = watch {
+            self.idle.pass_watch(watch.has_left());
         }
     }
 
@@ -477,13 +483,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
 
     fn begin_watch(&self) -> Watch {
         self.idle.set_patience(FIRST_PATIENCE);
-        Watch {
-            seen: vec![None; self.workers],
-            posts: self.idle.posts(),
-            turns: self.queue.turns(),
-            stretch: FIRST_STRETCH,
-            lingering: 0,
-        }
+        Watch::new(self.workers, &self.queue, &self.idle)
     }
 
     /// Wakes all workers for good.
@@ -510,74 +510,5 @@ impl Others {
             self.last = (self.last + 1) % workers;
         }
         self.last
-    }
-}
-
-/// What the watcher saw when it looked last.
-struct Watch {
-    /// By worker: how many turns the one had had that kept something.
-    seen: Vec<Option<u32>>,
-    posts: u32,
-    turns: u32,
-    /// How long the sleep before the next look is.
-    stretch: Duration,
-    /// Looks since somebody was awake.
-    lingering: u32,
-}
-
-impl Watch {
-    /// All are asleep. Whether the watcher shall look again.
-    fn lingers(&mut self) -> bool {
-        self.lingering += 1;
-        self.stretch = self.stretch.max(LONGEST_STRETCH) * 2;
-        self.lingering < LINGERING_LOOKS
-    }
-
-    /// Takes what has been kept since the last look by a worker that has not taken a turn, and what came from outside and waits for too long.
-    fn look<T: Send, Q: RunQueue<T>>(
-        &mut self,
-        queue: &Q,
-        local: &mut Q::Local,
-        idle: &Idle,
-    ) -> Option<T> {
-        let patience = self.reckon(queue.turns());
-        let posts = idle.posts();
-        let longest = if std::mem::replace(&mut self.posts, posts) == posts {
-            LONGEST_STRETCH
-        } else {
-            ATTENTIVE_STRETCH
-        };
-        self.stretch = (self.stretch * 2).min(longest);
-        if !idle.all_asleep() {
-            self.lingering = 0;
-        }
-        let attentive = self.stretch <= ATTENTIVE_STRETCH;
-        idle.set_patience(if attentive { patience.max(1) } else { 0 });
-
-        if Q::KEEPS
-            && queue.injected() > patience as usize
-            && !weakened("watcher-takes-injected")
-            && let Some(item) = queue.steal(local)
-        {
-            return Some(item);
-        }
-        for (worker, seen) in self.seen.iter_mut().enumerate() {
-            let now = queue.kept(worker);
-            let before = std::mem::replace(seen, now);
-            if now.is_some()
-                && now == before
-                && let Some(item) = queue.take_kept(worker)
-            {
-                return Some(item);
-            }
-        }
-        None
-    }
-
-    /// How many may wait in the injector: as many as those at work get done in a short while, by the turns since the last look.
-    fn reckon(&mut self, turns: u32) -> u32 {
-        let taken = turns.wrapping_sub(std::mem::replace(&mut self.turns, turns));
-        let share = WORTH_WAKING.as_nanos() as f64 / self.stretch.as_nanos() as f64;
-        (f64::from(taken) * share) as u32
     }
 }

@@ -420,6 +420,13 @@ fn weakened_a_watcher_that_is_woken_does_not_pass_the_watch_on() {
 
 #[cfg(feature = "work-stealing-run-queue")]
 #[test]
+fn weakened_a_watcher_that_leaves_does_not_look_a_last_time() {
+    must_fail("left-watch-looks-again", ASLEEP, || {
+        KEPT.play();
+    });
+}
+
+#[test]
 fn weakened_a_watcher_leaves_what_came_from_outside() {
     must_fail("watcher-takes-injected", ASLEEP, || {
         PASSED_ON.play();
