@@ -108,6 +108,11 @@ impl Ports {
         &self.ports[seat % self.ports.len()]
     }
 
+    /// Whether any port has ever been used.
+    pub(crate) fn is_any_active(&self) -> bool {
+        self.ports.iter().any(|port| port.is_active())
+    }
+
     /// Takes an operation on, in the port of this seat. `own`: the caller is that seat's worker. Where it is done at once, gives what became of it, and the handler is not told.
     pub(crate) fn begin(&self, seat: usize, own: bool, operation: Operation) -> Option<Completed> {
         self.of_seat(seat).ask(own, Request::Begin(operation))

@@ -25,15 +25,15 @@
 //!
 //! | `watch` | meaning | left by |
 //! |---|---|---|
-//! | `NOBODY` | all sleep, as far as known, or nothing was kept since they did | the first worker that keeps something: `CALLED`, and it wakes a sleeper |
+//! | `NOBODY` | all sleep, as far as known, or nothing was kept since they did, or for several looks | the first worker that keeps something: `CALLED`, and it wakes a sleeper; who falls asleep while others are awake: `WATCHED` |
 //! | `CALLED` | the next worker to fall asleep will watch | that worker: `WATCHED`; or, if it is the last one awake: `NOBODY` |
 //! | `WATCHED` | one sleeper watches | that sleeper: `CALLED`, when it is woken or has taken something; `NOBODY`, when all others sleep, also if it is woken, and when nothing is kept for several looks |
 //!
 //! `CALLED` is left in time: who sets it wakes a sleeper, unless somebody searches or all are awake; and the last searcher that finds something, which
 //! will not fall asleep soon, wakes a sleeper if it is still set. So a worker that goes into a long handler after it kept something needs call nobody again.
 //!
-//! A runtime in which nothing happens has no watcher, and sleeps. Nor has one in which nobody keeps anything: its looks would only hold those at work up
-//! (`watch.rs`).
+//! A runtime in which nothing happens has no watcher, and sleeps. Nor has one, after a while, in which nobody keeps anything, there is no I/O, and from outside one item at a time
+//! comes: its looks would only hold those at work up (`watch.rs`).
 //!
 //! # What comes from outside
 //!
@@ -47,7 +47,7 @@
 //! A thread that waits for an answer and then puts the next thing in does so while the worker that answered still turns round: it is at work, but
 //! about to search. So where nobody watches, or the watcher has no patience, who puts in looks for half a microsecond whether it is taken
 //! before it wakes anybody; a few times between two looks of the watcher, as one that is held up each time could feed more than one worker. For a thread that waits for
-//! answers each watch is in vain, and allows twice as many of these, until one finds something to do.
+//! answers each watch is in vain; each that is left for that allows twice as many of these, until one finds something to do.
 //!
 //! # Who looks on
 //!
@@ -75,7 +75,7 @@ pub(super) const FIRST_PATIENCE: u32 = 16;
 
 /// So many wake-ups are spared between two looks of the watcher, at first: more come of one who puts in as fast as one worker takes, and could feed another.
 const FIRST_ALLOWANCE: u32 = 16;
-/// And so many once watches were in vain again and again. Those of a thread that waits for answers are that many in some milliseconds, and a watch goes on for two.
+/// And so many once watches were in vain again and again. Those of a thread that waits for answers are that many in some ten milliseconds, and a watch goes on for one to three.
 const LARGEST_ALLOWANCE: u32 = 1 << 12;
 /// How long who puts in from outside looks whether a worker comes for it, and a look or two longer.
 const TURNING_ROUND: Duration = Duration::from_nanos(500);
@@ -427,11 +427,12 @@ impl Idle {
         self.watch.load(Ordering::Relaxed) == CALLED
     }
 
-    /// The watcher stops watching: all sleep, or all but itself, which was woken.
+    /// The watcher stops watching: all sleep, or all but itself, which was woken; or it has seen nothing for a while, and looks once more later.
     pub(super) fn leave_watch(&self) {
         // Relaxed: ordered by the fence.
         self.watch.store(NOBODY, Ordering::Relaxed);
-        // SeqCst: pairs with the one in `woken`: one that is awake and keeps something sees `NOBODY`, or the caller sees it awake.
+        // SeqCst: pairs with the one in `woken`: one that wakes and keeps something sees `NOBODY`, or the caller sees it awake. One that was awake before has no
+        // such fence: for that the last look is one stretch later.
         fence(Ordering::SeqCst);
     }
 

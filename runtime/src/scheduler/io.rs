@@ -15,6 +15,11 @@ pub(crate) trait SeatIo {
         false
     }
 
+    /// Whether there is I/O of any worker: then somebody has to watch over it, as its worker may sit in a long handler.
+    fn is_any_active(&self) -> bool {
+        false
+    }
+
     /// Whether there is something to deliver, as far as memory tells.
     fn is_ready(&self) -> bool {
         false
@@ -177,6 +182,10 @@ mod over_ports {
             self.parker().is_active()
         }
 
+        fn is_any_active(&self) -> bool {
+            self.0.ports.is_any_active()
+        }
+
         fn is_ready(&self) -> bool {
             self.parker().is_ready()
         }
@@ -217,8 +226,14 @@ mod over_ports {
         /// Where the operation is done at once, gives what became of it, and the handler is not told.
         pub(crate) fn begin_io(&self, seat: usize, operation: Operation) -> Option<Completed> {
             let own = self.own_seat() == Some(seat);
+            let is_first = !self.ports().of_seat(seat).is_active();
             let completed = self.ports().begin(seat, own, operation);
             self.runnables.wake_for_io();
+            // From here on the worker calls for a watcher itself, whenever it goes to work.
+            if is_first && self.runnables.call_for_first_io() {
+                // Relaxed: a number for people.
+                self.woken_from_outside.fetch_add(1, Ordering::Relaxed);
+            }
             completed
         }
 

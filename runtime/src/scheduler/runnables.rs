@@ -162,6 +162,16 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
         self.announce(Placed::Kept, counters, || false);
     }
 
+    /// A port is used for the first time, and its worker may be in a long handler. True if a worker was woken for it.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+    pub(super) fn call_for_first_io(&self) -> bool {
+        let wake = S::SLEEPS_IN_PARKER && self.watched && self.idle.kept(|| false);
+        if wake {
+            self.signal();
+        }
+        wake
+    }
+
     /// Puts in, in a worker, what another worker may do better.
     pub(crate) fn put_stray(&self, item: T, counters: &Counters) {
         self.queue.enqueue(item);
@@ -416,8 +426,9 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
                 return Slept::Io;
             }
             if looks.has_left() {
-                // Who kept this may have seen the watch as it was before.
-                let is_needed = looks.sees_something() && self.idle.take_watch();
+                // Who kept this, or began the first I/O, may have seen the watch as it was before.
+                let is_needed = looks.sees_something() || io.is_any_active();
+                let is_needed = is_needed && self.idle.take_watch();
                 watch = is_needed.then(|| self.begin_watch());
             } else if self.idle.all_asleep() {
                 // Where there is I/O it stays for a while: the next one that wakes for some need not call for a watcher then.
@@ -426,7 +437,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
                     watch = (!self.idle.all_asleep() && self.idle.take_watch())
                         .then(|| self.begin_watch());
                 }
-            } else if looks.is_in_vain() && !io.is_active() {
+            } else if looks.is_in_vain() && !io.is_any_active() {
                 self.idle.leave_watch();
                 self.idle.watched_in_vain();
                 watch = watch.and_then(Watch::leave);

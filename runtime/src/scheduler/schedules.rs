@@ -426,6 +426,7 @@ fn weakened_a_watcher_that_leaves_does_not_look_a_last_time() {
     });
 }
 
+#[cfg(feature = "work-stealing-run-queue")]
 #[test]
 fn weakened_a_watcher_leaves_what_came_from_outside() {
     must_fail("watcher-takes-injected", ASLEEP, || {

@@ -5,8 +5,11 @@
 //! a core to spare stops one of those at work. So a watcher that has seen nothing for several looks in a row leaves the watch, and whoever keeps something
 //! calls for the next one.
 //!
-//! A worker looks at the watch behind its store of what it keeps, without a fence, as it does so for each message. It may therefore still see the watch that was
-//! just left. So the watcher looks a last time one stretch later, by when that store is long there to be seen, and watches again if anything is kept then.
+//! Something may be kept, or put in from outside, between that last look and the moment from which on the others see that nobody watches. So the watcher looks
+//! once more, and watches again if there is anything then. It does so one stretch later: a worker looks at the watch behind its store of what it keeps, but without a
+//! fence, as it does so for each message, and one that still saw the watch as it was has its store there to be seen by then.
+//!
+//! Where any worker has I/O the watcher stays: it looks after that, too, and a worker in a long handler calls for nobody.
 
 use std::time::Duration;
 
@@ -112,8 +115,10 @@ impl Watch {
         if !idle.all_asleep() {
             self.lingering = 0;
         }
-        let attentive = self.stretch <= ATTENTIVE_STRETCH;
-        idle.set_patience(if attentive { patience.max(1) } else { 0 });
+        if !self.has_left {
+            let attentive = self.stretch <= ATTENTIVE_STRETCH;
+            idle.set_patience(if attentive { patience.max(1) } else { 0 });
+        }
 
         if Q::KEEPS
             && queue.injected() > patience as usize
@@ -122,8 +127,9 @@ impl Watch {
         {
             return Some(item);
         }
-        // One from outside may be that of a thread that waits for each answer, and is about to be taken.
-        let mut sees_something = Q::KEEPS && queue.injected() > 1;
+        // One from outside may be that of a thread that waits for each answer, and is about to be taken. Not at the end: who put it in may have counted on a watcher.
+        let about_to_be_taken = usize::from(!self.has_left);
+        let mut sees_something = Q::KEEPS && queue.injected() > about_to_be_taken;
         for (worker, seen) in self.seen.iter_mut().enumerate() {
             let now = queue.kept(worker);
             sees_something |= now.is_some();

@@ -323,8 +323,9 @@ fn busy_workers_do_not_keep_their_connections_waiting() {
     } else {
         Duration::from_secs(2) * common::slowness()
     };
-    // The promise is 50 ms, on a machine that has time; who had to wait for those that sit would wait longer than this.
-    let patience = Duration::from_millis(400) * common::slowness();
+    // The promise is 50 ms. A machine with others on it now and then has no time for one for longer; who had to wait for those that sit would wait longer than this.
+    let promised = Duration::from_millis(50) * common::slowness();
+    let patience = 8 * promised;
     for kind in [ReactorKind::IoUring, ReactorKind::Epoll] {
         for blocking in [false, true] {
             let Some(runtime) = runtime(kind, 3, None) else {
@@ -359,18 +360,25 @@ fn busy_workers_do_not_keep_their_connections_waiting() {
                     })
                 })
                 .collect();
-            let (mut slowest, mut answers) = (Duration::ZERO, 0);
+            let mut answers = Vec::new();
             while sitting.iter().any(Future::is_pending) {
-                for stream in &mut before {
-                    slowest = slowest.max(echo(stream));
-                }
+                answers.extend(before.iter_mut().map(echo));
                 let mut stream = StdStream::connect(address).expect("a connection");
-                slowest = slowest.max(echo(&mut stream));
-                answers += before.len() + 1;
+                answers.push(echo(&mut stream));
             }
-            println!("{kind}, blocking {blocking}: {answers} answers, the slowest in {slowest:?}");
+            let late = answers.iter().filter(|&&took| took > promised).count();
+            let slowest = answers.iter().max().expect("answers");
+            println!(
+                "{kind}, blocking {blocking}: {} answers, {late} late, the slowest in {slowest:?}",
+                answers.len()
+            );
             assert!(
-                slowest < patience,
+                100 * late <= answers.len(),
+                "{kind}, blocking {blocking}: {late} of {} answers took longer than {promised:?}",
+                answers.len()
+            );
+            assert!(
+                *slowest < patience,
                 "{kind}, blocking {blocking}: an answer took {slowest:?}"
             );
             for sitting in sitting {

@@ -1,6 +1,11 @@
 //! Processes that block while the I/O they wait for is that of their own worker, and lookups that block no worker.
 
+use std::hint::spin_loop;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener as StdListener;
 use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use libprocess::net::{TcpListener, TcpStream};
 use libprocess::{Context, Process, Runtime, async_, dispatch, dispatch_with, wait};
@@ -56,6 +61,47 @@ fn a_handler_waits_for_the_io_of_its_own_worker() {
             let exchanged = dispatch(pid, Blocking::exchange, (bytes,)).get_timeout(LONG);
             assert_eq!(exchanged, Ok(2 * bytes), "{kind}");
         }
+    }
+}
+
+/// The first I/O there is begins in a handler that has been at work for long and goes on until it is done; and what it waits for comes when nobody has had anything else to do
+/// for as long. Nobody but the other worker can see it, which has slept all the while.
+#[test]
+fn a_long_handler_s_io_is_seen_by_a_worker_that_sleeps() {
+    // As long as takes several looks of one that watches over another worker: which way it goes is to be met here, and both must hold.
+    const WHILE: Duration = Duration::from_millis(30);
+    for &kind in REACTORS {
+        let runtime = runtime(kind, 2, None).expect("it is built in");
+        let listener = StdListener::bind(any()).expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let peer = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            thread::sleep(WHILE);
+            stream.write_all(b"late").expect("written");
+            let mut rest = Vec::new();
+            let _ended = stream.read_to_end(&mut rest);
+        });
+        let pid = runtime.spawn(Idle);
+        let received = dispatch_with(pid, move |_, _| {
+            let began = Instant::now();
+            while began.elapsed() < WHILE {
+                spin_loop();
+            }
+            let received = TcpStream::connect(address).then(|stream| {
+                let received = stream.receive();
+                received.then(move |bytes| {
+                    drop(stream);
+                    bytes
+                })
+            });
+            while received.is_pending() && began.elapsed() < LONG {
+                spin_loop();
+            }
+            received.get_timeout(Duration::ZERO)
+        });
+        let received = received.get_timeout(2 * LONG).expect("a handler that ends");
+        assert_eq!(received.expect("bytes, while it sat"), "late", "{kind}");
+        peer.join().expect("a peer");
     }
 }
 

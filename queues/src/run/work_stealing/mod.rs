@@ -286,9 +286,9 @@ impl<T: Send> RunQueue<T> for WorkStealingRunQueue<T> {
 
     fn kept(&self, worker: usize) -> Option<u32> {
         let part = &self.parts[worker];
-        // Relaxed: a later look compares it with this one.
+        // Relaxed: a later look compares it with this one. One that is just replaced is kept, too.
         part.next
-            .is_full()
+            .is_in_use()
             .then(|| part.turns.load(Ordering::Relaxed))
     }
 

@@ -53,6 +53,11 @@ impl<T> Next<T> {
         self.state.load(Ordering::Relaxed) == FULL
     }
 
+    /// Whether there is an item, or its owner or a thief is just at the place: a snapshot.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.state.load(Ordering::Relaxed) != EMPTY
+    }
+
     #[inline]
     fn leave_full(&self, to: u8) -> bool {
         // Acquire: pairs with the Release in `put`: the item is written. Relaxed on failure: then nothing is touched.

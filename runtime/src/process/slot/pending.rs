@@ -73,7 +73,7 @@ impl Slot {
         let mut pending = self
             .token
             .side
-            .with_mut(|side| unsafe { std::mem::replace(&mut (*side).batch, Batch::new()) });
+            .with_mut(|side| unsafe { std::mem::take(&mut (*side).batch) });
         pending.append(self.mailbox.take());
         pending
     }
