@@ -514,11 +514,17 @@ impl Driver for IoUringDriver {
     }
 
     fn end(&mut self, completions: &mut VecDeque<Completion>) {
+        self.end_within(PATIENCE, completions);
+    }
+}
+
+impl IoUringDriver {
+    fn end_within(&mut self, patience: Duration, completions: &mut VecDeque<Completion>) {
         let numbers: Vec<_> = self.operations.cancel_all().collect();
         for number in numbers {
             self.push(opcode::AsyncCancel::new(number).build().user_data(NOBODY));
         }
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience;
         loop {
             self.reap();
             completions.append(&mut self.done);

@@ -254,6 +254,26 @@ fn a_cancelled_receive_ends_whatever_comes_meanwhile() {
 }
 
 /// Before there is any socket.
+/// What the kernel may still write to is never given back: not with the driver, and not by whoever comes to the end of its time.
+#[test]
+fn what_the_kernel_does_not_give_back_stays_its_own() {
+    on_each(|mut driver, _waker| {
+        let (one, other) = pair();
+        let socket = Socket::unix(one);
+        let receive = begin(&mut driver, Arc::clone(&socket), Action::Receive);
+        driver.park(Some(Instant::now()));
+        assert!(driver.operations.number_of(receive).is_some());
+        let mut completions = VecDeque::new();
+        driver.end_within(Duration::ZERO, &mut completions);
+        assert!(completions.is_empty(), "nobody waited for any");
+        assert!(driver.operations.number_of(receive).is_none());
+        let sent = net::send(&other, b"late", SendFlags::NOSIGNAL);
+        assert_eq!(sent, Ok(4), "the other end is there");
+        drop(driver);
+        assert_eq!(Arc::strong_count(&socket), 2, "the operation has it");
+    });
+}
+
 #[test]
 fn what_is_missing_is_found() {
     for feature in IoUringFeature::ALL {
