@@ -82,6 +82,8 @@ fn command(folder: &Folder, arguments: &[&str]) -> Command {
         .args(arguments)
         .current_dir(&folder.0)
         .env_remove("CARGO_TARGET_DIR")
+        // What looks at this package as it is compiled has nothing to say of those.
+        .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env("RUN_LOG", folder.0.join("log"));
     command
 }

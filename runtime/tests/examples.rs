@@ -22,6 +22,16 @@ impl Running {
         build.args(["build", "--quiet", "--workspace", "--example", example]);
         // Beside this program, whichever profile it is of.
         build.args((!cfg!(debug_assertions)).then_some("--release"));
+        // With the library that this program has.
+        let optional = [
+            ("tracing-spans", cfg!(feature = "tracing-spans")),
+            ("futures-io", cfg!(feature = "futures-io")),
+            ("tokio", cfg!(feature = "tokio")),
+            ("protobuf", cfg!(feature = "protobuf")),
+        ];
+        for (feature, _) in optional.into_iter().filter(|(_, has)| *has) {
+            build.args(["--features", &format!("libprocess/{feature}")]);
+        }
         // What cargo tells a test of itself is another build to what depends on it.
         for (name, _) in std::env::vars_os() {
             let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_"].map(str::as_bytes);

@@ -32,7 +32,7 @@
 //! `CALLED` is left in time: who sets it wakes a sleeper, unless somebody searches or all are awake; and the last searcher that finds something, which
 //! will not fall asleep soon, wakes a sleeper if it is still set. So a worker that goes into a long handler after it kept something needs call nobody again.
 //!
-//! A runtime in which nothing happens has no watcher, and sleeps. Nor has one, after a while, in which nobody keeps anything, there is no I/O, and from outside one item at a time
+//! A runtime in which nothing happens has no watcher, and sleeps. Nor has one, after a while, in which nobody keeps anything, there never was I/O, and from outside one item at a time
 //! comes: its looks would only hold those at work up (`watch.rs`).
 //!
 //! # What comes from outside
@@ -348,7 +348,7 @@ impl Idle {
     /// `is_next` tells, needs nobody for it.
     #[inline]
     pub(super) fn kept(&self, is_next: impl FnOnce() -> bool) -> bool {
-        // Relaxed: a missed change delays what is kept, and no longer than its worker keeps it.
+        // Relaxed: who misses that a watcher leaves is found by its last look. Any other missed change delays what is kept, and no longer than its worker keeps it.
         let watched = self.workers == 1 || self.watch.load(Ordering::Relaxed) != NOBODY;
         !watched && !is_next() && self.call_watch()
     }

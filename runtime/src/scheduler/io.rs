@@ -15,9 +15,9 @@ pub(crate) trait SeatIo {
         false
     }
 
-    /// Whether there is I/O of any worker: then somebody has to watch over it, as its worker may sit in a long handler.
+    /// Whether any worker has ever had I/O: then somebody has to watch over it, as its worker may sit in a long handler.
     fn is_any_active(&self) -> bool {
-        false
+        self.is_active()
     }
 
     /// Whether there is something to deliver, as far as memory tells.

@@ -107,7 +107,7 @@ pub(crate) struct Scheduler {
     visits_ended: AtomicU64,
     /// Tokens that were given up outside of the scheduler's threads.
     given_up_outside: AtomicU64,
-    /// Workers that others than its threads have woken. Not the facade's: a number for people is no part of a model.
+    /// Workers that others than its threads have woken, and those for the first I/O of a port. Not the facade's: a number for people is no part of a model.
     woken_from_outside: std::sync::atomic::AtomicU64,
     /// Where the next operation of a thread that is no worker goes.
     #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]

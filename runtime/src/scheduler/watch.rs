@@ -9,7 +9,7 @@
 //! once more, and watches again if there is anything then. It does so one stretch later: a worker looks at the watch behind its store of what it keeps, but without a
 //! fence, as it does so for each message, and one that still saw the watch as it was has its store there to be seen by then.
 //!
-//! Where any worker has I/O the watcher stays: it looks after that, too, and a worker in a long handler calls for nobody.
+//! Where any worker has ever had I/O the watcher stays: it looks after that, too, and a worker in a long handler calls for nobody.
 
 use std::time::Duration;
 
@@ -141,7 +141,11 @@ impl Watch {
                 return Some(item);
             }
         }
-        self.in_vain = if sees_something { 0 } else { self.in_vain + 1 };
+        self.in_vain = if sees_something {
+            0
+        } else {
+            self.in_vain.saturating_add(1)
+        };
         None
     }
 

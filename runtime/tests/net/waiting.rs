@@ -87,13 +87,13 @@ fn a_long_handler_s_io_is_seen_by_a_worker_that_sleeps() {
             while began.elapsed() < WHILE {
                 spin_loop();
             }
-            let received = TcpStream::connect(address).then(|stream| {
-                let received = stream.receive();
-                received.then(move |bytes| {
-                    drop(stream);
-                    bytes
-                })
-            });
+            let connecting = TcpStream::connect(address);
+            while connecting.is_pending() && began.elapsed() < LONG {
+                spin_loop();
+            }
+            // Begun here, and so in this worker's port.
+            let stream = connecting.get_timeout(Duration::ZERO)?;
+            let received = stream.receive();
             while received.is_pending() && began.elapsed() < LONG {
                 spin_loop();
             }

@@ -253,8 +253,7 @@ fn a_cancelled_receive_ends_whatever_comes_meanwhile() {
     assert_eq!(goes_on, None, "the round in which it did not end");
 }
 
-/// Before there is any socket.
-/// What the kernel may still write to is never given back: not with the driver, and not by whoever comes to the end of its time.
+/// What the kernel may still write to is given back by nobody: not with the driver, and not by whoever has no more time for it.
 #[test]
 fn what_the_kernel_does_not_give_back_stays_its_own() {
     on_each(|mut driver, _waker| {
@@ -267,13 +266,14 @@ fn what_the_kernel_does_not_give_back_stays_its_own() {
         driver.end_within(Duration::ZERO, &mut completions);
         assert!(completions.is_empty(), "nobody waited for any");
         assert!(driver.operations.number_of(receive).is_none());
-        let sent = net::send(&other, b"late", SendFlags::NOSIGNAL);
-        assert_eq!(sent, Ok(4), "the other end is there");
         drop(driver);
+        // Where the ring's end does not end the receive at once, this goes where it may.
+        let _sent = net::send(&other, b"late", SendFlags::NOSIGNAL);
         assert_eq!(Arc::strong_count(&socket), 2, "the operation has it");
     });
 }
 
+/// Before there is any socket.
 #[test]
 fn what_is_missing_is_found() {
     for feature in IoUringFeature::ALL {
