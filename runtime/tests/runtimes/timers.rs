@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::common::{HANG, Idle, runtime};
-use libprocess::{Future, Promise, await_ready, clock, dispatch_with};
+use libprocess::{Promise, await_ready, clock, dispatch_with};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -13,7 +13,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 #[cfg(feature = "last-in-first-out-fixed-size-semaphore")]
 fn fired_by(runtime: &libprocess::Runtime) -> String {
     let pid = runtime.spawn(Idle);
-    let answer: Future<String> = dispatch_with(pid, |_, _| {
+    let answer: libprocess::Future<String> = dispatch_with(pid, |_, _| {
         let promise = Promise::new();
         let future = promise.future();
         clock().timer(MILLISECOND, move || {
