@@ -257,8 +257,9 @@ impl Idle {
     /// There is more to do than those at work can.
     pub(super) fn watch_is_of_use(&self) {
         if self.outside.allowance.load(Ordering::Relaxed) > FIRST_ALLOWANCE {
-            let first = FIRST_ALLOWANCE;
-            self.outside.allowance.store(first, Ordering::Relaxed);
+            self.outside
+                .allowance
+                .store(FIRST_ALLOWANCE, Ordering::Relaxed);
         }
     }
 

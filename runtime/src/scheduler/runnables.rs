@@ -410,7 +410,9 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
                 }
                 Wakeup::Decommissioned => return Slept::Decommissioned,
                 Wakeup::Interrupted => {
-                    self.end_watch(watch.as_ref());
+                    if let Some(watch) = &watch {
+                        self.idle.pass_watch(watch.has_left());
+                    }
                     return Slept::Io;
                 }
                 Wakeup::Deadline => {}
@@ -418,11 +420,11 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
             let Some(looks) = &mut watch else { continue };
             if let Some(item) = looks.look(&self.queue, local, &self.idle) {
                 self.idle.watch_is_of_use();
-                self.end_watch(watch.as_ref());
+                self.idle.pass_watch(looks.has_left());
                 return Slept::Took(item);
             }
             if io.tend() {
-                self.end_watch(watch.as_ref());
+                self.idle.pass_watch(looks.has_left());
                 return Slept::Io;
             }
             if looks.has_left() {
@@ -442,13 +444,6 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
                 self.idle.watched_in_vain();
                 watch = watch.and_then(Watch::leave);
             }
-        }
-    }
-
-    /// The watcher has something to do.
-    fn end_watch(&self, watch: Option<&Watch>) {
-        if let Some(watch) = watch {
-            self.idle.pass_watch(watch.has_left());
         }
     }
 
