@@ -406,7 +406,7 @@ impl<T> Slab<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
 

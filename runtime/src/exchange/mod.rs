@@ -4,7 +4,7 @@ mod body;
 mod codec;
 mod limits;
 mod pipe;
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 pub(crate) mod random;
 mod request;
 mod responder;

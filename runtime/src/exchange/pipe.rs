@@ -18,7 +18,7 @@
 //! - *Who is told does something with the pipe.* So nobody is told under the lock.
 
 mod state;
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests;
 
 use std::fmt;

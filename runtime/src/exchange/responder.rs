@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ::http::{HeaderValue, header};
+use ::http::{HeaderValue, StatusCode, header};
 
 use super::Response;
 use super::codec::{About, WORTH, pack};
@@ -127,7 +127,9 @@ impl Responder {
                 let Some((answers, place)) = owed.settle() else {
                     return;
                 };
-                if place.about.accepts_gzip && response.body().len() >= WORTH {
+                let may_be_packed =
+                    response.body().len() >= WORTH || response.status() == StatusCode::NOT_MODIFIED;
+                if place.about.accepts_gzip && may_be_packed {
                     response = pack(response);
                 }
                 if !answers.respond(place, &response) {

@@ -7,7 +7,7 @@ pub struct MailboxFull {
     pub(crate) process: u64,
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use crate::future::Outcome;
 

@@ -44,7 +44,7 @@ impl HandleState {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::super::Future;
     use super::*;

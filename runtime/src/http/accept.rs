@@ -253,7 +253,7 @@ impl<'a> Iterator for Split<'a> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
     use crate::exchange::random::{ROUNDS, Random};

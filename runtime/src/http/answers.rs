@@ -571,5 +571,5 @@ fn split_off_first(pieces: &mut Vec<Bytes>, most: usize) -> Vec<Bytes> {
     taken
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests;

@@ -525,5 +525,5 @@ impl TryFrom<&HeaderValue> for WwwAuthenticate {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests;

@@ -178,7 +178,7 @@ fn segments_of(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty())
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
     use crate::exchange::random::{ROUNDS, Random};

@@ -207,7 +207,7 @@ pub(super) fn excerpt(text: &str) -> String {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
     use crate::exchange::random::{ROUNDS, Random};

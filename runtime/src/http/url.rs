@@ -568,5 +568,5 @@ impl TryFrom<&Uri> for Url {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests;

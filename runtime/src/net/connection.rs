@@ -14,7 +14,7 @@
 
 mod inbound;
 mod outbound;
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests;
 
 use std::collections::VecDeque;

@@ -333,7 +333,7 @@ fn slices<'a>(buffers: &'a [io::IoSlice<'_>]) -> Vec<&'a [u8]> {
     buffers.iter().map(|buffer| &**buffer).collect()
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
 

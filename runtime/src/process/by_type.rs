@@ -99,7 +99,7 @@ pub(crate) fn the_one<T: Send + Sync + 'static>(make: impl FnOnce() -> T) -> &'s
     unsafe { &*value }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
 

@@ -194,7 +194,7 @@ impl<P> fmt::Debug for Pid<P> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
 

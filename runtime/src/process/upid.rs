@@ -261,7 +261,7 @@ impl<T: Recipient> Recipient for &T {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
 

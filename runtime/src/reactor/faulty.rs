@@ -245,7 +245,7 @@ impl Driver for Faulty {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use std::sync::Arc;
 

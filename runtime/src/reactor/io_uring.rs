@@ -40,7 +40,7 @@ mod flaws;
 mod operations;
 mod probe;
 mod set_up;
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests;
 mod timer;
 

@@ -97,7 +97,7 @@ impl std::fmt::Debug for Lacking {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
 

@@ -549,7 +549,7 @@ impl Parker for Port {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
     use crate::reactor::{Kind, Nobody};

@@ -151,7 +151,7 @@ fn next_deferred(object: usize) -> Option<Box<dyn FnOnce()>> {
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
     use std::sync::Mutex;

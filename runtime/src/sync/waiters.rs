@@ -98,7 +98,7 @@ pub(super) fn weakly<S: Send + Sync + 'static>(
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
 

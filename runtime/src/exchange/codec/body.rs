@@ -380,7 +380,7 @@ fn parse_trailers(lines: &Bytes, most: usize) -> Result<HeaderMap, Refusal> {
     Ok(map)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
 

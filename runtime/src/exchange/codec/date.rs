@@ -138,7 +138,7 @@ fn format(second: i64) -> Text {
     text
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
 

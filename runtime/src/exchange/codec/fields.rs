@@ -216,7 +216,7 @@ impl Accepts {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
 

@@ -40,9 +40,16 @@ pub(super) fn unpack(packed: &Bytes, most: u64) -> Result<Bytes, Refusal> {
     Ok(unpacked.into())
 }
 
-/// Packs the body of a response, if that may be and gains something.
+/// Packs the body of a response, if that may be and gains something. For whom accepts it.
 pub(crate) fn pack(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
+    if parts.status == StatusCode::NOT_MODIFIED {
+        // What it stands for may have been packed, and it is to say of that what the packed one said: RFC 9110, section 15.4.5.
+        if may_be_other_bytes(&parts.headers) {
+            add_vary(&mut parts.headers);
+        }
+        return Response::from_parts(parts, body);
+    }
     // What is a part of something is one of what that is unpacked: RFC 9110, section 15.3.7. And some have no content, whatever they were given.
     let is_whole = !is_bodiless(parts.status)
         && !matches!(
@@ -59,25 +66,32 @@ pub(crate) fn pack(response: Response) -> Response {
     };
     let gzip = HeaderValue::from_static("gzip");
     parts.headers.insert(header::CONTENT_ENCODING, gzip);
-    // Whoever keeps it is to know that not everybody can be given this one.
-    let vary = HeaderValue::from_static("Accept-Encoding");
-    parts.headers.append(header::VARY, vary);
+    add_vary(&mut parts.headers);
     Response::from_parts(parts, body.with_bytes(packed))
+}
+
+/// Whoever keeps it is to know that not everybody can be given this one.
+fn add_vary(headers: &mut HeaderMap) {
+    let vary = HeaderValue::from_static("Accept-Encoding");
+    headers.append(header::VARY, vary);
 }
 
 /// Whether it is long, not packed in some way yet, and nobody would be told that it is byte for byte another thing.
 fn may_be_packed(headers: &HeaderMap, body: &Body) -> bool {
-    let is_strong = |tag: &HeaderValue| !tag.as_bytes().starts_with(b"W/");
     let said = headers.get(header::CONTENT_TYPE);
     let media_type = said
         .and_then(|said| said.to_str().ok())
         .or(body.media_type());
-    body.len() >= WORTH
-        && !headers.contains_key(header::CONTENT_ENCODING)
+    body.len() >= WORTH && may_be_other_bytes(headers) && !media_type.is_some_and(is_packed)
+}
+
+/// Whether nothing tells which bytes it has.
+fn may_be_other_bytes(headers: &HeaderMap) -> bool {
+    let is_strong = |tag: &HeaderValue| !tag.as_bytes().starts_with(b"W/");
+    !headers.contains_key(header::CONTENT_ENCODING)
         && !headers.contains_key(header::CONTENT_RANGE)
         && !DIGESTS.iter().any(|digest| headers.contains_key(digest))
         && !headers.get(header::ETAG).is_some_and(is_strong)
-        && !media_type.is_some_and(is_packed)
 }
 
 /// Media that are packed by themselves.
@@ -100,7 +114,7 @@ fn packed(body: &Body) -> Option<Bytes> {
     (packed.len() < body.len()).then(|| packed.into())
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
     use crate::exchange::random::Random;
@@ -122,6 +136,22 @@ mod tests {
             unpack(&Bytes::from("text"), 9).expect_err("none").status,
             400
         );
+    }
+
+    #[test]
+    fn what_has_not_been_modified_varies_as_what_was_packed() {
+        let varies = |tag: &'static str| {
+            let mut response = Response::new(Body::default());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            let tag = HeaderValue::from_static(tag);
+            response.headers_mut().insert(header::ETAG, tag);
+            let told = pack(response);
+            assert!(!told.headers().contains_key(header::CONTENT_ENCODING));
+            told.headers().get(header::VARY).cloned()
+        };
+        let vary = varies("W/\"weak\"").expect("it may have been packed");
+        assert_eq!(vary, "Accept-Encoding");
+        assert_eq!(varies("\"strong\""), None, "that is never packed");
     }
 
     #[test]

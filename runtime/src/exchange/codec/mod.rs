@@ -43,7 +43,11 @@ mod response_decoder;
 mod sender;
 mod streamed;
 mod target;
-#[cfg(test)]
+// Not in what `scripts/tsan --most` builds either: they have one thread.
+#[cfg(all(
+    test,
+    not(any(libprocess_loom, libprocess_shuttle, libprocess_tsan_most))
+))]
 mod tests;
 
 pub(crate) use chunks::{Chunks, Outgoing};

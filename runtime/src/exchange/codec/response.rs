@@ -118,7 +118,7 @@ fn put_plain(out: &mut Vec<u8>, closes: bool, body: &Body) -> Framed {
     put_bytes(out, bytes, closes)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
 

@@ -253,7 +253,7 @@ pub(super) fn is_host(host: &[u8]) -> bool {
     port && name.iter().all(is_name) && has_whole_escapes(name)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
     use ::http::Uri;

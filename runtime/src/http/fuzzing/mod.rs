@@ -6,7 +6,7 @@
 
 mod again;
 mod codec;
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod corpus;
 mod cuts;
 mod reading;

@@ -218,7 +218,7 @@ impl Sources {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use rustix::net::{AddressFamily, SocketFlags, SocketType};
 

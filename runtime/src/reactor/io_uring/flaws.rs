@@ -19,7 +19,7 @@ pub(super) fn may_miss_ends(release: &str) -> bool {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
 

@@ -196,7 +196,7 @@ fn index(number: u64) -> usize {
     (number & u64::from(u32::MAX)).wrapping_sub(Operations::FIRST) as usize
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use std::os::fd::OwnedFd;
     use std::sync::Arc;
