@@ -316,16 +316,23 @@ fn section_6_2_the_length_for_head_is_that_for_get() {
 #[test]
 fn section_6_3_nothing_is_not_packed() {
     on_each(|serving| {
-        let packed = |path: &str| {
+        let asked = |path: &str, accepted: &str| {
             let sent = send(
                 serving,
-                &format!("HEAD {path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n"),
+                &format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n{accepted}\r\n"),
             );
-            only(&sent, &Method::HEAD, 1).has("content-encoding")
+            let answer = only(&sent, &Method::HEAD, 1);
+            (answer.has("content-encoding"), answer.has("vary"))
         };
-        assert!(packed("/200/long"));
-        for path in ["/204/long", "/205/long", "/304/long", "/206/long"] {
-            assert!(!packed(path), "{path}");
+        let gzip = "Accept-Encoding: gzip\r\n";
+        assert_eq!(asked("/200/long", gzip), (true, true));
+        for path in ["/200/none", "/204/long", "/205/long", "/206/long"] {
+            assert_eq!(asked(path, gzip), (false, false), "{path}");
+        }
+        // It says what the packed one says (RFC 9110, section 15.4.5), to whom that would have been sent.
+        for path in ["/304/none", "/304/long"] {
+            assert_eq!(asked(path, gzip), (false, true), "{path}");
+            assert_eq!(asked(path, ""), (false, false), "{path}");
         }
     });
 }

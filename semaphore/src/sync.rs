@@ -96,7 +96,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Tells ThreadSanitizer that this thread has just locked `mutex`.
 ///
-/// Where std is not instrumented, the sanitizer sees a mutex unlocked (that is inlined here) but not locked by a thread that had
+/// Where std is not instrumented, the sanitizer sees a mutex unlocked (that is compiled here) but not locked by a thread that had
 /// to wait (that is std's machine code). Which word of the mutex is its lock is std's affair, so all are named.
 #[cfg(libprocess_tsan)]
 #[doc(hidden)]

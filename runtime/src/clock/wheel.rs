@@ -149,11 +149,6 @@ impl<T> Wheel<T> {
         self.slab.occupied
     }
 
-    #[cfg(test)]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Starts a timer. One in the past is due at once, in its order among the others that are.
     ///
     /// O(1); in the past O(log n) of the deadlines there. Panics if 2³² − 1 timers pend.
@@ -534,7 +529,7 @@ mod tests {
         }
         while both.pop(u64::MAX) {}
         both.wheel.check();
-        assert!(both.wheel.is_empty());
+        assert_eq!(both.wheel.len(), 0);
     }
 
     #[test]
@@ -592,7 +587,7 @@ mod tests {
             wheel.cancel(earlier);
             let step = || Some(wheel.pop_due(wheel.next_deadline()?));
             assert!(std::iter::from_fn(step).count() <= LEVELS);
-            assert!(wheel.is_empty());
+            assert_eq!(wheel.len(), 0);
         }
     }
 }

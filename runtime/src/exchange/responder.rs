@@ -127,9 +127,9 @@ impl Responder {
                 let Some((answers, place)) = owed.settle() else {
                     return;
                 };
-                let may_be_packed =
+                let concerns_it =
                     response.body().len() >= WORTH || response.status() == StatusCode::NOT_MODIFIED;
-                if place.about.accepts_gzip && may_be_packed {
+                if place.about.accepts_gzip && concerns_it {
                     response = pack(response);
                 }
                 if !answers.respond(place, &response) {

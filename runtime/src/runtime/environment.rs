@@ -131,7 +131,7 @@ pub(super) fn report(message: &str) {
     }
 }
 
-#[cfg(all(test, not(libprocess_loom)))]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
 

@@ -282,12 +282,7 @@ fn who_is_told_of_a_connection_and_leaves_passes_it_on() {
         settle(runtime);
         // On several workers it may have been asked for, and its connection is closed then.
         let mut all = [0; 1 << 10];
-        let length = loop {
-            match stream.read(&mut all) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                read => break read.expect("a request, or the end"),
-            }
-        };
+        let length = read_some(&mut stream, &mut all).expect("a request, or the end");
         if !all[..length].starts_with(b"GET /2 ") {
             stream = server.accept();
             assert!(head(&mut stream).starts_with("GET /2 "));
@@ -339,7 +334,7 @@ fn what_was_not_sent_is_asked_again_whatever_it_is() {
         thread::spawn(move || {
             while let Ok(mut stream) = server.accepted.recv_timeout(LONG) {
                 let mut asked = [0; 1 << 10];
-                while stream.read(&mut asked).is_ok_and(|length| length > 0) {
+                while read_some(&mut stream, &mut asked).is_ok_and(|length| length > 0) {
                     answer(&mut stream, "hello");
                 }
             }
@@ -382,5 +377,15 @@ fn a_connection_with_leftovers_is_nobodys() {
         assert!(head(&mut stream).starts_with("POST /2 "));
         answer(&mut stream, "second");
         assert_eq!(ready(second).expect("an answer").body(), "second");
+    }
+}
+
+/// One read, which a signal does not end.
+fn read_some(stream: &mut TcpStream, piece: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match stream.read(piece) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read,
+        }
     }
 }

@@ -40,12 +40,12 @@ pub(super) fn unpack(packed: &Bytes, most: u64) -> Result<Bytes, Refusal> {
     Ok(unpacked.into())
 }
 
-/// Packs the body of a response, if that may be and gains something. For whom accepts it.
+/// Packs the body of a response for whom accepts that, if it may be and gains something. A 304 only says that it varies.
 pub(crate) fn pack(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
     if parts.status == StatusCode::NOT_MODIFIED {
         // What it stands for may have been packed, and it is to say of that what the packed one said: RFC 9110, section 15.4.5.
-        if may_be_other_bytes(&parts.headers) {
+        if may_be_other_bytes(&parts.headers, &body) {
             add_vary(&mut parts.headers);
         }
         return Response::from_parts(parts, body);
@@ -72,26 +72,35 @@ pub(crate) fn pack(response: Response) -> Response {
 
 /// Whoever keeps it is to know that not everybody can be given this one.
 fn add_vary(headers: &mut HeaderMap) {
-    let vary = HeaderValue::from_static("Accept-Encoding");
-    headers.append(header::VARY, vary);
+    let says_so = |name: &str| name == "*" || name.eq_ignore_ascii_case("accept-encoding");
+    let mut said = headers.get_all(header::VARY).iter();
+    let is_said = said.any(|names| {
+        let names = names.to_str().unwrap_or_default();
+        names.split(',').any(|name| says_so(name.trim()))
+    });
+    if !is_said {
+        let vary = HeaderValue::from_static("Accept-Encoding");
+        headers.append(header::VARY, vary);
+    }
 }
 
-/// Whether it is long, not packed in some way yet, and nobody would be told that it is byte for byte another thing.
+/// Whether it is long, and may be other bytes than it is.
 fn may_be_packed(headers: &HeaderMap, body: &Body) -> bool {
+    body.len() >= WORTH && may_be_other_bytes(headers, body)
+}
+
+/// Whether it is not packed in some way yet, and nobody would be told that it is byte for byte another thing.
+fn may_be_other_bytes(headers: &HeaderMap, body: &Body) -> bool {
+    let is_strong = |tag: &HeaderValue| !tag.as_bytes().starts_with(b"W/");
     let said = headers.get(header::CONTENT_TYPE);
     let media_type = said
         .and_then(|said| said.to_str().ok())
         .or(body.media_type());
-    body.len() >= WORTH && may_be_other_bytes(headers) && !media_type.is_some_and(is_packed)
-}
-
-/// Whether nothing tells which bytes it has.
-fn may_be_other_bytes(headers: &HeaderMap) -> bool {
-    let is_strong = |tag: &HeaderValue| !tag.as_bytes().starts_with(b"W/");
     !headers.contains_key(header::CONTENT_ENCODING)
         && !headers.contains_key(header::CONTENT_RANGE)
         && !DIGESTS.iter().any(|digest| headers.contains_key(digest))
         && !headers.get(header::ETAG).is_some_and(is_strong)
+        && !media_type.is_some_and(is_packed)
 }
 
 /// Media that are packed by themselves.
@@ -140,18 +149,31 @@ mod tests {
 
     #[test]
     fn what_has_not_been_modified_varies_as_what_was_packed() {
-        let varies = |tag: &'static str| {
+        let varies = |name: HeaderName, told: &'static str| {
             let mut response = Response::new(Body::default());
             *response.status_mut() = StatusCode::NOT_MODIFIED;
-            let tag = HeaderValue::from_static(tag);
-            response.headers_mut().insert(header::ETAG, tag);
-            let told = pack(response);
-            assert!(!told.headers().contains_key(header::CONTENT_ENCODING));
-            told.headers().get(header::VARY).cloned()
+            let headers = response.headers_mut();
+            headers.insert(name, HeaderValue::from_static(told));
+            let marked = pack(response);
+            assert!(!marked.headers().contains_key(header::CONTENT_ENCODING));
+            let all = marked.headers().get_all(header::VARY).iter();
+            all.map(|one| one.to_str().expect("text").to_owned())
+                .collect::<Vec<_>>()
         };
-        let vary = varies("W/\"weak\"").expect("it may have been packed");
-        assert_eq!(vary, "Accept-Encoding");
-        assert_eq!(varies("\"strong\""), None, "that is never packed");
+        let weak = varies(header::ETAG, "W/\"weak\"");
+        assert_eq!(weak, ["Accept-Encoding"], "it may have been packed");
+        let never = [
+            (header::ETAG, "\"strong\""),
+            (header::CONTENT_TYPE, "image/png"),
+        ];
+        for (name, told) in never {
+            assert!(varies(name, told).is_empty(), "{told} is never packed");
+        }
+        for told in ["*", "accept-encoding", "Cookie, Accept-Encoding"] {
+            assert_eq!(varies(header::VARY, told), [told], "it is said already");
+        }
+        let both = varies(header::VARY, "Cookie");
+        assert_eq!(both, ["Cookie", "Accept-Encoding"]);
     }
 
     #[test]

@@ -154,7 +154,7 @@ fn nanoseconds(time: Instant) -> u64 {
     time.saturating_duration_since(anchor).as_nanos() as u64
 }
 
-#[cfg(all(test, not(libprocess_loom)))]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
 

@@ -123,7 +123,7 @@ pub(super) fn shortened(name: &str) -> &str {
     &name[..end.unwrap_or(0)]
 }
 
-#[cfg(all(test, not(libprocess_loom)))]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
 

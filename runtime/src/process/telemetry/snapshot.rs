@@ -253,7 +253,7 @@ fn table(
     Ok(())
 }
 
-#[cfg(all(test, not(libprocess_loom)))]
+#[cfg(all(test, not(any(libprocess_loom, libprocess_shuttle))))]
 mod tests {
     use super::*;
 
