@@ -7,7 +7,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use common::serving::until;
-use common::sockets::{LONG, REACTORS, any, on_each, pair, runtime};
+use common::sockets::{LONG, REACTORS, any, on_each, pair, receive_exactly, runtime};
 use common::tcp_table::accept_queue;
 use libprocess::net::{ListenOptions, TcpListener, TcpStream};
 use rustix::net::{AddressFamily, SocketType, sockopt};
@@ -141,13 +141,7 @@ fn both_families_of_addresses_are_served() {
             client.local_address().expect("connected")
         );
         client.send("over six").await.expect("sent");
-        let mut received = Vec::new();
-        while received.len() < "over six".len() {
-            let piece = server.receive().await.expect("bytes");
-            assert!(!piece.is_empty(), "all of it comes before the end");
-            received.extend_from_slice(&piece);
-        }
-        assert_eq!(received, b"over six");
+        assert_eq!(receive_exactly(&server, 8).await, b"over six");
         drop(client);
         assert_eq!(server.receive().await.expect("the end"), "");
     });

@@ -115,3 +115,19 @@ pub async fn pair() -> (TcpStream, TcpStream) {
     let server = listener.accept().await.expect("a connection");
     (connecting.await.expect("a connection"), server)
 }
+
+/// So many bytes, in however many pieces.
+pub async fn receive_exactly(stream: &TcpStream, length: usize) -> Vec<u8> {
+    receive_the_rest(stream, Vec::new(), length).await
+}
+
+/// As `receive_exactly`, where some have come.
+pub async fn receive_the_rest(stream: &TcpStream, mut all: Vec<u8>, length: usize) -> Vec<u8> {
+    while all.len() < length {
+        let bytes = stream.receive().await.expect("bytes");
+        assert!(!bytes.is_empty(), "the stream ended behind {all:?}");
+        all.extend_from_slice(&bytes);
+    }
+    assert_eq!(all.len(), length, "more came than was sent");
+    all
+}

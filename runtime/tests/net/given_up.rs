@@ -6,8 +6,8 @@ use futures_lite::future::yield_now;
 use libprocess::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use libprocess::{Future, FutureError};
 
-use crate::common::sockets::{LONG, any, on_each, pair};
-use crate::{new_path, receive_the_rest};
+use crate::common::sockets::{LONG, any, on_each, pair, receive_the_rest};
+use crate::new_path;
 
 /// So many moments later.
 const MOMENTS: usize = 24;

@@ -12,25 +12,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::common::sockets::{LONG, any, on_each, pair, runtime, runtime_without};
+use crate::common::sockets::{
+    LONG, any, on_each, pair, receive_exactly, receive_the_rest, runtime, runtime_without,
+};
 use libprocess::net::{ListenOptions, TcpListener, TcpStream, UnixListener, UnixStream};
 use libprocess::{Future, FutureError, IoUringFeature, ReactorKind, Runtime, spawn_async};
-
-/// So many bytes, in however many pieces.
-async fn receive_exactly(stream: &TcpStream, length: usize) -> Vec<u8> {
-    receive_the_rest(stream, Vec::new(), length).await
-}
-
-/// As `receive_exactly`, where some have come.
-pub async fn receive_the_rest(stream: &TcpStream, mut all: Vec<u8>, length: usize) -> Vec<u8> {
-    while all.len() < length {
-        let bytes = stream.receive().await.expect("bytes");
-        assert!(!bytes.is_empty(), "the stream ended behind {all:?}");
-        all.extend_from_slice(&bytes);
-    }
-    assert_eq!(all.len(), length, "more came than was sent");
-    all
-}
 
 async fn receive_all(stream: &TcpStream) -> Vec<u8> {
     let mut all = Vec::new();

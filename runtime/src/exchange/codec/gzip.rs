@@ -72,11 +72,11 @@ pub(crate) fn pack(response: Response) -> Response {
 
 /// Whoever keeps it is to know that not everybody can be given this one.
 fn add_vary(headers: &mut HeaderMap) {
-    let says_so = |name: &str| name == "*" || name.eq_ignore_ascii_case("accept-encoding");
-    let mut said = headers.get_all(header::VARY).iter();
-    let is_said = said.any(|names| {
-        let names = names.to_str().unwrap_or_default();
-        names.split(',').any(|name| says_so(name.trim()))
+    let said = headers.get_all(header::VARY).iter();
+    let mut names = said.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let is_said = names.any(|name| {
+        let name = name.trim_ascii();
+        name == b"*" || name.eq_ignore_ascii_case(b"accept-encoding")
     });
     if !is_said {
         let vary = HeaderValue::from_static("Accept-Encoding");
