@@ -175,6 +175,12 @@ impl<T> Future<T> {
         unsafe { Self::from_core(Core::allocate(outcome, Counts::new(1, 1))) }
     }
 
+    /// Where its core is, to fetch it ahead.
+    #[inline]
+    pub(crate) fn address(&self) -> *const () {
+        self.core.as_ptr().cast()
+    }
+
     fn core(&self) -> &Core<T> {
         // SAFETY: a handle has a reference.
         unsafe { self.core.as_ref() }

@@ -32,6 +32,8 @@ use super::waiting::{Waiting, settle};
 use crate::FutureError;
 use crate::facade::lock_std;
 use crate::future::{Cancel, Future, Outcome as Ended, Promise, Spare, cancellable};
+use crate::prefetch::prefetch;
+use crate::process::Waits;
 use crate::reactor::{Action, Behind, Completed, Data, Handler, Kind, Outcome, Socket};
 use inbound::{Inbound, Received};
 use outbound::{Outbound, Outgoing};
@@ -48,6 +50,7 @@ pub(super) struct Connection {
     pub(super) socket: Arc<Socket>,
     home: Home,
     spare: Spare<Self, Bytes>,
+    waits: Waits,
     inbound: Mutex<Inbound>,
     outbound: Mutex<Outbound>,
     spare_sent: Spare<Self, ()>,
@@ -100,6 +103,7 @@ impl Connection {
                 spare_data: None,
             }),
             spare: Spare::new(),
+            waits: Waits::default(),
             spare_sent: Spare::new(),
         })
     }
@@ -220,6 +224,7 @@ impl Connection {
                 None => {}
             }
             let received = inbound.waiting.wait(self);
+            self.waits.for_receive(received.address());
             (received, inbound.next_place(&self.home))
         };
         if let Some(place) = begin {
@@ -241,6 +246,7 @@ impl Connection {
                 None => {}
             }
             inbound.waiting.watch(waker);
+            self.waits.for_receive(std::ptr::null());
             inbound.next_place(&self.home)
         };
         if let Some(place) = begin {
@@ -344,6 +350,7 @@ impl Connection {
         outbound
             .queue
             .push_back(Outgoing::Data(piece, Some(promise)));
+        self.waits.for_send(future.address(), outbound.queue.back());
         let mut ended = Told::new();
         match sent {
             Some(sent) => self.go_on(&mut outbound, sent, &mut ended),
@@ -489,6 +496,19 @@ impl Cancel<()> for Connection {
 }
 
 impl Handler for Connection {
+    fn fetch_ahead(&self, completed: &Completed) {
+        match completed.kind {
+            Kind::Receive => self.waits.fetch_for_receive(),
+            Kind::Send => {
+                self.waits.fetch_for_send();
+                if let Some(data) = &completed.data {
+                    prefetch(&**data, 1);
+                }
+            }
+            Kind::Connect | Kind::Accept => {}
+        }
+    }
+
     fn complete(self: Arc<Self>, completed: Completed) {
         let result = completed.result;
         match completed.kind {

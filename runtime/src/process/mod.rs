@@ -46,6 +46,8 @@ pub(crate) mod transport;
 mod upid;
 mod vtable;
 mod wait_cycle;
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+mod waits;
 mod wake_word;
 
 pub use context::Context;
@@ -71,6 +73,8 @@ pub use spawn::{SpawnError, SpawnOptions};
 pub use statistics::{EventCounts, Statistics};
 pub use transport::RemoteConnection;
 pub use upid::{ParseUpidError, Recipient, Upid};
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(crate) use waits::Waits;
 
 pub(crate) use event::dispatch::{
     of_closure as dispatch_of_closure, of_method as dispatch_of_method,

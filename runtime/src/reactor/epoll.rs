@@ -30,8 +30,8 @@ use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SocketFlags};
 
 use super::{
-    Action, AtOnce, Behind, Completed, Completion, Data, Driver, HANDLER_LINES, Operation,
-    OperationId, Outcome, Socket, SocketId, Waker, collect, send,
+    Action, AtOnce, Behind, Completed, Completion, Data, Driver, Operation, OperationId, Outcome,
+    Socket, SocketId, Waker, collect, fetch, send,
 };
 use crate::prefetch::prefetch;
 use sources::{Direction, Place, Source, Sources};
@@ -41,11 +41,18 @@ const EVENTS: usize = 256;
 /// What is read in one call.
 const BUFFER: usize = 64 * 1024;
 /// What one turn collects at most: an answer then goes out while what the kernel has of its socket is still in the cache. With a thousand connections 128 were a sixth slower.
-const TURN: usize = 32;
+const TURN: usize = 16;
+/// So many sockets before its turn, what is known of one is fetched ahead. It comes while the kernel is at work for those before it; fetched when the kernel has told of it, it would be
+/// out of the cache again, as the kernel itself needs much of that for each socket.
+const SOURCES_AHEAD: usize = 4;
+/// The same of the socket, and of who is told.
+const HANDLERS_AHEAD: usize = 2;
+/// The same of what the kernel has told of, before it is entered: no call is made in between.
+const NEWS_AHEAD: usize = 8;
 /// How many connections a listener is given in one turn.
 const ACCEPTS: u32 = 16;
 /// After so many turns the kernel is asked for news although there is enough to do: sockets that always have more would keep the others from being heard of.
-const UNASKED: u32 = 8;
+const UNASKED: u32 = 16;
 /// The waker's number among the sockets.
 const WAKER: u64 = u64::MAX;
 
@@ -209,6 +216,7 @@ impl Epoll {
             let Some((place, direction)) = self.due.pop_front() else {
                 return;
             };
+            self.fetch_ahead();
             let Some(source) = self.sources.get_mut(place) else {
                 continue;
             };
@@ -218,6 +226,21 @@ impl Epoll {
             } else {
                 source.list(place, direction, &mut self.due, &mut self.unknown);
             }
+        }
+    }
+
+    /// Has what is due soon fetched.
+    #[inline(always)]
+    fn fetch_ahead(&mut self) {
+        if let Some(&(place, _)) = self.due.get(SOURCES_AHEAD) {
+            self.sources.fetch(place);
+        }
+        if let Some(&(place, direction)) = self.due.get(HANDLERS_AHEAD)
+            && let Some(source) = self.sources.get_mut(place)
+            && let Some(operation) = &source.side(direction).operation
+        {
+            prefetch(&*operation.socket, 1);
+            fetch(&operation.handler, 1);
         }
     }
 
@@ -232,16 +255,22 @@ impl Epoll {
         };
         let mut events = [const { MaybeUninit::uninit() }; EVENTS];
         let events = match epoll::wait(&self.epoll, &mut events[..], timeout.as_ref()) {
-            Ok((events, _)) => events,
+            Ok((events, _)) => &*events,
             Err(Errno::INTR) => return,
             Err(error) => {
                 // It cannot be: the descriptor and the buffer are ours.
                 return tracing::error!(%error, "epoll does not answer");
             }
         };
-        for event in events {
-            let (flags, data) = (event.flags, event.data.u64());
-            let place = Place::from_bits(data);
+        let place_of = |event: &epoll::Event| Place::from_bits(event.data.u64());
+        for event in events.iter().take(NEWS_AHEAD) {
+            self.sources.fetch(place_of(event));
+        }
+        for (index, event) in events.iter().enumerate() {
+            if let Some(event) = events.get(index + NEWS_AHEAD) {
+                self.sources.fetch(place_of(event));
+            }
+            let (flags, place) = (event.flags, place_of(event));
             let Some(source) = self.sources.get_mut(place) else {
                 continue;
             };
@@ -257,11 +286,6 @@ impl Epoll {
                     source.set_ready(direction, true);
                     if source.wants_turn(direction) {
                         self.due.push_back((place, direction));
-                        if let Some(operation) = &source.side(direction).operation {
-                            // Of the many connections that one call tells of: beside each other, not each when its turn comes.
-                            prefetch(&*operation.socket, 1);
-                            prefetch(&*operation.handler, HANDLER_LINES);
-                        }
                     }
                 }
             }

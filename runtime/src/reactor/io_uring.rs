@@ -361,9 +361,9 @@ impl IoUringDriver {
     }
 
     /// Takes what the kernel has done, so that it has its buffers back.
-    fn reap(&mut self) {
+    fn reap(&mut self, most: usize) {
         let mut completions = [const { MaybeUninit::uninit() }; TOGETHER];
-        while self.done.len() < DONE {
+        while self.done.len() < most.min(DONE) {
             let completions = self.ring.completion().fill(&mut completions);
             // What belongs to them is in no cache where there are many connections: it is fetched beside each other, and not each when its turn comes.
             for completion in &*completions {
@@ -429,7 +429,7 @@ impl IoUringDriver {
         }
         self.push_backlog();
         // The end of the timer is nothing to look at.
-        self.reap();
+        self.reap(DONE);
     }
 
     fn has_submissions(&mut self) -> bool {
@@ -490,7 +490,7 @@ impl Driver for IoUringDriver {
         if taskrun || overflow || (thorough && self.has_submissions()) {
             self.submit();
         }
-        self.reap();
+        self.reap(most);
         collect(&mut self.done, most, completions);
     }
 
@@ -526,7 +526,7 @@ impl IoUringDriver {
         }
         let deadline = Instant::now() + patience;
         loop {
-            self.reap();
+            self.reap(DONE);
             completions.append(&mut self.done);
             if self.operations.is_empty() || Instant::now() >= deadline {
                 break;

@@ -58,6 +58,8 @@ use bytes::Bytes;
 use rustix::io::Errno;
 use rustix::net::{self, SendAncillaryBuffer, SendFlags, SocketAddrAny};
 
+use crate::prefetch::prefetch_at;
+
 pub use kernel::IoUringFeature;
 pub use kind::{ReactorKind, ReactorUnavailable};
 
@@ -154,8 +156,18 @@ impl Data {
     pub(crate) const MOST_PIECES: usize = 64;
 }
 
-/// What of a handler is fetched ahead, when the kernel has told of something that it will be called for: a connection, and the counts before it.
-const HANDLER_LINES: usize = 5;
+/// What is fetched of a handler that is called soon: a connection, and the counts before it.
+const HANDLER_LINES: usize = 6;
+
+/// Has so many lines of a handler fetched, from its counts on.
+#[inline(always)]
+fn fetch(handler: &Arc<dyn Handler>, lines: usize) {
+    const COUNTS: usize = 2 * size_of::<usize>();
+    prefetch_at(
+        Arc::as_ptr(handler).wrapping_byte_sub(COUNTS).cast::<()>(),
+        lines,
+    );
+}
 
 /// How many sends are done at once between two turns. Beyond these, a process that never has to wait would keep the others from their turn.
 const AT_ONCE: u32 = 64;
@@ -240,6 +252,9 @@ pub(crate) enum Outcome {
 /// Two threads may have found two of them, and tell of the later one first: see [`Completed::number`].
 pub(crate) trait Handler: Send + Sync {
     fn complete(self: Arc<Self>, completed: Completed);
+
+    /// It will be called soon, with this: what it touches besides itself can be fetched ahead.
+    fn fetch_ahead(&self, _completed: &Completed) {}
 }
 
 /// What became of an operation.
@@ -301,6 +316,18 @@ impl Completion {
             completed: Completed::last(operation.action, number, result),
             handler: operation.handler,
         }
+    }
+
+    /// It is delivered soon.
+    #[inline]
+    pub(crate) fn fetch_handler(&self) {
+        fetch(&self.handler, HANDLER_LINES);
+    }
+
+    /// It is delivered very soon, and the handler was fetched.
+    #[inline]
+    pub(crate) fn fetch_ahead(&self) {
+        self.handler.fetch_ahead(&self.completed);
     }
 
     pub(crate) fn deliver(self) {

@@ -88,6 +88,11 @@ mod over_ports {
     /// So many completions are collected even where the queue is full: I/O does not wait until others have nothing to do.
     const LEAST: usize = 8;
 
+    /// So many completions before it is delivered, what one touches is fetched ahead.
+    const AHEAD: usize = 4;
+    /// The same of its handler, which tells what that is.
+    const HANDLER_AHEAD: usize = 8;
+
     impl WorkerIo {
         pub(in crate::scheduler) fn new(ports: Arc<Ports>) -> Self {
             Self {
@@ -120,6 +125,14 @@ mod over_ports {
 
         /// Delivers what was collected, one after the other: each may run anything, and may block, and then the rest must not wait for that.
         pub(in crate::scheduler) fn deliver(&self) {
+            let first = self.completions.borrow();
+            for completion in first.iter().take(HANDLER_AHEAD) {
+                completion.fetch_handler();
+            }
+            for completion in first.iter().take(AHEAD) {
+                completion.fetch_ahead();
+            }
+            drop(first);
             while let Some(completion) = self.next() {
                 contained("a callback of what I/O has completed", || {
                     completion.deliver()
@@ -139,7 +152,14 @@ mod over_ports {
         }
 
         fn next(&self) -> Option<Completion> {
-            self.completions.borrow_mut().pop_front()
+            let mut completions = self.completions.borrow_mut();
+            if let Some(completion) = completions.get(HANDLER_AHEAD) {
+                completion.fetch_handler();
+            }
+            if let Some(completion) = completions.get(AHEAD) {
+                completion.fetch_ahead();
+            }
+            completions.pop_front()
         }
 
         /// The worker is about to give this seat away, and leaves what it has not delivered to whoever has it next.

@@ -319,6 +319,10 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
     }
 
     fn look_around(&self, local: &mut Q::Local) -> Option<T> {
+        if self.workers == 1 {
+            // There is nobody whose items could come up while it waits.
+            return self.queue.steal(local);
+        }
         for round in 0..ROUNDS {
             if let Some(item) = self.queue.steal(local) {
                 return Some(item);

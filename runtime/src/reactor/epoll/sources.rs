@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use super::super::{Action, Completed, Completion, Operation, Outcome, Socket, SocketId};
+use crate::prefetch::prefetch_at;
 
 /// Below so many sockets it is not looked which of them were closed.
 const SWEEP_AT: usize = 256;
@@ -160,6 +161,8 @@ pub(super) struct Sources {
     sources: Slab<Source>,
     places: FxHashMap<SocketId, Place>,
     sweep_at: usize,
+    /// The address of the place with index zero.
+    first: usize,
     /// Of the next one.
     generation: u32,
 }
@@ -170,6 +173,7 @@ impl Sources {
             sources: Slab::new(),
             places: FxHashMap::default(),
             sweep_at: SWEEP_AT,
+            first: 0,
             generation: 0,
         }
     }
@@ -184,6 +188,17 @@ impl Sources {
         (source.generation == place.generation).then_some(source)
     }
 
+    /// Has what news are about fetched. It is not looked whether anything is there, which would be to wait for it.
+    #[inline(always)]
+    pub(super) fn fetch(&self, place: Place) {
+        prefetch_at(self.address_of(place), 1);
+    }
+
+    fn address_of(&self, place: Place) -> *const Source {
+        let first = std::ptr::without_provenance::<Source>(self.first);
+        first.wrapping_add(place.index as usize)
+    }
+
     /// A place for a socket that has none.
     pub(super) fn insert(&mut self, socket: &Arc<Socket>) -> Place {
         self.sweep();
@@ -192,6 +207,9 @@ impl Sources {
         // A process cannot have so many descriptors that it would be cut off.
         let index = self.sources.insert(Source::new(socket, generation)) as u32;
         let place = Place { index, generation };
+        // Here only do they move.
+        let address = (&raw const self.sources[index as usize]).addr();
+        self.first = address - index as usize * size_of::<Source>();
         self.places.insert(socket.id(), place);
         place
     }
@@ -240,6 +258,22 @@ mod tests {
             places.map(|place| std::ptr::from_mut(sources.get_mut(place).unwrap()) as usize);
         assert_eq!((first % 64, second - first), (0, 128));
         assert_eq!(std::mem::offset_of!(Source, outbound), 64);
+    }
+
+    /// Also of those that have moved as the table grew.
+    #[test]
+    fn what_is_fetched_is_what_is_looked_at() {
+        let mut sources = Sources::new();
+        let sockets: Vec<_> = (0..100).map(|_| socket()).collect();
+        let places: Vec<_> = sockets
+            .iter()
+            .map(|socket| sources.insert(socket))
+            .collect();
+        for place in places {
+            let fetched = sources.address_of(place);
+            let source = sources.get_mut(place).expect("its socket is open");
+            assert_eq!(fetched.addr(), std::ptr::from_mut(source).addr());
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 use std::mem;
 
-use super::super::{HANDLER_LINES, Operation, OperationId};
+use super::super::{Operation, OperationId, fetch};
 use crate::prefetch::prefetch;
 
 /// An operation under way. One line of the processor's cache: of a thousand connections none of this is in it when something comes.
@@ -140,10 +140,10 @@ impl Operations {
         }
     }
 
-    /// The same of who is told.
+    /// The same of who is told, as far as it is touched before that.
     pub(super) fn prefetch_handler(&self, number: u64) {
         if let Some(entry) = self.entries.get(index(number)) {
-            prefetch(&*entry.operation.handler, HANDLER_LINES);
+            fetch(&entry.operation.handler, 1);
         }
     }
 

@@ -9,7 +9,7 @@ use io_uring::opcode;
 use io_uring::types::{CancelBuilder, Fd};
 
 use super::super::kernel::{IoUringFeature, Lacking};
-use super::{ACCEPT, IoUringDriver, NOBODY, RECEIVE, buffers};
+use super::{ACCEPT, DONE, IoUringDriver, NOBODY, RECEIVE, buffers};
 
 /// How often the kernel is asked to go on before what it has not told of is done without: once, on each that was seen.
 const CALLS: u32 = 16;
@@ -32,7 +32,7 @@ impl IoUringDriver {
         self.probing = left;
         for _ in 0..CALLS {
             self.submit();
-            self.reap();
+            self.reap(DONE);
             if self.probing == 0 {
                 break;
             }

@@ -218,7 +218,7 @@ fn interrupted_sleeps_leave_one_timer() {
         driver.push(submission);
         driver.submit();
     }
-    driver.reap();
+    driver.reap(DONE);
     let timer = driver.timer.as_mut().expect("it was taken away");
     assert!(submissions(timer, HOUR).is_empty(), "one is under way");
     let sleeps = sleep_until(&mut driver, Instant::now() + SHORT);
