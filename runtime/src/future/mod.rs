@@ -176,6 +176,7 @@ impl<T> Future<T> {
     }
 
     /// Where its core is, to fetch it ahead.
+    #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
     #[inline]
     pub(crate) fn address(&self) -> *const () {
         self.core.as_ptr().cast()

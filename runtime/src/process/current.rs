@@ -21,7 +21,7 @@ pub(crate) fn is_mine(pid: RawPid) -> bool {
     running() == Some(pid) || clock::ending_owner() == RawPid::to_bits(Some(pid))
 }
 
-/// Sets which process runs, and gives the one before.
+/// Sets which process runs, and gives the one before. Its token is the caller's until it says that none runs, but for one that has just come to rest, behind which nothing is called.
 #[inline]
 pub(super) fn set_running(pid: Option<RawPid>) -> Option<RawPid> {
     RawPid::from_bits(clock::set_current_owner(RawPid::to_bits(pid)))

@@ -1,7 +1,7 @@
 //! Who waits for a connection, and where that is which wakes him and what he is woken for: so that it can be fetched ahead.
 //!
 //! Of a thousand connections that are served in turn, nothing is in the processor's cache when the kernel has news of one. To wake who waits touches the future that he waits for and his slot, and his turn
-//! then the slot and the cell: each a line that is waited for, and found by the one before. But who waited last time mostly does next time, and in the same places. So a connection remembers these, and has
+//! then the slot and the cell: each a line that is waited for, and found by the one before. But who waited last time mostly does next time, and mostly in the same places. So a connection remembers these, and has
 //! them fetched while others' news are still delivered.
 //!
 //! All of it is hints, which may be of a process that has ended, and of memory that was freed. Nothing is read through them.
@@ -14,7 +14,6 @@ use crate::prefetch::{prefetch, prefetch_at};
 
 /// A future of bytes: see `future::cancellable`.
 const FUTURE_LINES: usize = 2;
-const SLOT_LINES: usize = 2;
 /// Of a process and what the runtime keeps with it, as far as most are large.
 const CELL_LINES: usize = 3;
 
@@ -24,10 +23,10 @@ pub(crate) struct Waits {
     /// As bits; none: zero.
     pid: AtomicU64,
     cell: AtomicPtr<()>,
-    /// The future of the last receive, and of the last send that had to wait.
+    /// The future of the last receive, and of the last piece that was sent alone and had to wait.
     received: AtomicPtr<()>,
     sent: AtomicPtr<()>,
-    /// What that send was of.
+    /// Where that piece was, in the queue of what is to go out.
     outgoing: AtomicPtr<()>,
 }
 
@@ -38,7 +37,7 @@ impl Waits {
         let running = current::running();
         let bits = RawPid::to_bits(running);
         if self.pid.load(Relaxed) != bits {
-            // SAFETY: this thread is in the handler of that process, so it holds its token.
+            // SAFETY: this thread is in the handler of that process: only while it holds the token one is named as running, and calls anything (see `current::set_running`).
             let cell = running.map(|pid| unsafe { arena().slot(pid).cell() });
             self.cell.store(cell.unwrap_or_default(), Relaxed);
             self.pid.store(bits, Relaxed);
@@ -57,24 +56,33 @@ impl Waits {
     /// Something has come, and is told soon.
     #[inline]
     pub(crate) fn fetch_for_receive(&self) {
-        prefetch_at(self.received.load(Relaxed), FUTURE_LINES);
+        fetch(&self.received, FUTURE_LINES);
         self.fetch_process();
     }
 
     /// Something has gone out, and is told soon.
     #[inline]
     pub(crate) fn fetch_for_send(&self) {
-        prefetch_at(self.sent.load(Relaxed), FUTURE_LINES);
-        prefetch_at(self.outgoing.load(Relaxed), 1);
+        fetch(&self.sent, FUTURE_LINES);
+        fetch(&self.outgoing, 1);
         self.fetch_process();
     }
 
     #[inline]
     fn fetch_process(&self) {
         if let Some(pid) = RawPid::from_bits(self.pid.load(Relaxed)) {
-            prefetch(arena().slot(pid), SLOT_LINES);
-            prefetch_at(self.cell.load(Relaxed), CELL_LINES);
+            prefetch(arena().slot(pid), usize::MAX);
+            fetch(&self.cell, CELL_LINES);
         }
+    }
+}
+
+/// Nothing of nowhere: to look for that costs more than what is there.
+#[inline]
+fn fetch(place: &AtomicPtr<()>, lines: usize) {
+    let address = place.load(Relaxed);
+    if !address.is_null() {
+        prefetch_at(address, lines);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! * `COOP_TASKRUN` and `TASKRUN_FLAG`, not `SINGLE_ISSUER` and `DEFER_TASKRUN`: see the [module above](super) for why.
 //! * Connections come by one multishot accept for each listener; bytes by one multishot receive for each socket, into buffers that the ring is provided with.
-//!   What arrived is copied out at once, so a buffer is back in the kernel's hands before the next call; when all were in use the kernel says `ENOBUFS`, and
+//!   What arrived is copied out when its completion is taken from the ring, and the buffer is then back in the kernel's hands before the next call; when all were in use the kernel says `ENOBUFS`, and
 //!   the receive is armed again.
 //! * What is sent with the end of its stream behind it is sent by a call of its own, so that both go out together: `IORING_OP_SHUTDOWN`, linked, would take a thread of the kernel.
 //! * What the kernel lacks is done without, each for itself: a receive into a buffer of its own where there are no provided buffers (before 5.19) or no multishot (before 6.0), an
@@ -46,7 +46,7 @@ mod timer;
 
 /// The size of a receive's own buffer, where the kernel has no provided ones.
 const OWN_BUFFER: usize = 16 * 1024;
-/// While so many completions wait for workers, no more are taken from the kernel: it then runs out of buffers, and peers wait.
+/// While so many completions wait for workers, no more are taken from the kernel: it then runs out of buffers, and peers wait. Mostly they are fewer: see [`IoUringDriver::turn`].
 const DONE: usize = 1024;
 /// How many completions are taken from the kernel's queue together.
 const TOGETHER: usize = 16;
@@ -360,11 +360,12 @@ impl IoUringDriver {
         self.done.push_back(completion);
     }
 
-    /// Takes what the kernel has done, so that it has its buffers back.
+    /// Takes so much at most of what the kernel has done, and gives it back the buffers of that.
     fn reap(&mut self, most: usize) {
         let mut completions = [const { MaybeUninit::uninit() }; TOGETHER];
-        while self.done.len() < most.min(DONE) {
-            let completions = self.ring.completion().fill(&mut completions);
+        while self.done.len() < most {
+            let wanted = TOGETHER.min(most - self.done.len());
+            let completions = self.ring.completion().fill(&mut completions[..wanted]);
             // What belongs to them is in no cache where there are many connections: it is fetched beside each other, and not each when its turn comes.
             for completion in &*completions {
                 self.operations.prefetch(completion.user_data());
@@ -375,7 +376,7 @@ impl IoUringDriver {
             for completion in &*completions {
                 self.complete(completion);
             }
-            if completions.len() < TOGETHER {
+            if completions.len() < wanted {
                 break;
             }
         }
@@ -490,7 +491,13 @@ impl Driver for IoUringDriver {
         if taskrun || overflow || (thorough && self.has_submissions()) {
             self.submit();
         }
-        self.reap(most);
+        // What is taken long before it is delivered is out of the cache again by then. But the kernel shall neither run out of room for what it has done, nor of buffers of which each has one piece.
+        let has_whole_ones = self.buffers.as_ref().is_some_and(|all| !all.incremental);
+        let is_short = overflow || has_whole_ones || {
+            let queue = self.ring.completion();
+            queue.len() > queue.capacity() / 2
+        };
+        self.reap(if is_short { DONE } else { most });
         collect(&mut self.done, most, completions);
     }
 

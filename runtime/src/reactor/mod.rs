@@ -157,11 +157,11 @@ impl Data {
 }
 
 /// What is fetched of a handler that is called soon: a connection, and the counts before it.
-const HANDLER_LINES: usize = 6;
+pub(crate) const HANDLER_LINES: usize = 6;
 
 /// Has so many lines of a handler fetched, from its counts on.
 #[inline(always)]
-fn fetch(handler: &Arc<dyn Handler>, lines: usize) {
+fn fetch_handler(handler: &Arc<dyn Handler>, lines: usize) {
     const COUNTS: usize = 2 * size_of::<usize>();
     prefetch_at(
         Arc::as_ptr(handler).wrapping_byte_sub(COUNTS).cast::<()>(),
@@ -253,7 +253,7 @@ pub(crate) enum Outcome {
 pub(crate) trait Handler: Send + Sync {
     fn complete(self: Arc<Self>, completed: Completed);
 
-    /// It will be called soon, with this: what it touches besides itself can be fetched ahead.
+    /// It will be called soon, with this: what it touches besides itself can be fetched ahead. It must not call anybody, lock or panic.
     fn fetch_ahead(&self, _completed: &Completed) {}
 }
 
@@ -321,7 +321,7 @@ impl Completion {
     /// It is delivered soon.
     #[inline]
     pub(crate) fn fetch_handler(&self) {
-        fetch(&self.handler, HANDLER_LINES);
+        fetch_handler(&self.handler, HANDLER_LINES);
     }
 
     /// It is delivered very soon, and the handler was fetched.

@@ -320,7 +320,7 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
 
     fn look_around(&self, local: &mut Q::Local) -> Option<T> {
         if self.workers == 1 {
-            // There is nobody whose items could come up while it waits.
+            // Nobody is there to steal from. What comes from outside is seen behind `fall_asleep`, too, and looked on for before that.
             return self.queue.steal(local);
         }
         for round in 0..ROUNDS {

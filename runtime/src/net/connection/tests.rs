@@ -2,6 +2,7 @@
 
 use super::super::socket::any_address;
 use super::*;
+use crate::reactor::HANDLER_LINES;
 
 fn piece(number: u32, text: &'static str, more: bool) -> Completed {
     Completed {
@@ -129,4 +130,11 @@ fn the_memory_of_a_send_is_used_again() {
     let second = outbound.take_next_data();
     assert_eq!(pieces(&second), [b"ne"]);
     assert!(std::ptr::eq(place, &raw const *second));
+}
+
+/// Of a thousand that are served in turn, what were not fetched ahead would be waited for. The memory of one begins in the middle of a line, mostly.
+#[test]
+fn a_connection_is_fetched_with_its_counts() {
+    let counts = 2 * size_of::<usize>();
+    assert!(counts + size_of::<Connection>() <= HANDLER_LINES * 64);
 }

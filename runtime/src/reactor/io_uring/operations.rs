@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 use std::mem;
 
-use super::super::{Operation, OperationId, fetch};
+use super::super::{Operation, OperationId, fetch_handler};
 use crate::prefetch::prefetch;
 
 /// An operation under way. One line of the processor's cache: of a thousand connections none of this is in it when something comes.
@@ -133,7 +133,7 @@ impl Operations {
         (mark(entry.operation.id) == mark_of(number)).then_some(entry)
     }
 
-    /// Has the entry of this number fetched, if there is one.
+    /// Has the entry of this number fetched, if there is one. To look for it waits for a part of it; but the processor looks for those of several calls at a time.
     pub(super) fn prefetch(&self, number: u64) {
         if let Some(entry) = self.entries.get(index(number)) {
             prefetch(entry, 1);
@@ -143,7 +143,7 @@ impl Operations {
     /// The same of who is told, as far as it is touched before that.
     pub(super) fn prefetch_handler(&self, number: u64) {
         if let Some(entry) = self.entries.get(index(number)) {
-            fetch(&entry.operation.handler, 1);
+            fetch_handler(&entry.operation.handler, 1);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The driver by itself, as on kernels of all ages: what a runtime would only notice as a long wait.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::net::{self, SendFlags, SocketFlags};
@@ -223,6 +224,33 @@ fn interrupted_sleeps_leave_one_timer() {
     assert!(submissions(timer, HOUR).is_empty(), "one is under way");
     let sleeps = sleep_until(&mut driver, Instant::now() + SHORT);
     assert!(sleeps <= SLEEPS, "{sleeps} sleeps");
+}
+
+/// What is left in the ring is neither lost nor slept over.
+#[test]
+fn what_one_turn_does_not_take_the_next_ones_have() {
+    const SOCKETS: usize = 100;
+    const MOST: usize = 3;
+    on_each(|mut driver, _waker| {
+        let mut peers = Vec::new();
+        let mut waiting = HashSet::new();
+        for _ in 0..SOCKETS {
+            let (one, other) = pair();
+            waiting.insert(begin(&mut driver, Socket::unix(one), Action::Receive));
+            net::send(&other, b"x", SendFlags::NOSIGNAL).expect("sent");
+            peers.push(other);
+        }
+        let mut completions = VecDeque::new();
+        while !waiting.is_empty() {
+            driver.park(None);
+            driver.turn(false, MOST, &mut completions);
+            assert!(completions.len() <= MOST);
+            for completion in completions.drain(..) {
+                assert!(waiting.remove(&completion.id), "it is told once");
+            }
+        }
+        driver.end(&mut VecDeque::new());
+    });
 }
 
 /// Bytes come while the cancellation is under way, at any moment of it.
