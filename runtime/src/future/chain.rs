@@ -240,26 +240,11 @@ where
         let followed = future.into_core();
         // Release: pairs with the Acquire in `upstream`.
         link.followed.store(followed.as_ptr(), Ordering::Release);
-        // An exchange even though nothing changes: see the module.
-        let word = if weakened("follow-load") {
-            Ok(link.core.header.word.load())
-        } else {
-            link.core.header.word.update(Some)
-        };
-        if word.is_ok_and(|word| word.is_requested()) {
-            // SAFETY: `followed` is held until the link is freed.
-            work.contain(|_| unsafe { discard(followed.cast()) });
-        }
-        // SAFETY: the node was taken out of the upstream, and is ours; a pointer to the whole link, with its provenance.
-        let node = unsafe {
+        // SAFETY: the node was taken out of the upstream, and is ours; a pointer to the whole link, with its provenance. `followed` is held until the link is freed.
+        unsafe {
             let node: NonNull<Node> = this.byte_add(std::mem::offset_of!(Self, node)).cast();
             node.as_ref().set_table(Self::FOLLOW);
-            node
-        };
-        // SAFETY: held.
-        if !unsafe { followed.as_ref() }.header.push(node) {
-            // SAFETY: settled; what the caller gave up is still ours.
-            unsafe { Self::run_followed(node, followed.cast(), work) };
+            wait_in_followed(&link.core.header, node, followed.cast(), work);
         }
     }
 
@@ -280,6 +265,58 @@ where
             release(this.cast());
         }
     }
+}
+
+// This and `wait_in` know no type of value, so a program has them once.
+/// Passes a discard request on to the future that a link follows from now on, and has the link wait for it, or runs it if it is settled.
+///
+/// # Safety
+///
+/// The link, with this header and node, is the caller's to run, and keeps the followed core alive. The node's table is for that.
+unsafe fn wait_in_followed(
+    own: &Header,
+    node: NonNull<Node>,
+    followed: NonNull<Header>,
+    work: &mut Work,
+) {
+    // An exchange even though nothing changes: see the module.
+    let word = if weakened("follow-load") {
+        Ok(own.word.load())
+    } else {
+        own.word.update(Some)
+    };
+    if word.is_ok_and(|word| word.is_requested()) {
+        // SAFETY: by the contract.
+        work.contain(|_| unsafe { discard(followed) });
+    }
+    // SAFETY: by the contract.
+    unsafe { wait_in(followed, node, work) };
+}
+
+/// Has what is behind a node wait for a core, or runs it if that is settled.
+///
+/// # Safety
+///
+/// The node is the caller's, and what it is the head of keeps the core alive.
+unsafe fn wait_in(upstream: NonNull<Header>, node: NonNull<Node>, work: &mut Work) {
+    // SAFETY: by the contract. If the push failed the node is ours still, and the core is settled.
+    unsafe {
+        if !upstream.as_ref().push(node) {
+            (node.as_ref().table().run)(node, upstream, work);
+        }
+    }
+}
+
+/// As `wait_in`, and runs all that comes of it.
+///
+/// # Safety
+///
+/// As `wait_in`.
+unsafe fn wait_in_now(upstream: NonNull<Header>, node: NonNull<Node>) {
+    let mut work = Work::new();
+    // SAFETY: by the contract.
+    unsafe { wait_in(upstream, node, &mut work) };
+    work.finish();
 }
 
 /// How a settled future ended, its value taken for the handle that is held.
@@ -322,12 +359,7 @@ where
         let node: NonNull<Node> = this
             .byte_add(std::mem::offset_of!(Link<T, U, C>, node))
             .cast();
-        let upstream = this.as_ref().upstream.0;
-        if !upstream.as_ref().header.push(node) {
-            let mut work = Work::new();
-            Link::<T, U, C>::run(node, upstream.cast(), &mut work);
-            work.finish();
-        }
+        wait_in_now(this.as_ref().upstream.0.cast(), node);
     }
     future
 }
@@ -373,12 +405,7 @@ pub(super) unsafe fn associate<T: Send + 'static>(target: NonNull<Core<T>>, sour
     let this = NonNull::from(Box::leak(association));
     // SAFETY: just made, the node is its first field; the source is held by it, and by `to_discard` when it is gone.
     unsafe {
-        let source = this.as_ref().source.0;
-        if !source.as_ref().header.push(this.cast()) {
-            let mut work = Work::new();
-            AssociationTable::<T>::run(this.cast(), source.cast(), &mut work);
-            work.finish();
-        }
+        wait_in_now(this.as_ref().source.0.cast(), this.cast());
     }
     // Last, as the callbacks of a discard that was requested before run now, and may panic: the association stands then.
     header.on_discard(DiscardCallback {

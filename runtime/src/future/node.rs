@@ -190,13 +190,19 @@ impl Work {
         match catch_unwind(AssertUnwindSafe(|| f(self))) {
             Ok(result) => Some(result),
             Err(payload) => {
-                match self.panic {
-                    None => self.panic = Some(payload),
-                    // One goes on. Dropping the others could panic again.
-                    Some(_) => std::mem::forget(payload),
-                }
+                self.keep(payload);
                 None
             }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn keep(&mut self, payload: Box<dyn Any + Send>) {
+        match self.panic {
+            None => self.panic = Some(payload),
+            // One goes on. Dropping the others could panic again.
+            Some(_) => std::mem::forget(payload),
         }
     }
 
@@ -210,6 +216,15 @@ impl Work {
             });
         }
         self.panic.take()
+    }
+
+    /// As `drive`, for where no panic may go on: it is logged.
+    pub(super) fn finish_in_drop(&mut self) {
+        if let Some(payload) = self.drive() {
+            tracing::error!("panic in a callback of an abandoned future");
+            // Its drop is foreign code too, and may panic.
+            std::mem::forget(payload);
+        }
     }
 
     /// As `drive`. The first panic goes on here, after all has run.

@@ -191,6 +191,13 @@ impl<T> Promise<T> {
         unsafe { Core::complete_now(this.core, outcome) };
     }
 
+    /// As `settle`, where that is rare: one for each type of value.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn settle_apart(self, outcome: Outcome<T>) {
+        self.settle(outcome);
+    }
+
     /// Whether [`Future::discard`] was called.
     pub fn has_discard(&self) -> bool {
         self.core().header.is_requested()
@@ -262,11 +269,7 @@ impl<T> Drop for Promise<T> {
         // SAFETY: unclaimed, so the right is ours, as is the reference that `_release` holds.
         unsafe { Core::complete(self.core, Outcome::Abandoned, &mut work) };
         // This happens in a drop, perhaps while a panic unwinds, so a panic in a callback ends here.
-        if let Some(payload) = work.drive() {
-            tracing::error!("panic in a callback of an abandoned future");
-            // Its drop is foreign code too, and may panic.
-            std::mem::forget(payload);
-        }
+        work.finish_in_drop();
     }
 }
 

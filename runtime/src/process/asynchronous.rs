@@ -15,12 +15,12 @@ use std::task::{Poll, RawWaker, RawWakerVTable, Waker};
 use super::arena::arena;
 use super::event::dispatch::{Polled, of_poll};
 use super::manager::ProcessManager;
-use super::resume::guarded;
+use super::resume::{guarded, guarded_apart};
 use super::spawn::spawn_or_nobody;
 use super::{Context, Process, RawPid, Upid, current, exits, send};
 use crate::clock;
 use crate::future::{Future, Outcome, Promise};
-use crate::scheduler::pool::Refused;
+use crate::scheduler::pool::{Job, Refused};
 
 struct AsyncTask<F: StdFuture> {
     /// In place, not in a box of its own: a process stays where it is from its first turn on, until it is dropped there, and nobody but this module knows its type.
@@ -132,13 +132,16 @@ impl<F: StdFuture> AsyncTask<F> {
     /// The block panicked: its future fails, and the process ends as any that panics.
     fn fail(&mut self, payload: Box<dyn Any + Send>) -> ! {
         let message = super::resume::panic_message(payload);
-        guarded("the drop of an async block that panicked", || {
+        guarded_apart("the drop of an async block that panicked", &mut || {
             self.future = None
         });
         if let Some(promise) = self.promise.take() {
             let text = format!("the async block panicked: {message}");
-            guarded("a callback of an async block's future", || {
-                promise.settle(Outcome::Failed(text.into()));
+            let mut failing = Some((promise, text.into()));
+            guarded_apart("a callback of an async block's future", &mut || {
+                if let Some((promise, text)) = failing.take() {
+                    promise.settle_apart(Outcome::Failed(text));
+                }
             });
         }
         std::panic::resume_unwind(Box::new(message.to_string()))
@@ -258,16 +261,26 @@ where
                 });
             }
             Err(payload) => {
-                let message = super::resume::panic_message(payload);
-                tracing::error!(%message, "panic in an async closure");
+                let text = reported(payload);
                 guarded("a callback of an async closure's future", || {
-                    promise.settle(Outcome::Failed(
-                        format!("the closure panicked: {message}").into(),
-                    ));
+                    promise.settle(Outcome::Failed(text));
                 });
             }
         }
     });
+    run_on_pool(manager, job);
+    future
+}
+
+/// What the future says of a panic that is also in the log.
+#[cold]
+fn reported(payload: Box<dyn Any + Send>) -> Arc<str> {
+    let message = super::resume::panic_message(payload);
+    tracing::error!(%message, "panic in an async closure");
+    format!("the closure panicked: {message}").into()
+}
+
+fn run_on_pool(manager: &ProcessManager, job: Job) {
     let address = ManagerAddress(manager);
     let refused = manager.pool().run(job, move || address.make_current());
     match refused {
@@ -279,7 +292,6 @@ where
             drop(job);
         }
     }
-    future
 }
 
 /// Keeps the runtime from being quiet.

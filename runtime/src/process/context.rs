@@ -353,9 +353,7 @@ impl<P: Process> Context<P> {
         match action {
             Action::Function(function) => function(process, event, self),
             Action::Closure(closure) => closure(process, event, self),
-            Action::Delegate(_) | Action::None => {
-                event.into_responder().set(not_found());
-            }
+            Action::Delegate(_) | Action::None => answer_not_found(event),
         }
     }
 
@@ -479,6 +477,10 @@ impl<P: Process> Context<P> {
         let own = kind == EventKind::Terminate && self.slot.is_marked(self.pid.generation());
         pending.max(usize::from(own))
     }
+}
+
+fn answer_not_found(event: HttpEvent) {
+    event.into_responder().set(not_found());
 }
 
 impl<P> std::fmt::Debug for Context<P> {

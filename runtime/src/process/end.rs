@@ -1,13 +1,16 @@
 //! The end of a process. `docs/architecture.md` §9 gives the order and its reasons.
 
+use std::collections::BTreeSet;
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::arena::arena;
 use super::event::{ExitReason, ExitedEvent};
-use super::resume::{Cell, bury_unserved, guarded};
+use super::manager::ProcessManager;
+use super::resume::{Cell, bury_unserved, guarded_apart};
 use super::slot::{Farewell, Slot};
-use super::{Context, Process, Upid, current, directory, observe, send, statistics};
+use super::{Context, Process, RawPid, Upid, current, directory, observe, send, statistics};
 use crate::scheduler::Worker;
 
 /// Ends the tenant of a slot. With a message it has panicked, and is not finalized.
@@ -31,7 +34,7 @@ pub(super) unsafe fn end<P: Process>(
 
     if panicked.is_none() {
         current::set_running(Some(pid));
-        panicked = guarded("finalize", || {
+        panicked = guarded_apart("finalize", &mut || {
             // SAFETY: the token is ours.
             observe::finalize(manager, unsafe { &mut (*cell).process }, cx);
         });
@@ -39,10 +42,7 @@ pub(super) unsafe fn end<P: Process>(
     }
 
     // SAFETY: the token is ours.
-    let mut pending = unsafe { slot.close() };
-    while let Some(event) = pending.pop_front() {
-        bury_unserved(slot, event);
-    }
+    unsafe { bury_pending(slot) };
 
     // SAFETY: the mailbox is closed, so there is no other token, and the cell is ours. Its two parts are taken out or dropped once each, before it is freed.
     let extra = unsafe { (&raw const (*cell).extra).read() };
@@ -55,8 +55,8 @@ pub(super) unsafe fn end<P: Process>(
         }
         _ => {
             // Where it is: see `AsyncTask`, which has no owner.
-            let _reported = guarded("the drop of a process", || {
-                // SAFETY: as above.
+            let _reported = guarded_apart("the drop of a process", &mut || {
+                // SAFETY: as above. Called once.
                 unsafe { std::ptr::drop_in_place(&raw mut (*cell).process) }
             });
             if let (Some(owner), Some(message)) = (&owner, &panicked) {
@@ -67,22 +67,74 @@ pub(super) unsafe fn end<P: Process>(
     // SAFETY: made by `Box::into_raw` in `spawn`; nothing is left in it.
     drop(unsafe { Box::from_raw(cell.cast::<MaybeUninit<Cell<P>>>()) });
     // If the handle is gone, this is the drop of the process.
-    let _reported = guarded("the drop of a process", || drop(owner));
-    let _reported = guarded("the drop of a message handler", || drop(extra.handlers));
-    let _reported = guarded("the drop of a route's handler", || drop(extra.routes));
-    for linkee in extra.links.iter().flat_map(|links| links.iter()) {
+    drop_apart("the drop of a process", owner);
+    drop_apart("the drop of a message handler", extra.handlers);
+    drop_apart("the drop of a route's handler", extra.routes);
+    let left = Left {
+        links: extra.links,
+        remote_links: extra.remote_links,
+        panicked,
+        unnamed: directory::unnamed::<P>,
+    };
+    // SAFETY: as above: we closed the mailbox, with the token. The worker is this thread's.
+    unsafe { leave(slot, pid, manager, worker, left) };
+}
+
+/// Drops what runs foreign code as it goes.
+fn drop_apart<T>(what: &str, value: T) {
+    let mut value = Some(value);
+    let _reported = guarded_apart(what, &mut || value = None);
+}
+
+/// Buries what waits in the mailbox, which takes nothing any more.
+///
+/// # Safety
+///
+/// The caller holds the token of the slot.
+unsafe fn bury_pending(slot: &'static Slot) {
+    // SAFETY: by the contract.
+    let mut pending = unsafe { slot.close() };
+    while let Some(event) = pending.pop_front() {
+        bury_unserved(slot, event);
+    }
+}
+
+/// What is left of a process whose cell is gone.
+struct Left {
+    #[allow(clippy::box_collection, reason = "as the cell has it")]
+    links: Option<Box<BTreeSet<RawPid>>>,
+    #[allow(clippy::box_collection, reason = "as the cell has it")]
+    remote_links: Option<Box<BTreeSet<SocketAddr>>>,
+    panicked: Option<Arc<str>>,
+    /// What it is called, if it has no name.
+    unnamed: fn(RawPid) -> String,
+}
+
+/// Unties an ended process from others, vacates its slot, and tells who wants to know. What needs no type of process, so that a program has it once.
+///
+/// # Safety
+///
+/// The caller held the token of the slot when it closed the mailbox, and gives the slot up; the worker is this thread's, and of the process's runtime.
+unsafe fn leave(
+    slot: &'static Slot,
+    pid: RawPid,
+    manager: &ProcessManager,
+    worker: &Worker,
+    left: Left,
+) {
+    for linkee in left.links.iter().flat_map(|links| links.iter()) {
         if let Some(mut ties) = arena().slot(*linkee).lock_ties(*linkee) {
             ties.unlink(pid);
         }
     }
 
-    for address in extra.remote_links.iter().flat_map(|links| links.iter()) {
+    for address in left.remote_links.iter().flat_map(|links| links.iter()) {
         if let Some(transport) = manager.transport() {
             transport.unlink(manager, pid, *address);
         }
     }
 
-    let reason = match panicked {
+    let reason = match left.panicked {
         Some(message) => ExitReason::Panicked(message),
         None => ExitReason::Terminated,
     };
@@ -98,7 +150,7 @@ pub(super) unsafe fn end<P: Process>(
         // runtime joins this thread before it is freed, and before it gives its slots to others.
         let mut count_out = || is_last = manager.population().count_out();
         let own = (manager.free_slots(), worker.seat_index());
-        // SAFETY: we held the token when we closed the mailbox, and leave with the first success. The worker is this thread's, and of the runtime.
+        // SAFETY: by the contract; we leave with the first success.
         match unsafe { arena().vacate(own, slot, nameless, &mut count_out) } {
             Ok(ties) => break ties,
             Err(Farewell { name, linkers }) => {
@@ -109,7 +161,7 @@ pub(super) unsafe fn end<P: Process>(
                 }
                 // Those of the next round have linked while these were told.
                 for linker in linkers {
-                    let id = id.get_or_insert_with(|| directory::unnamed::<P>(pid).into());
+                    let id = id.get_or_insert_with(|| (left.unnamed)(pid).into());
                     let (pid, id, reason) = (Upid::local(pid), Arc::clone(id), reason.clone());
                     send::deliver(linker, ExitedEvent { pid, id, reason }.allocate());
                 }

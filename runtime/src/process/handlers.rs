@@ -235,17 +235,19 @@ impl<P: Process, E: 'static> Handlers<P, E> {
 
     /// The names and helps of all that have a function, sorted by name.
     pub(crate) fn list(&self) -> Vec<(&str, &str)> {
-        let own = self.own.iter().flat_map(|own| own.iter());
-        let own = own.filter_map(|(name, own)| match own {
-            Own::Closure(_, help) => Some((&**name, &**help)),
-            Own::Delegate(_) => None,
-        });
-        let shared = self.shape.iter().flat_map(|shape| &shape.entries);
-        let shared = shared.map(|entry| (entry.name, entry.help));
+        let mut all = Listed::new();
+        if let Some(shape) = self.shape {
+            for entry in &shape.entries {
+                enter(&mut all, entry.name, entry.help);
+            }
+        }
         // Its own wins, as in `find`.
-        let mut all: BTreeMap<&str, &str> = shared.collect();
-        all.extend(own);
-        all.into_iter().collect()
+        for (name, own) in self.own.iter().flat_map(|own| own.iter()) {
+            if let Own::Closure(_, help) = own {
+                enter(&mut all, name, help);
+            }
+        }
+        sorted(all)
     }
 
     #[inline]
@@ -262,6 +264,18 @@ impl<P: Process, E: 'static> Handlers<P, E> {
             None => Action::None,
         }
     }
+}
+
+/// Names, and their helps.
+type Listed<'a> = BTreeMap<&'a str, &'a str>;
+
+// These two know no type of process, so a program has them once.
+fn enter<'a>(all: &mut Listed<'a>, name: &'a str, help: &'a str) {
+    all.insert(name, help);
+}
+
+fn sorted(all: Listed<'_>) -> Vec<(&str, &str)> {
+    all.into_iter().collect()
 }
 
 /// Calls the handler of type `F`, which has no state.

@@ -16,7 +16,7 @@ use super::{Context, Process, filter, statistics};
 pub(super) unsafe fn serve<P: Process>(event: EventBox, process: &mut P, cx: &mut Context<P>) {
     #[cfg(feature = "tracing-spans")]
     // SAFETY: by the contract.
-    let _span = super::spans::enter(cx.raw_pid(), || unsafe { NameRef::of(&event, process) });
+    let _span = super::spans::enter(cx.raw_pid(), &|| unsafe { NameRef::of(&event, process) });
     // SAFETY: by the contract.
     process.serve(unsafe { Event::from_box(event) }, cx);
 }
@@ -60,7 +60,7 @@ pub(super) unsafe fn serve_with_optional_work<P: Process>(
             // SAFETY: by the contract.
             unsafe { NameRef::of(&event, process) },
             sent_at,
-            depth,
+            &depth,
         )
     });
     // SAFETY: by the contract.
@@ -82,7 +82,7 @@ pub(super) fn initialize<P: Process>(
 ) {
     let _observation = observe_call(manager, NameRef::Initialize, cx);
     #[cfg(feature = "tracing-spans")]
-    let _span = super::spans::enter(cx.raw_pid(), || NameRef::Initialize);
+    let _span = super::spans::enter(cx.raw_pid(), &|| NameRef::Initialize);
     process.initialize(cx);
 }
 
@@ -90,7 +90,7 @@ pub(super) fn initialize<P: Process>(
 pub(super) fn finalize<P: Process>(manager: &ProcessManager, process: &mut P, cx: &mut Context<P>) {
     let _observation = observe_call(manager, NameRef::Finalize, cx);
     #[cfg(feature = "tracing-spans")]
-    let _span = super::spans::enter(cx.raw_pid(), || NameRef::Finalize);
+    let _span = super::spans::enter(cx.raw_pid(), &|| NameRef::Finalize);
     process.finalize(cx);
 }
 
@@ -102,6 +102,6 @@ fn observe_call<P: Process>(
 ) -> Option<Observation> {
     is_observed(manager.optional_work().bits()).then(|| {
         let pid = cx.raw_pid();
-        observe(manager, cx.worker(), pid, name, SentAt::UNTOLD, || None)
+        observe(manager, cx.worker(), pid, name, SentAt::UNTOLD, &|| None)
     })
 }

@@ -195,9 +195,26 @@ pub(super) fn bury_unserved(slot: &'static Slot, event: EventBox) {
 
 /// Runs foreign code whose panic must not stop what we are in the middle of.
 pub(crate) fn guarded(what: &str, f: impl FnOnce()) -> Option<Arc<str>> {
-    let message = panic_message(catch_unwind(AssertUnwindSafe(f)).err()?);
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(()) => None,
+        Err(payload) => Some(report_panic(what, payload)),
+    }
+}
+
+/// As `guarded`, for what is rare: a program has it once.
+#[cold]
+#[inline(never)]
+pub(crate) fn guarded_apart(what: &str, f: &mut dyn FnMut()) -> Option<Arc<str>> {
+    guarded(what, f)
+}
+
+// Apart from `guarded`, which each program has hundreds of: a line for the log is some hundred instructions.
+#[cold]
+#[inline(never)]
+fn report_panic(what: &str, payload: Box<dyn Any + Send>) -> Arc<str> {
+    let message = panic_message(payload);
     tracing::error!(%message, "panic in {what}");
-    Some(message)
+    message
 }
 
 /// The text of a panic. The payload is dropped with care: its drop is foreign code too.

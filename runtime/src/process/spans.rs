@@ -6,8 +6,7 @@ use super::telemetry::NameRef;
 use super::{RawPid, Upid};
 
 /// The span of a handler of `pid`, until it is dropped. Its fields are made only if a subscriber wants it.
-#[inline]
-pub(super) fn enter<'a>(pid: RawPid, event: impl FnOnce() -> NameRef<'a>) -> EnteredSpan {
+pub(super) fn enter<'a>(pid: RawPid, event: &dyn Fn() -> NameRef<'a>) -> EnteredSpan {
     tracing::trace_span!(
         target: "libprocess",
         "serve",

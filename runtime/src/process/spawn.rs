@@ -8,9 +8,11 @@ use super::handle::Owner;
 use super::handlers::Handlers;
 use super::manager::ProcessManager;
 use super::resume::{self, Cell, Extra};
+use super::slot::Slot;
 use super::vtable::ProcessTable;
 use super::{Pid, Process, RawPid, Upid};
 use crate::clock;
+use crate::scheduler::Run;
 
 /// How a process is to be spawned: see [`spawn_with`](crate::spawn_with).
 ///
@@ -144,38 +146,10 @@ pub(crate) fn spawn<P: Process>(
     options: &SpawnOptions,
     owner: Option<Arc<Owner<P>>>,
 ) -> Result<Pid<P>, SpawnError<P>> {
-    let name = options.name.as_deref();
-    if let Some(name) = name
-        && (name.is_empty() || name.contains(['/', '@']))
-    {
-        return Err(SpawnError::BadName {
-            name: name.to_owned(),
-            process,
-        });
-    }
-    if !manager.population().enter() {
-        return Err(SpawnError::ShuttingDown { process });
-    }
-    let free = (manager.free_slots(), manager.scheduler().own_seat());
-    // SAFETY: this thread has the seat, until it runs something else than this.
-    let Ok(slot) = (unsafe { arena().claim(free.0, free.1) }) else {
-        manager.population().leave();
-        return Err(SpawnError::TooManyProcesses { process });
+    let admitted = match admit(manager, options) {
+        Ok(admitted) => admitted,
+        Err(refusal) => return Err(refusal.of(process)),
     };
-    let pid = slot.pid();
-    let name: Option<Arc<str>> = name.map(Arc::from);
-    if let Some(name) = &name
-        && !manager.reserve_name(name)
-    {
-        // SAFETY: claimed and never opened: there is no token. The seat as above.
-        unsafe { arena().unclaim(free, slot) };
-        manager.population().leave();
-        return Err(SpawnError::NameInUse {
-            name: name.to_string(),
-            process,
-        });
-    }
-    manager.population().count_spawn(manager.scheduler());
     let extra = Extra {
         handlers: Handlers::new(),
         routes: Handlers::new(),
@@ -186,16 +160,100 @@ pub(crate) fn spawn<P: Process>(
         initialized: false,
     };
     let cell = Box::into_raw(Box::new(Cell { process, extra }));
-    // SAFETY: we claimed the slot; cell and run function are those of a `P`; the manager is there until
-    // this process, which was counted in, is counted out.
+    let (table, capacity) = (ProcessTable::of::<P>(), options.mailbox_capacity);
+    // SAFETY: cell and run function are those of a `P`.
+    let pid = unsafe {
+        begin(
+            manager,
+            admitted,
+            resume::resume::<P>,
+            table,
+            cell.cast(),
+            capacity,
+        )
+    };
+    Ok(Pid::from_raw(pid))
+}
+
+/// A slot for a process that is counted in, whose name is reserved.
+struct Admitted {
+    slot: &'static Slot,
+    name: Option<Arc<str>>,
+}
+
+/// Why there is none.
+enum Refusal {
+    NameInUse(String),
+    BadName(String),
+    ShuttingDown,
+    TooManyProcesses,
+}
+
+impl Refusal {
+    fn of<P>(self, process: P) -> SpawnError<P> {
+        match self {
+            Self::NameInUse(name) => SpawnError::NameInUse { name, process },
+            Self::BadName(name) => SpawnError::BadName { name, process },
+            Self::ShuttingDown => SpawnError::ShuttingDown { process },
+            Self::TooManyProcesses => SpawnError::TooManyProcesses { process },
+        }
+    }
+}
+
+// This and `begin` know no type of process, so a program has them once.
+fn admit(manager: &ProcessManager, options: &SpawnOptions) -> Result<Admitted, Refusal> {
+    let name = options.name.as_deref();
+    if let Some(name) = name
+        && (name.is_empty() || name.contains(['/', '@']))
+    {
+        return Err(Refusal::BadName(name.to_owned()));
+    }
+    if !manager.population().enter() {
+        return Err(Refusal::ShuttingDown);
+    }
+    let free = (manager.free_slots(), manager.scheduler().own_seat());
+    // SAFETY: this thread has the seat, until it runs something else than this.
+    let Ok(slot) = (unsafe { arena().claim(free.0, free.1) }) else {
+        manager.population().leave();
+        return Err(Refusal::TooManyProcesses);
+    };
+    let name: Option<Arc<str>> = name.map(Arc::from);
+    if let Some(name) = &name
+        && !manager.reserve_name(name)
+    {
+        // SAFETY: claimed and never opened: there is no token. The seat as above.
+        unsafe { arena().unclaim(free, slot) };
+        manager.population().leave();
+        return Err(Refusal::NameInUse(name.to_string()));
+    }
+    manager.population().count_spawn(manager.scheduler());
+    Ok(Admitted { slot, name })
+}
+
+/// Moves a process in, and passes its first token on.
+///
+/// # Safety
+///
+/// The cell is one of a process of the table's type, for which `run` is, and is given away.
+unsafe fn begin(
+    manager: &ProcessManager,
+    admitted: Admitted,
+    run: Run,
+    table: &'static ProcessTable,
+    cell: *mut (),
+    capacity: Option<u32>,
+) -> RawPid {
+    let Admitted { slot, name } = admitted;
+    let pid = slot.pid();
+    // SAFETY: by the contract; the slot was claimed; the manager is there until this process, which was counted in, is counted out.
     unsafe {
         slot.open(
-            resume::resume::<P>,
+            run,
             (manager, manager.id()),
-            ProcessTable::of::<P>(),
-            cell.cast(),
+            table,
+            cell,
             name.clone(),
-            options.mailbox_capacity,
+            capacity,
         );
     }
     if clock::any_paused() {
@@ -210,7 +268,7 @@ pub(crate) fn spawn<P: Process>(
         super::terminate(&Upid::local(pid), true, Upid::nobody());
     }
     resume::start(slot);
-    Ok(Pid::from_raw(pid))
+    pid
 }
 
 /// Spawns an unnamed process; where that is impossible the process is dropped, and the pid is nobody's.
@@ -222,8 +280,13 @@ pub(crate) fn spawn_or_nobody<P: Process>(
     match spawn(manager, process, &SpawnOptions::new(), owner) {
         Ok(pid) => pid,
         Err(error) => {
-            tracing::error!(%error, "a process could not be spawned");
+            report(&error);
             Pid::from_raw(RawPid::NOBODY)
         }
     }
+}
+
+#[cold]
+fn report(error: &dyn fmt::Display) {
+    tracing::error!(%error, "a process could not be spawned");
 }

@@ -15,7 +15,7 @@ use crate::facade::{self, Mutex, is_finished, lock, now, weakened};
 /// How long an idle thread waits for the next closure before it ends.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-type Job = Box<dyn FnOnce() + Send>;
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 /// Why a closure was not taken. Gives it back.
 pub(crate) enum Refused {
@@ -151,8 +151,13 @@ impl Pool {
 /// Runs foreign code. A panic that comes through is logged.
 pub(super) fn contained(what: &str, f: impl FnOnce()) {
     if let Err(payload) = facade::contained(f) {
-        tracing::error!("panic in {what}");
+        report_panic(what);
         // Its drop is foreign code too, and may panic: it is leaked instead.
         std::mem::forget(payload);
     }
+}
+
+#[cold]
+fn report_panic(what: &str) {
+    tracing::error!("panic in {what}");
 }

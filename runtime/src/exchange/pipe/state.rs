@@ -385,6 +385,11 @@ impl State {
 /// It runs what a user hung on the future, whose panic is nobody else's affair.
 fn complete(f: impl FnOnce() -> bool) {
     if contained(f).is_err() {
-        tracing::error!("panic in a callback of a pipe's future");
+        report_panic();
     }
+}
+
+#[cold]
+fn report_panic() {
+    tracing::error!("panic in a callback of a pipe's future");
 }

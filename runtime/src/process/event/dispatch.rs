@@ -352,7 +352,7 @@ where
         // SAFETY: by the contract.
         let (call, promise, _) = unsafe { Self::take(header) };
         drop(call);
-        promise.settle(Outcome::Full(full));
+        promise.settle_apart(Outcome::Full(full));
     }
 }
 

@@ -150,7 +150,7 @@ pub(in crate::process) fn observe(
     pid: RawPid,
     name: NameRef<'_>,
     sent_at: SentAt,
-    depth: impl FnOnce() -> Option<usize>,
+    depth: &dyn Fn() -> Option<usize>,
 ) -> Observation {
     let work = manager.optional_work().bits();
     let recorder = manager.recorder();
