@@ -3,74 +3,186 @@
 //! An `async` block is run by a process of its own, so that it has all that processes have: it is scheduled fairly with them,
 //! ends with the runtime, a panic in it ends it alone, and `settle` knows whether it is runnable. A waker is the process's pid: the first wake
 //! of a rest sends an event, further ones send none, so the mailbox holds at most one (see [`wake_word`](super::wake_word)).
+//!
+//! All blocks are run by processes of one type, [`AsyncTask`], which knows its block by four functions. So what serves a process is compiled
+//! once for all blocks of a program, and for each no more than these. The block lies behind its process's cell, in one allocation ([`TaskCell`]).
 
+use std::alloc::Layout;
 use std::any::Any;
 use std::future::Future as StdFuture;
-use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::{Poll, RawWaker, RawWakerVTable, Waker};
 
 use super::arena::arena;
 use super::event::dispatch::{Polled, of_poll};
 use super::manager::ProcessManager;
-use super::resume::{guarded, guarded_apart};
-use super::spawn::spawn_or_nobody;
+use super::resume::{Cell, Extra, Housing, guarded, guarded_apart};
+use super::spawn::{admit_unnamed, move_in};
 use super::{Context, Process, RawPid, Upid, current, exits, send};
 use crate::clock;
 use crate::future::{Future, Outcome, Promise};
 use crate::scheduler::pool::{Job, Refused};
 
-struct AsyncTask<F: StdFuture> {
-    /// In place, not in a box of its own: a process stays where it is from its first turn on, until it is dropped there, and nobody but this module knows its type.
-    future: Option<F>,
-    /// Until its end, if somebody was given the future.
-    promise: Option<Promise<F::Output>>,
+/// The process that runs a block.
+struct AsyncTask {
+    /// Ours: it stays where it is, behind the cell that this is in, until it is dropped with this.
+    block: NonNull<dyn Block>,
     location: &'static Location<'static>,
 }
 
-/// What a waker of an `async` block does. Its data is the pid, so there is nothing to count or to free.
-struct WakerTable<F>(PhantomData<F>);
+// SAFETY: the block, which this owns, is `Send`.
+unsafe impl Send for AsyncTask {}
 
-impl<F> WakerTable<F>
+/// What a process has to know of its block. Dropping one drops the future before its promise, so that who learns that the task was cancelled finds what it
+/// held released.
+trait Block: Send {
+    /// Polls the future. It is dropped when it is ready, so that what it captured is gone before anybody learns of its end.
+    fn poll(self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<()>;
+
+    /// Completes the promise with what the future gave.
+    fn settle(self: Pin<&mut Self>);
+
+    /// Drops the future, which panicked, and has the promise fail with this.
+    fn fail(self: Pin<&mut Self>, text: Arc<str>);
+
+    /// Of the allocation that this and its process's cell are in.
+    fn layout(&self) -> Layout;
+}
+
+/// A block behind the cell of its process.
+#[repr(C)]
+struct TaskCell<F: StdFuture> {
+    // First, so that a pointer to the cell is one to the whole.
+    cell: Cell<AsyncTask>,
+    block: BlockOf<F>,
+}
+
+/// Marks a cell as one of a `TaskCell`.
+struct BeforeItsBlock;
+
+impl Housing<AsyncTask> for BeforeItsBlock {
+    fn layout(process: &AsyncTask) -> Layout {
+        process.block().layout()
+    }
+}
+
+struct BlockOf<F: StdFuture> {
+    state: State<F>,
+    /// Until its end, if somebody was given the future.
+    promise: Option<Promise<F::Output>>,
+}
+
+enum State<F: StdFuture> {
+    /// Never moved: pinned.
+    Running(F),
+    Ready(F::Output),
+    Over,
+}
+
+impl<F: StdFuture> BlockOf<F> {
+    /// Neither the output nor the promise is pinned, nor is the state as a whole: what is in it is dropped in its place.
+    fn parts(self: Pin<&mut Self>) -> (&mut State<F>, &mut Option<Promise<F::Output>>) {
+        // SAFETY: callers move nothing out of a `Running`.
+        let this = unsafe { self.get_unchecked_mut() };
+        (&mut this.state, &mut this.promise)
+    }
+}
+
+impl<F> Block for BlockOf<F>
 where
-    F: StdFuture + Send + 'static,
+    F: StdFuture + Send,
     F::Output: Send + 'static,
 {
-    const TABLE: &'static RawWakerVTable =
-        &RawWakerVTable::new(Self::clone, Self::wake, Self::wake, |_| {});
-
-    fn waker(pid: RawPid) -> Waker {
-        let data = std::ptr::without_provenance(pid.to_address());
-        // SAFETY: the functions may be called in any thread, at any time and so often as one likes: they take the data for the pid that it is, and
-        // a pid is good for ever.
-        unsafe { Waker::new(data, Self::TABLE) }
+    fn poll(self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<()> {
+        let (state, _) = self.parts();
+        let State::Running(future) = state else {
+            // Its process ends, and goes on no more.
+            return Poll::Pending;
+        };
+        // SAFETY: it is never moved, and dropped in place.
+        let future = unsafe { Pin::new_unchecked(future) };
+        future
+            .poll(context)
+            .map(|output| *state = State::Ready(output))
     }
 
-    unsafe fn clone(data: *const ()) -> RawWaker {
-        RawWaker::new(data, Self::TABLE)
-    }
-
-    unsafe fn wake(data: *const ()) {
-        let Some(pid) = RawPid::from_address(data.addr()) else {
+    fn settle(self: Pin<&mut Self>) {
+        let (state, promise) = self.parts();
+        let State::Ready(_) = state else {
             return;
         };
-        if clock::any_paused() {
-            // Also if it sends nothing: the poll is behind what whoever wakes has done.
-            send::carry(pid);
+        if let State::Ready(output) = std::mem::replace(state, State::Over) {
+            complete(promise.take(), Outcome::Ready(output));
         }
-        if arena().slot(pid).wakes().wake(pid.generation()) {
-            send::deliver(pid, of_poll::<AsyncTask<F>>());
+    }
+
+    fn fail(self: Pin<&mut Self>, text: Arc<str>) {
+        let (state, promise) = self.parts();
+        guarded_apart("the drop of an async block that panicked", &mut || {
+            *state = State::Over;
+        });
+        complete(promise.take(), Outcome::Failed(text));
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::new::<TaskCell<F>>()
+    }
+}
+
+/// Completes a block's promise. Once for each type of output.
+fn complete<T: Send + 'static>(promise: Option<Promise<T>>, outcome: Outcome<T>) {
+    if let Some(promise) = promise {
+        // The callbacks are not the task's.
+        guarded("a callback of an async block's future", || {
+            promise.settle(outcome);
+        });
+    }
+}
+
+impl<F: StdFuture> Drop for BlockOf<F> {
+    fn drop(&mut self) {
+        // In its place.
+        self.state = State::Over;
+        if let Some(promise) = self.promise.take()
+            && promise.has_discard()
+        {
+            promise.discard();
         }
     }
 }
 
-impl<F> Process for AsyncTask<F>
-where
-    F: StdFuture + Send + 'static,
-    F::Output: Send + 'static,
-{
+/// What a waker of an `async` block does. Its data is the pid, so there is nothing to count or to free.
+static WAKER: RawWakerVTable = RawWakerVTable::new(clone_waker, wake, wake, |_| {});
+
+fn waker(pid: RawPid) -> Waker {
+    let data = std::ptr::without_provenance(pid.to_address());
+    // SAFETY: the functions may be called in any thread, at any time and so often as one likes: they take the data for the pid that it is, and
+    // a pid is good for ever.
+    unsafe { Waker::new(data, &WAKER) }
+}
+
+unsafe fn clone_waker(data: *const ()) -> RawWaker {
+    RawWaker::new(data, &WAKER)
+}
+
+unsafe fn wake(data: *const ()) {
+    let Some(pid) = RawPid::from_address(data.addr()) else {
+        return;
+    };
+    if clock::any_paused() {
+        // Also if it sends nothing: the poll is behind what whoever wakes has done.
+        send::carry(pid);
+    }
+    if arena().slot(pid).wakes().wake(pid.generation()) {
+        send::deliver(pid, of_poll::<AsyncTask>());
+    }
+}
+
+impl Process for AsyncTask {
     fn prefix() -> &'static str {
         "async"
     }
@@ -80,26 +192,17 @@ where
     }
 }
 
-impl<F> Polled for AsyncTask<F>
-where
-    F: StdFuture + Send + 'static,
-    F::Output: Send + 'static,
-{
+impl Polled for AsyncTask {
     fn location(&self) -> &'static Location<'static> {
         self.location
     }
 
     fn poll(&mut self, cx: &mut Context<Self>) {
-        let Some(future) = &mut self.future else {
-            return;
-        };
-        // SAFETY: see the field; it is never moved out of it, and dropped in place.
-        let future = unsafe { Pin::new_unchecked(future) };
         let (pid, wakes) = (cx.raw_pid(), cx.slot().wakes());
-        let waker = WakerTable::<F>::waker(pid);
+        let waker = waker(pid);
         let mut context = std::task::Context::from_waker(&waker);
         let polled = wakes.poll(pid.generation(), || {
-            catch_unwind(AssertUnwindSafe(|| future.poll(&mut context)))
+            catch_unwind(AssertUnwindSafe(|| self.block_mut().poll(&mut context)))
         });
         match polled {
             Ok(Poll::Pending) => {
@@ -108,16 +211,9 @@ where
                     cx.yield_behind_this();
                 }
             }
-            Ok(Poll::Ready(output)) => {
+            Ok(Poll::Ready(())) => {
                 wakes.end(pid.generation());
-                // What it captured is gone before anybody learns of its end.
-                self.future = None;
-                if let Some(promise) = self.promise.take() {
-                    // The callbacks are not the task's.
-                    guarded("a callback of an async task's future", || {
-                        promise.settle(Outcome::Ready(output));
-                    });
-                }
+                self.block_mut().settle();
                 cx.terminate();
             }
             Err(payload) => {
@@ -128,40 +224,33 @@ where
     }
 }
 
-impl<F: StdFuture> AsyncTask<F> {
+impl AsyncTask {
+    fn block(&self) -> &dyn Block {
+        // SAFETY: ours, and only borrowed through this.
+        unsafe { self.block.as_ref() }
+    }
+
+    fn block_mut(&mut self) -> Pin<&mut dyn Block> {
+        // SAFETY: as in `block`; it stays where it is until it is dropped.
+        unsafe { Pin::new_unchecked(self.block.as_mut()) }
+    }
+
     /// The block panicked: its future fails, and the process ends as any that panics.
+    #[cold]
     fn fail(&mut self, payload: Box<dyn Any + Send>) -> ! {
         let message = super::resume::panic_message(payload);
-        guarded_apart("the drop of an async block that panicked", &mut || {
-            self.future = None
-        });
-        if let Some(promise) = self.promise.take() {
-            let text = format!("the async block panicked: {message}");
-            let mut failing = Some((promise, text.into()));
-            guarded_apart("a callback of an async block's future", &mut || {
-                if let Some((promise, text)) = failing.take() {
-                    promise.settle_apart(Outcome::Failed(text));
-                }
-            });
-        }
+        let text = format!("the async block panicked: {message}");
+        self.block_mut().fail(text.into());
         std::panic::resume_unwind(Box::new(message.to_string()))
     }
 }
 
-impl<F: StdFuture> Drop for AsyncTask<F> {
+impl Drop for AsyncTask {
     fn drop(&mut self) {
-        // Before the promise, so that who learns that the task was cancelled finds what it held released.
-        self.future = None;
-        if let Some(promise) = self.promise.take()
-            && promise.has_discard()
-        {
-            promise.discard();
-        }
+        // SAFETY: ours, and dropped only here. Its memory is the cell's, which is freed after this.
+        unsafe { self.block.drop_in_place() };
     }
 }
-
-/// A larger block is boxed: on its way to its place it would be copied several times, on the stack of whoever spawns it.
-const IN_PLACE: usize = 2048;
 
 /// Runs an `async` block as a process, and gives a future of its output.
 pub(crate) fn spawn_async<F>(
@@ -202,29 +291,34 @@ where
     F: StdFuture + Send + 'static,
     F::Output: Send + 'static,
 {
-    if size_of::<F>() > IN_PLACE {
-        spawn_in_place(manager, Box::pin(future), promise, location)
-    } else {
-        spawn_in_place(manager, future, promise, location)
-    }
-}
-
-fn spawn_in_place<F>(
-    manager: &ProcessManager,
-    future: F,
-    promise: Option<Promise<F::Output>>,
-    location: &'static Location<'static>,
-) -> Task
-where
-    F: StdFuture + Send + 'static,
-    F::Output: Send + 'static,
-{
-    let task = AsyncTask {
-        future: Some(future),
-        promise,
-        location,
+    let Some(admitted) = admit_unnamed(manager) else {
+        // What it captured is gone before anybody learns of its end.
+        drop(future);
+        drop(promise);
+        return Task(RawPid::NOBODY);
     };
-    Task(spawn_or_nobody(manager, task, None).raw())
+    let whole: NonNull<MaybeUninit<TaskCell<F>>> = NonNull::from(Box::leak(Box::new_uninit()));
+    let whole = whole.cast::<TaskCell<F>>().as_ptr();
+    // Each part is written to its place: an `async` block may be large, and is on the stack once as it is.
+    // SAFETY: just allocated, with room for the whole; all fields are written. The pointer to the block has the whole's provenance.
+    let cell = unsafe {
+        let block = &raw mut (*whole).block;
+        block.write(BlockOf {
+            state: State::Running(future),
+            promise,
+        });
+        let task = AsyncTask {
+            block: NonNull::new_unchecked(block),
+            location,
+        };
+        (&raw mut (*whole).cell).write(Cell {
+            process: task,
+            extra: Extra::new(None),
+        });
+        NonNull::new_unchecked(whole).cast::<Cell<AsyncTask>>()
+    };
+    // SAFETY: the cell of a whole, allocated as `BeforeItsBlock` says.
+    Task(unsafe { move_in::<AsyncTask, BeforeItsBlock>(manager, admitted, cell, None) })
 }
 
 /// An `async` block that runs, or has ended. It goes on when this is dropped.

@@ -1,14 +1,13 @@
 //! The end of a process. `docs/architecture.md` §9 gives the order and its reasons.
 
 use std::collections::BTreeSet;
-use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::arena::arena;
 use super::event::{ExitReason, ExitedEvent};
 use super::manager::ProcessManager;
-use super::resume::{Cell, bury_unserved, guarded_apart};
+use super::resume::{Cell, Housing, bury_unserved, guarded_apart};
 use super::slot::{Farewell, Slot};
 use super::{Context, Process, RawPid, Upid, current, directory, observe, send, statistics};
 use crate::scheduler::Worker;
@@ -17,9 +16,9 @@ use crate::scheduler::Worker;
 ///
 /// # Safety
 ///
-/// The caller holds the token of the slot and gives it up; the cell is its tenant's.
+/// The caller holds the token of the slot and gives it up; the cell is its tenant's, and housed so.
 #[cold]
-pub(super) unsafe fn end<P: Process>(
+pub(super) unsafe fn end<P: Process, H: Housing<P>>(
     slot: &'static Slot,
     cell: *mut Cell<P>,
     cx: &mut Context<P>,
@@ -45,7 +44,12 @@ pub(super) unsafe fn end<P: Process>(
     unsafe { bury_pending(slot) };
 
     // SAFETY: the mailbox is closed, so there is no other token, and the cell is ours. Its two parts are taken out or dropped once each, before it is freed.
-    let extra = unsafe { (&raw const (*cell).extra).read() };
+    let (extra, layout) = unsafe {
+        (
+            (&raw const (*cell).extra).read(),
+            H::layout(&(*cell).process),
+        )
+    };
     let owner = extra.owner;
     match &owner {
         Some(owner) if panicked.is_none() => {
@@ -64,8 +68,8 @@ pub(super) unsafe fn end<P: Process>(
             }
         }
     }
-    // SAFETY: made by `Box::into_raw` in `spawn`; nothing is left in it.
-    drop(unsafe { Box::from_raw(cell.cast::<MaybeUninit<Cell<P>>>()) });
+    // SAFETY: allocated so, by the contract; nothing is left in it.
+    unsafe { std::alloc::dealloc(cell.cast(), layout) };
     // If the handle is gone, this is the drop of the process.
     drop_apart("the drop of a process", owner);
     drop_apart("the drop of a message handler", extra.handlers);

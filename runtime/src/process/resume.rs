@@ -1,5 +1,6 @@
 //! Running a process: what a worker does with its token.
 
+use std::alloc::Layout;
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,6 +44,35 @@ pub(super) struct Extra<P: 'static> {
     pub(super) owner: Option<Arc<Owner<P>>>,
 }
 
+impl<P: Process> Extra<P> {
+    pub(super) const fn new(owner: Option<Arc<Owner<P>>>) -> Self {
+        Self {
+            initialized: false,
+            has_streamed: false,
+            handlers: Handlers::new(),
+            routes: Handlers::new(),
+            links: None,
+            remote_links: None,
+            owner,
+        }
+    }
+}
+
+/// What the cells of a type of process lie in: an allocation that begins with them.
+pub(super) trait Housing<P> {
+    /// How it was allocated. The process is there still.
+    fn layout(process: &P) -> Layout;
+}
+
+/// The cell alone.
+pub(super) struct Alone;
+
+impl<P: 'static> Housing<P> for Alone {
+    fn layout(_process: &P) -> Layout {
+        Layout::new::<Cell<P>>()
+    }
+}
+
 /// Why the event loop was left.
 enum Outcome {
     /// Nothing is pending; the token is gone.
@@ -62,8 +92,8 @@ pub(super) unsafe fn never(_header: NonNull<Header>, _worker: &Worker) {
 ///
 /// # Safety
 ///
-/// The header is that of a slot of the static arena whose tenant is a `P`, and the caller holds its token.
-pub(super) unsafe fn resume<P: Process>(header: NonNull<Header>, worker: &Worker) {
+/// The header is that of a slot of the static arena whose tenant is a `P` in a cell that is housed so, and the caller holds its token.
+pub(super) unsafe fn resume<P: Process, H: Housing<P>>(header: NonNull<Header>, worker: &Worker) {
     // SAFETY: by the contract; slots are never moved or freed.
     let slot: &'static Slot = unsafe { header.cast::<Slot>().as_ref() };
     let pid = slot.pid();
@@ -87,13 +117,13 @@ pub(super) unsafe fn resume<P: Process>(header: NonNull<Header>, worker: &Worker
         ),
         // SAFETY: the token is still ours, and used up.
         Ok(Outcome::Terminated) => unsafe {
-            end::end(slot, cell, &mut cx, worker, None);
+            end::end::<P, H>(slot, cell, &mut cx, worker, None);
             worker.counters().give_up_token();
         },
         Err(payload) => {
             let message = panic_message(payload);
             // SAFETY: as above.
-            unsafe { end::end(slot, cell, &mut cx, worker, Some(message)) }
+            unsafe { end::end::<P, H>(slot, cell, &mut cx, worker, Some(message)) }
             worker.counters().give_up_token();
         }
     }

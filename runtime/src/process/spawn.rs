@@ -1,13 +1,13 @@
 //! How a process comes to be.
 
 use std::fmt;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::arena::arena;
 use super::handle::Owner;
-use super::handlers::Handlers;
 use super::manager::ProcessManager;
-use super::resume::{self, Cell, Extra};
+use super::resume::{self, Alone, Cell, Extra, Housing};
 use super::slot::Slot;
 use super::vtable::ProcessTable;
 use super::{Pid, Process, RawPid, Upid};
@@ -150,33 +150,38 @@ pub(crate) fn spawn<P: Process>(
         Ok(admitted) => admitted,
         Err(refusal) => return Err(refusal.of(process)),
     };
-    let extra = Extra {
-        handlers: Handlers::new(),
-        routes: Handlers::new(),
-        links: None,
-        remote_links: None,
-        owner,
-        has_streamed: false,
-        initialized: false,
-    };
-    let cell = Box::into_raw(Box::new(Cell { process, extra }));
-    let (table, capacity) = (ProcessTable::of::<P>(), options.mailbox_capacity);
-    // SAFETY: cell and run function are those of a `P`.
-    let pid = unsafe {
-        begin(
-            manager,
-            admitted,
-            resume::resume::<P>,
-            table,
-            cell.cast(),
-            capacity,
-        )
-    };
+    let cell = Box::new(Cell {
+        process,
+        extra: Extra::new(owner),
+    });
+    let (cell, capacity) = (NonNull::from(Box::leak(cell)), options.mailbox_capacity);
+    // SAFETY: boxed, so allocated alone.
+    let pid = unsafe { move_in::<P, Alone>(manager, admitted, cell, capacity) };
     Ok(Pid::from_raw(pid))
 }
 
+/// Moves a process in whose cell is made, and passes its first token on.
+///
+/// # Safety
+///
+/// The cell is housed so, and given away.
+pub(super) unsafe fn move_in<P: Process, H: Housing<P>>(
+    manager: &ProcessManager,
+    admitted: Admitted,
+    cell: NonNull<Cell<P>>,
+    capacity: Option<u32>,
+) -> RawPid {
+    let (run, table, cell) = (
+        resume::resume::<P, H>,
+        ProcessTable::of::<P>(),
+        cell.as_ptr().cast(),
+    );
+    // SAFETY: by the contract; cell and run function are those of a `P`.
+    unsafe { begin(manager, admitted, run, table, cell, capacity) }
+}
+
 /// A slot for a process that is counted in, whose name is reserved.
-struct Admitted {
+pub(super) struct Admitted {
     slot: &'static Slot,
     name: Option<Arc<str>>,
 }
@@ -282,6 +287,17 @@ pub(crate) fn spawn_or_nobody<P: Process>(
         Err(error) => {
             report(&error);
             Pid::from_raw(RawPid::NOBODY)
+        }
+    }
+}
+
+/// A slot for a process without a name; none where that is impossible, which is logged.
+pub(super) fn admit_unnamed(manager: &ProcessManager) -> Option<Admitted> {
+    match admit(manager, &SpawnOptions::new()) {
+        Ok(admitted) => Some(admitted),
+        Err(refusal) => {
+            report(&refusal.of(()));
+            None
         }
     }
 }
