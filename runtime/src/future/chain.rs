@@ -273,6 +273,7 @@ where
 /// # Safety
 ///
 /// The link, with this header and node, is the caller's to run, and keeps the followed core alive. The node's table is for that.
+#[inline]
 unsafe fn wait_in_followed(
     own: &Header,
     node: NonNull<Node>,
@@ -298,6 +299,7 @@ unsafe fn wait_in_followed(
 /// # Safety
 ///
 /// The node is the caller's, and what it is the head of keeps the core alive.
+#[inline]
 unsafe fn wait_in(upstream: NonNull<Header>, node: NonNull<Node>, work: &mut Work) {
     // SAFETY: by the contract. If the push failed the node is ours still, and the core is settled.
     unsafe {
@@ -312,6 +314,7 @@ unsafe fn wait_in(upstream: NonNull<Header>, node: NonNull<Node>, work: &mut Wor
 /// # Safety
 ///
 /// As `wait_in`.
+#[inline]
 unsafe fn wait_in_now(upstream: NonNull<Header>, node: NonNull<Node>) {
     let mut work = Work::new();
     // SAFETY: by the contract.

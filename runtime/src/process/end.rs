@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::arena::arena;
 use super::event::{ExitReason, ExitedEvent};
+use super::handlers::Handlers;
 use super::manager::ProcessManager;
-use super::resume::{Cell, Housing, bury_unserved, guarded_apart};
+use super::resume::{Cell, Housing, bury_unserved, guarded, guarded_apart};
 use super::slot::{Farewell, Slot};
 use super::{Context, Process, RawPid, Upid, current, directory, observe, send, statistics};
 use crate::scheduler::Worker;
@@ -33,7 +34,7 @@ pub(super) unsafe fn end<P: Process, H: Housing<P>>(
 
     if panicked.is_none() {
         current::set_running(Some(pid));
-        panicked = guarded_apart("finalize", &mut || {
+        panicked = guarded("finalize", || {
             // SAFETY: the token is ours.
             observe::finalize(manager, unsafe { &mut (*cell).process }, cx);
         });
@@ -58,11 +59,13 @@ pub(super) unsafe fn end<P: Process, H: Housing<P>>(
             owner.put(Ok(process));
         }
         _ => {
-            // Where it is: see `AsyncTask`, which has no owner.
-            let _reported = guarded_apart("the drop of a process", &mut || {
-                // SAFETY: as above. Called once.
-                unsafe { std::ptr::drop_in_place(&raw mut (*cell).process) }
-            });
+            if std::mem::needs_drop::<P>() {
+                // Where it is: see `AsyncTask`, which has no owner.
+                let _reported = guarded("the drop of a process", || {
+                    // SAFETY: as above.
+                    unsafe { std::ptr::drop_in_place(&raw mut (*cell).process) }
+                });
+            }
             if let (Some(owner), Some(message)) = (&owner, &panicked) {
                 owner.put(Err(Arc::clone(message)));
             }
@@ -70,10 +73,12 @@ pub(super) unsafe fn end<P: Process, H: Housing<P>>(
     }
     // SAFETY: allocated so, by the contract; nothing is left in it.
     unsafe { std::alloc::dealloc(cell.cast(), layout) };
-    // If the handle is gone, this is the drop of the process.
-    drop_apart("the drop of a process", owner);
-    drop_apart("the drop of a message handler", extra.handlers);
-    drop_apart("the drop of a route's handler", extra.routes);
+    // Most have nothing of these. If the handle is gone, the first is the drop of the process.
+    if owner.is_some() {
+        drop_apart("the drop of a process", owner);
+    }
+    drop_handlers("the drop of a message handler", extra.handlers);
+    drop_handlers("the drop of a route's handler", extra.routes);
     let left = Left {
         links: extra.links,
         remote_links: extra.remote_links,
@@ -84,7 +89,14 @@ pub(super) unsafe fn end<P: Process, H: Housing<P>>(
     unsafe { leave(slot, pid, manager, worker, left) };
 }
 
+fn drop_handlers<P: Process, E: 'static>(what: &str, handlers: Handlers<P, E>) {
+    if handlers.has_own() {
+        drop_apart(what, handlers);
+    }
+}
+
 /// Drops what runs foreign code as it goes.
+#[cold]
 fn drop_apart<T>(what: &str, value: T) {
     let mut value = Some(value);
     let _reported = guarded_apart(what, &mut || value = None);

@@ -233,6 +233,11 @@ impl<P: Process, E: 'static> Handlers<P, E> {
         self.own.get_or_insert_default().insert(name, own);
     }
 
+    /// Whether it has a table of its own: without one there is nothing to drop.
+    pub(super) fn has_own(&self) -> bool {
+        self.own.is_some()
+    }
+
     /// The names and helps of all that have a function, sorted by name.
     pub(crate) fn list(&self) -> Vec<(&str, &str)> {
         let mut all = Listed::new();

@@ -148,7 +148,7 @@ pub(crate) fn spawn<P: Process>(
 ) -> Result<Pid<P>, SpawnError<P>> {
     let admitted = match admit(manager, options) {
         Ok(admitted) => admitted,
-        Err(refusal) => return Err(refusal.of(process)),
+        Err(refusal) => return Err(refusal.of(options, process)),
     };
     let cell = Box::new(Cell {
         process,
@@ -187,18 +187,21 @@ pub(super) struct Admitted {
 }
 
 /// Why there is none.
+#[derive(Clone, Copy)]
 enum Refusal {
-    NameInUse(String),
-    BadName(String),
+    NameInUse,
+    BadName,
     ShuttingDown,
     TooManyProcesses,
 }
 
 impl Refusal {
-    fn of<P>(self, process: P) -> SpawnError<P> {
+    #[cold]
+    fn of<P>(self, options: &SpawnOptions, process: P) -> SpawnError<P> {
+        let name = options.name.clone().unwrap_or_default();
         match self {
-            Self::NameInUse(name) => SpawnError::NameInUse { name, process },
-            Self::BadName(name) => SpawnError::BadName { name, process },
+            Self::NameInUse => SpawnError::NameInUse { name, process },
+            Self::BadName => SpawnError::BadName { name, process },
             Self::ShuttingDown => SpawnError::ShuttingDown { process },
             Self::TooManyProcesses => SpawnError::TooManyProcesses { process },
         }
@@ -211,7 +214,7 @@ fn admit(manager: &ProcessManager, options: &SpawnOptions) -> Result<Admitted, R
     if let Some(name) = name
         && (name.is_empty() || name.contains(['/', '@']))
     {
-        return Err(Refusal::BadName(name.to_owned()));
+        return Err(Refusal::BadName);
     }
     if !manager.population().enter() {
         return Err(Refusal::ShuttingDown);
@@ -229,7 +232,7 @@ fn admit(manager: &ProcessManager, options: &SpawnOptions) -> Result<Admitted, R
         // SAFETY: claimed and never opened: there is no token. The seat as above.
         unsafe { arena().unclaim(free, slot) };
         manager.population().leave();
-        return Err(Refusal::NameInUse(name.to_string()));
+        return Err(Refusal::NameInUse);
     }
     manager.population().count_spawn(manager.scheduler());
     Ok(Admitted { slot, name })
@@ -293,10 +296,11 @@ pub(crate) fn spawn_or_nobody<P: Process>(
 
 /// A slot for a process without a name; none where that is impossible, which is logged.
 pub(super) fn admit_unnamed(manager: &ProcessManager) -> Option<Admitted> {
-    match admit(manager, &SpawnOptions::new()) {
+    let options = SpawnOptions::new();
+    match admit(manager, &options) {
         Ok(admitted) => Some(admitted),
         Err(refusal) => {
-            report(&refusal.of(()));
+            report(&refusal.of(&options, ()));
             None
         }
     }
