@@ -11,12 +11,10 @@ use libprocess::{Future, FutureError, Promise};
 
 const THREADS: usize = 4;
 
-/// Far more steps than a stack has room for. Under the sanitizer each takes its time.
-const MANY: usize = if cfg!(libprocess_tsan) {
-    100_000
-} else {
-    1_000_000
-};
+/// Far more steps than `on_a_small_stack` has room for, even if each took no more than a return address and a word.
+fn many() -> usize {
+    100_000 * scale()
+}
 
 /// What `f` gives in each of so many threads.
 fn in_threads<R: Send>(threads: usize, f: impl Fn(usize) -> R + Sync) -> Vec<R> {
@@ -317,23 +315,23 @@ fn a_discard_that_races_with_a_turn_of_a_sequence_skips_or_comes_late() {
 }
 
 #[test]
-fn a_million_hand_overs_in_callbacks_need_no_stack() {
-    fn lock_again(mutex: &Mutex<usize>) {
+fn many_hand_overs_in_callbacks_need_no_stack() {
+    fn lock_again(mutex: &Mutex<usize>, most: usize) {
         let again = mutex.clone();
         drop(mutex.lock().then(move |mut guard| {
             *guard += 1;
-            if *guard < MANY {
+            if *guard < most {
                 // Waits, as we have the guard, and is next when it is dropped.
-                lock_again(&again);
+                lock_again(&again, most);
             }
         }));
     }
     on_a_small_stack(|| {
         let mutex = Mutex::new(0);
         let guard = mutex.try_lock();
-        lock_again(&mutex);
+        lock_again(&mutex, many());
         drop(guard);
-        assert_eq!(*mutex.try_lock().unwrap(), MANY);
+        assert_eq!(*mutex.try_lock().unwrap(), many());
     });
 }
 
@@ -384,20 +382,20 @@ fn two_queues_that_play_in_callbacks_need_no_stack() {
         let (ping, pong) = (Queue::new(), Queue::new());
         play(&ping, &pong);
         play(&pong, &ping);
-        ping.put(MANY);
+        ping.put(many());
         assert!(ping.is_empty() && pong.is_empty());
     });
 }
 
 #[test]
-fn a_million_callbacks_of_a_sequence_that_are_ready_at_once_need_no_stack() {
+fn many_callbacks_of_a_sequence_that_are_ready_at_once_need_no_stack() {
     on_a_small_stack(|| {
         let sequence = Sequence::new();
         let promise = Promise::<()>::new();
         let opened = promise.future();
         drop(sequence.add(move || opened));
         let ran = Arc::new(AtomicUsize::new(0));
-        for number in 0..MANY {
+        for number in 0..many() {
             let ran = Arc::clone(&ran);
             let callback = move || {
                 let before = ran.fetch_add(1, Ordering::Relaxed);
@@ -407,6 +405,6 @@ fn a_million_callbacks_of_a_sequence_that_are_ready_at_once_need_no_stack() {
             drop(sequence.add(callback));
         }
         promise.set(());
-        assert_eq!(ran.load(Ordering::Relaxed), MANY);
+        assert_eq!(ran.load(Ordering::Relaxed), many());
     });
 }
