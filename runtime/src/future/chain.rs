@@ -242,9 +242,10 @@ where
         link.followed.store(followed.as_ptr(), Ordering::Release);
         // SAFETY: the node was taken out of the upstream, and is ours; a pointer to the whole link, with its provenance. `followed` is held until the link is freed.
         unsafe {
+            pass_request_on(&link.core.header, followed.cast(), work);
             let node: NonNull<Node> = this.byte_add(std::mem::offset_of!(Self, node)).cast();
             node.as_ref().set_table(Self::FOLLOW);
-            wait_in_followed(&link.core.header, node, followed.cast(), work);
+            wait_in(followed.cast(), node, work);
         }
     }
 
@@ -267,19 +268,15 @@ where
     }
 }
 
-// This and `wait_in` know no type of value, so a program has them once.
-/// Passes a discard request on to the future that a link follows from now on, and has the link wait for it, or runs it if it is settled.
+// These know no type of value, so they are checked and optimised once, and inlined where that pays.
+
+/// Passes a discard request on to the future that a link follows from now on. Apart from `wait_in`, which may free the link.
 ///
 /// # Safety
 ///
-/// The link, with this header and node, is the caller's to run, and keeps the followed core alive. The node's table is for that.
+/// The link, with this header, is the caller's to run, and keeps the followed core alive.
 #[inline]
-unsafe fn wait_in_followed(
-    own: &Header,
-    node: NonNull<Node>,
-    followed: NonNull<Header>,
-    work: &mut Work,
-) {
+unsafe fn pass_request_on(own: &Header, followed: NonNull<Header>, work: &mut Work) {
     // An exchange even though nothing changes: see the module.
     let word = if weakened("follow-load") {
         Ok(own.word.load())
@@ -290,15 +287,13 @@ unsafe fn wait_in_followed(
         // SAFETY: by the contract.
         work.contain(|_| unsafe { discard(followed) });
     }
-    // SAFETY: by the contract.
-    unsafe { wait_in(followed, node, work) };
 }
 
-/// Has what is behind a node wait for a core, or runs it if that is settled.
+/// Has what a node is part of wait for a core, or runs it if that is settled.
 ///
 /// # Safety
 ///
-/// The node is the caller's, and what it is the head of keeps the core alive.
+/// The node is the caller's, and what it is part of keeps the core alive until it has run.
 #[inline]
 unsafe fn wait_in(upstream: NonNull<Header>, node: NonNull<Node>, work: &mut Work) {
     // SAFETY: by the contract. If the push failed the node is ours still, and the core is settled.

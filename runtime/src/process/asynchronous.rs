@@ -4,13 +4,13 @@
 //! ends with the runtime, a panic in it ends it alone, and `settle` knows whether it is runnable. A waker is the process's pid: the first wake
 //! of a rest sends an event, further ones send none, so the mailbox holds at most one (see [`wake_word`](super::wake_word)).
 //!
-//! All blocks are run by processes of one type, [`AsyncTask`], which knows its block by four functions. So what serves a process is compiled
-//! once for all blocks of a program, and for each no more than these. The block lies behind its process's cell, in one allocation ([`TaskCell`]).
+//! All blocks are run by processes of one type, [`AsyncTask`], which knows its block by a table of functions. So what serves a process is compiled
+//! once for all blocks of a program, and for each block little more than these. The block lies behind its process's cell, in one allocation ([`TaskCell`]).
 
 use std::alloc::Layout;
 use std::any::Any;
 use std::future::Future as StdFuture;
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
@@ -31,26 +31,31 @@ use crate::scheduler::pool::{Job, Refused};
 struct AsyncTask {
     /// Ours: it stays where it is, behind the cell that this is in, until it is dropped with this.
     block: NonNull<dyn Block>,
+    /// Of the allocation. Kept here, as a block that is to be dropped may not be looked at as a whole: it may have lent parts of itself to itself.
+    layout: &'static Layout,
     location: &'static Location<'static>,
 }
 
-// SAFETY: the block, which this owns, is `Send`.
+// SAFETY: it owns its block, and a `Block` is `Send`.
 unsafe impl Send for AsyncTask {}
 
-/// What a process has to know of its block. Dropping one drops the future before its promise, so that who learns that the task was cancelled finds what it
-/// held released.
+/// What a process has to know of its block.
+///
+/// Dropping one drops the future before the promise, so that who learns that the task was cancelled finds what it held released.
 trait Block: Send {
-    /// Polls the future. It is dropped when it is ready, so that what it captured is gone before anybody learns of its end.
-    fn poll(self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<()>;
+    /// Polls the future. When it is ready, `over` is called, and it is dropped, so that it wakes nobody any more, and what it captured is gone before
+    /// anybody learns of its end.
+    fn poll(
+        self: Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+        over: &dyn Fn(),
+    ) -> Poll<()>;
 
-    /// Completes the promise with what the future gave.
+    /// Completes the promise with what the future gave. Apart from `poll`, as callbacks that run now are not the block's.
     fn settle(self: Pin<&mut Self>);
 
-    /// Drops the future, which panicked, and has the promise fail with this.
+    /// Has the promise fail, as the future or its drop panicked.
     fn fail(self: Pin<&mut Self>, text: Arc<str>);
-
-    /// Of the allocation that this and its process's cell are in.
-    fn layout(&self) -> Layout;
 }
 
 /// A block behind the cell of its process.
@@ -64,31 +69,45 @@ struct TaskCell<F: StdFuture> {
 /// Marks a cell as one of a `TaskCell`.
 struct BeforeItsBlock;
 
-impl Housing<AsyncTask> for BeforeItsBlock {
+// SAFETY: the layout is that of the whole, and no `AsyncTask` has an owner.
+unsafe impl Housing<AsyncTask> for BeforeItsBlock {
     fn layout(process: &AsyncTask) -> Layout {
-        process.block().layout()
+        *process.layout
     }
 }
 
 struct BlockOf<F: StdFuture> {
-    state: State<F>,
+    stage: Stage,
+    body: Body<F>,
     /// Until its end, if somebody was given the future.
     promise: Option<Promise<F::Output>>,
 }
 
-enum State<F: StdFuture> {
-    /// Never moved: pinned.
-    Running(F),
-    Ready(F::Output),
+/// What is in the body.
+#[derive(PartialEq)]
+enum Stage {
+    Running,
+    Ready,
     Over,
 }
 
+/// Not an `enum`, which cannot be filled or emptied without making a whole of it on the stack, where a large block may have no room.
+union Body<F: StdFuture> {
+    /// Pinned.
+    future: ManuallyDrop<F>,
+    output: ManuallyDrop<F::Output>,
+}
+
 impl<F: StdFuture> BlockOf<F> {
-    /// Neither the output nor the promise is pinned, nor is the state as a whole: what is in it is dropped in its place.
-    fn parts(self: Pin<&mut Self>) -> (&mut State<F>, &mut Option<Promise<F::Output>>) {
-        // SAFETY: callers move nothing out of a `Running`.
-        let this = unsafe { self.get_unchecked_mut() };
-        (&mut this.state, &mut this.promise)
+    /// Drops what is in the body. If that panics, nothing is in it.
+    fn clear(&mut self) {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            // SAFETY: as the stage said; in its place.
+            Stage::Running => unsafe { ManuallyDrop::drop(&mut self.body.future) },
+            // SAFETY: as the stage said.
+            Stage::Ready => unsafe { ManuallyDrop::drop(&mut self.body.output) },
+            Stage::Over => {}
+        }
     }
 }
 
@@ -97,39 +116,47 @@ where
     F: StdFuture + Send,
     F::Output: Send + 'static,
 {
-    fn poll(self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<()> {
-        let (state, _) = self.parts();
-        let State::Running(future) = state else {
-            // Its process ends, and goes on no more.
+    fn poll(
+        self: Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+        over: &dyn Fn(),
+    ) -> Poll<()> {
+        // SAFETY: nothing is moved out of it but by `clear`, in its place.
+        let this = unsafe { self.get_unchecked_mut() };
+        if this.stage != Stage::Running {
+            // Not reached: its process ends, which goes ahead of a poll that waits.
+            return Poll::Pending;
+        }
+        // SAFETY: it is there, and stays where it is until it is dropped there.
+        let future = unsafe { Pin::new_unchecked(&mut *this.body.future) };
+        let Poll::Ready(output) = future.poll(context) else {
             return Poll::Pending;
         };
-        // SAFETY: it is never moved, and dropped in place.
-        let future = unsafe { Pin::new_unchecked(future) };
-        future
-            .poll(context)
-            .map(|output| *state = State::Ready(output))
+        over();
+        this.clear();
+        this.body.output = ManuallyDrop::new(output);
+        this.stage = Stage::Ready;
+        Poll::Ready(())
     }
 
     fn settle(self: Pin<&mut Self>) {
-        let (state, promise) = self.parts();
-        let State::Ready(_) = state else {
-            return;
-        };
-        if let State::Ready(output) = std::mem::replace(state, State::Over) {
-            complete(promise.take(), Outcome::Ready(output));
+        // SAFETY: there is no future any more, and what else is there is not pinned.
+        let this = unsafe { self.get_unchecked_mut() };
+        if this.stage == Stage::Ready {
+            this.stage = Stage::Over;
+            // SAFETY: as the stage said, once.
+            let output = unsafe { ManuallyDrop::take(&mut this.body.output) };
+            complete(this.promise.take(), Outcome::Ready(output));
         }
     }
 
     fn fail(self: Pin<&mut Self>, text: Arc<str>) {
-        let (state, promise) = self.parts();
+        // SAFETY: nothing is moved out of it but by `clear`, in its place.
+        let this = unsafe { self.get_unchecked_mut() };
         guarded_apart("the drop of an async block that panicked", &mut || {
-            *state = State::Over;
+            this.clear();
         });
-        complete(promise.take(), Outcome::Failed(text));
-    }
-
-    fn layout(&self) -> Layout {
-        Layout::new::<TaskCell<F>>()
+        complete(this.promise.take(), Outcome::Failed(text));
     }
 }
 
@@ -145,8 +172,7 @@ fn complete<T: Send + 'static>(promise: Option<Promise<T>>, outcome: Outcome<T>)
 
 impl<F: StdFuture> Drop for BlockOf<F> {
     fn drop(&mut self) {
-        // In its place.
-        self.state = State::Over;
+        self.clear();
         if let Some(promise) = self.promise.take()
             && promise.has_discard()
         {
@@ -201,8 +227,11 @@ impl Polled for AsyncTask {
         let (pid, wakes) = (cx.raw_pid(), cx.slot().wakes());
         let waker = waker(pid);
         let mut context = std::task::Context::from_waker(&waker);
+        let over = || wakes.end(pid.generation());
         let polled = wakes.poll(pid.generation(), || {
-            catch_unwind(AssertUnwindSafe(|| self.block_mut().poll(&mut context)))
+            catch_unwind(AssertUnwindSafe(|| {
+                self.block_mut().poll(&mut context, &over)
+            }))
         });
         match polled {
             Ok(Poll::Pending) => {
@@ -212,12 +241,11 @@ impl Polled for AsyncTask {
                 }
             }
             Ok(Poll::Ready(())) => {
-                wakes.end(pid.generation());
                 self.block_mut().settle();
                 cx.terminate();
             }
             Err(payload) => {
-                wakes.end(pid.generation());
+                over();
                 self.fail(payload)
             }
         }
@@ -225,13 +253,8 @@ impl Polled for AsyncTask {
 }
 
 impl AsyncTask {
-    fn block(&self) -> &dyn Block {
-        // SAFETY: ours, and only borrowed through this.
-        unsafe { self.block.as_ref() }
-    }
-
     fn block_mut(&mut self) -> Pin<&mut dyn Block> {
-        // SAFETY: as in `block`; it stays where it is until it is dropped.
+        // SAFETY: ours, and only borrowed through this; it stays where it is until it is dropped.
         unsafe { Pin::new_unchecked(self.block.as_mut()) }
     }
 
@@ -299,16 +322,16 @@ where
     };
     let whole: NonNull<MaybeUninit<TaskCell<F>>> = NonNull::from(Box::leak(Box::new_uninit()));
     let whole = whole.cast::<TaskCell<F>>().as_ptr();
-    // Each part is written to its place: an `async` block may be large, and is on the stack once as it is.
+    // The future, which may be large, is written to its place from where this function was given it: it is not made part of anything on the stack.
     // SAFETY: just allocated, with room for the whole; all fields are written. The pointer to the block has the whole's provenance.
     let cell = unsafe {
         let block = &raw mut (*whole).block;
-        block.write(BlockOf {
-            state: State::Running(future),
-            promise,
-        });
+        (&raw mut (*block).stage).write(Stage::Running);
+        (&raw mut (*block).promise).write(promise);
+        (&raw mut (*block).body).cast::<F>().write(future);
         let task = AsyncTask {
             block: NonNull::new_unchecked(block),
+            layout: const { &Layout::new::<TaskCell<F>>() },
             location,
         };
         (&raw mut (*whole).cell).write(Cell {
@@ -317,7 +340,7 @@ where
         });
         NonNull::new_unchecked(whole).cast::<Cell<AsyncTask>>()
     };
-    // SAFETY: the cell of a whole, allocated as `BeforeItsBlock` says.
+    // SAFETY: the cell of a whole, allocated as `BeforeItsBlock` says, and without an owner.
     Task(unsafe { move_in::<AsyncTask, BeforeItsBlock>(manager, admitted, cell, None) })
 }
 

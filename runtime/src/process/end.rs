@@ -60,7 +60,7 @@ pub(super) unsafe fn end<P: Process, H: Housing<P>>(
         }
         _ => {
             if std::mem::needs_drop::<P>() {
-                // Where it is: see `AsyncTask`, which has no owner.
+                // Where it is, as it may be large.
                 let _reported = guarded("the drop of a process", || {
                     // SAFETY: as above.
                     unsafe { std::ptr::drop_in_place(&raw mut (*cell).process) }

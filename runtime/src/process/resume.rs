@@ -59,7 +59,12 @@ impl<P: Process> Extra<P> {
 }
 
 /// What the cells of a type of process lie in: an allocation that begins with them.
-pub(super) trait Housing<P> {
+///
+/// # Safety
+///
+/// The layout is the one with which the global allocator was asked. Of what lies behind the cell everything is gone when the process was dropped. A process
+/// that is not alone in its allocation has no owner, to whom it would be moved before that is freed.
+pub(super) unsafe trait Housing<P> {
     /// How it was allocated. The process is there still.
     fn layout(process: &P) -> Layout;
 }
@@ -67,7 +72,8 @@ pub(super) trait Housing<P> {
 /// The cell alone.
 pub(super) struct Alone;
 
-impl<P: 'static> Housing<P> for Alone {
+// SAFETY: a `Box` of a cell asks so, and nothing lies behind it.
+unsafe impl<P: 'static> Housing<P> for Alone {
     fn layout(_process: &P) -> Layout {
         Layout::new::<Cell<P>>()
     }

@@ -164,7 +164,7 @@ pub(crate) fn spawn<P: Process>(
 ///
 /// # Safety
 ///
-/// The cell is housed so, and given away.
+/// The cell is housed so, and given away. Unless it is `Alone`, the process has no owner.
 pub(super) unsafe fn move_in<P: Process, H: Housing<P>>(
     manager: &ProcessManager,
     admitted: Admitted,
@@ -180,7 +180,8 @@ pub(super) unsafe fn move_in<P: Process, H: Housing<P>>(
     unsafe { begin(manager, admitted, run, table, cell, capacity) }
 }
 
-/// A slot for a process that is counted in, whose name is reserved.
+/// A slot for a process that is counted in, whose name is reserved. Nothing that may panic stands between this and `begin`: dropped, it would be counted for ever.
+#[must_use]
 pub(super) struct Admitted {
     slot: &'static Slot,
     name: Option<Arc<str>>,
@@ -198,17 +199,24 @@ enum Refusal {
 impl Refusal {
     #[cold]
     fn of<P>(self, options: &SpawnOptions, process: P) -> SpawnError<P> {
-        let name = options.name.clone().unwrap_or_default();
+        let name = || options.name.clone().unwrap_or_default();
         match self {
-            Self::NameInUse => SpawnError::NameInUse { name, process },
-            Self::BadName => SpawnError::BadName { name, process },
+            Self::NameInUse => SpawnError::NameInUse {
+                name: name(),
+                process,
+            },
+            Self::BadName => SpawnError::BadName {
+                name: name(),
+                process,
+            },
             Self::ShuttingDown => SpawnError::ShuttingDown { process },
             Self::TooManyProcesses => SpawnError::TooManyProcesses { process },
         }
     }
 }
 
-// This and `begin` know no type of process, so a program has them once.
+/// Counts a process in, and has a slot and the name for it; what it has got is given back where it does not get the rest. It knows no type of process, as
+/// `begin` does not, so a program has it once.
 fn admit(manager: &ProcessManager, options: &SpawnOptions) -> Result<Admitted, Refusal> {
     let name = options.name.as_deref();
     if let Some(name) = name

@@ -4,6 +4,7 @@
 mod common;
 
 mod asynchronous;
+mod blocks;
 mod combinators;
 mod memory;
 mod panics;

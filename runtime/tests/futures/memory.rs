@@ -1,11 +1,11 @@
 //! Chains of any length need no stack, and leave no memory behind.
 
-use crate::common::{Counted, scale};
+use crate::common::{Counted, lock, scale};
 use libprocess::{Future, FutureError, Promise};
 use std::future::Future as _;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::thread;
 
@@ -355,4 +355,30 @@ fn threads_that_complete_clone_drop_and_ask_at_once_agree_and_free_all() {
         }
         assert_eq!(alive.load(Ordering::Relaxed), 0, "in round {round}");
     }
+}
+
+/// Its callback asks to discard it, lets go of it, and returns a future that ends by being asked so.
+#[test]
+fn a_link_that_nobody_has_is_freed_as_it_begins_to_follow() {
+    let upstream = Promise::<()>::new();
+    let inner = Arc::new(Promise::<i32>::new());
+    let (weak, followed) = (Arc::downgrade(&inner), inner.future());
+    let ends = Arc::clone(&inner);
+    inner.on_discard(move || {
+        ends.discard();
+    });
+    drop(inner);
+    let itself = Arc::new(Mutex::new(None::<Future<i32>>));
+    let own = Arc::clone(&itself);
+    let linked = upstream.future().then(move |()| {
+        let linked = lock(&own).take().expect("put there before");
+        linked.discard();
+        followed
+    });
+    *lock(&itself) = Some(linked);
+    upstream.set(());
+    assert!(
+        weak.upgrade().is_none(),
+        "it was asked to discard, and all is freed"
+    );
 }

@@ -2,6 +2,33 @@
 
 use libprocess::{Context, MessageEvent, Process, dispatch, post, spawn, terminate, wait};
 
+/// What the library is to say that it was built with, if scripts/features tells: so that a build need not be run to be asked.
+const _: () = {
+    const fn same(one: &str, other: &str) -> bool {
+        let (one, other) = (one.as_bytes(), other.as_bytes());
+        let mut at = 0;
+        while at < one.len() && at < other.len() && one[at] == other[at] {
+            at += 1;
+        }
+        at == one.len() && at == other.len()
+    }
+    const fn expects(expected: Option<&str>, name: &str) -> bool {
+        match expected {
+            Some(expected) => same(expected, name),
+            None => true,
+        }
+    }
+    let built = libprocess::build_features();
+    assert!(expects(option_env!("EXPECTED_RUN_QUEUE"), built.run_queue));
+    assert!(expects(
+        option_env!("EXPECTED_EVENT_QUEUE"),
+        built.event_queue
+    ));
+    assert!(expects(option_env!("EXPECTED_SEMAPHORE"), built.semaphore));
+    let spans = if built.tracing_spans { "yes" } else { "no" };
+    assert!(expects(option_env!("EXPECTED_SPANS"), spans));
+};
+
 #[derive(Default)]
 struct Adder {
     sum: i64,
