@@ -157,6 +157,30 @@ pub trait Semaphore: Send + Sync + Sized + 'static {
     /// ```
     fn signal(&self);
 
+    /// As [`signal`](Self::signal), but where there is a choice wakes one that fell asleep on another processor
+    /// than the caller's.
+    ///
+    /// For who goes on running: the kernel mostly wakes a thread where it slept, and there the
+    /// caller is. A hint, which a kind whose waiters are the kernel's to choose from ignores; the default
+    /// does, too.
+    ///
+    /// # Panics
+    ///
+    /// As [`signal`](Self::signal).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use libprocess_semaphore::{LifoFixedSizeSemaphore, Semaphore, Wakeup};
+    ///
+    /// let semaphore = LifoFixedSizeSemaphore::new();
+    /// semaphore.signal_elsewhere();
+    /// assert_eq!(semaphore.wait(), Ok(Wakeup::Signalled));
+    /// ```
+    fn signal_elsewhere(&self) {
+        self.signal();
+    }
+
     /// Ends the service of this semaphore, for good: wakes every waiter, now and later.
     ///
     /// Whoever waits returns [`Wakeup::Decommissioned`], except for those whom a signal had picked

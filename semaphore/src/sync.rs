@@ -50,6 +50,20 @@ pub(crate) mod atomic {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 }
 
+/// The number of the processor that runs the caller, or did a moment ago. In models they are one.
+#[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
+pub(crate) fn processor() -> u32 {
+    // SAFETY: it takes nothing, and answers with a number.
+    let number = unsafe { libc::sched_getcpu() };
+    // Where it is not known all are one, and there is no choice.
+    u32::try_from(number).unwrap_or(0)
+}
+
+#[cfg(any(libprocess_loom, libprocess_shuttle))]
+pub(crate) fn processor() -> u32 {
+    0
+}
+
 /// What time it is, for the comparison with a deadline. Models have a clock of their own.
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub(crate) fn now() -> std::time::Instant {

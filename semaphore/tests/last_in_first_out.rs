@@ -35,6 +35,49 @@ fn the_newest_waiter_is_woken_first() {
     });
 }
 
+/// Has the thread run on this processor and no other; false if it may not.
+fn run_on(processor: usize) -> bool {
+    // SAFETY: a set of processors is words, for which zero is the empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set is this one, and the kernel reads no more than its size.
+    unsafe {
+        libc::CPU_SET(processor, &mut set);
+        libc::sched_setaffinity(0, size_of_val(&set), &raw const set) == 0
+    }
+}
+
+#[test]
+fn who_fell_asleep_elsewhere_is_woken_first_if_asked_so() {
+    if !(run_on(1) && run_on(0)) {
+        println!("SKIPPED: processors 0 and 1 are not both to be had");
+        return;
+    }
+    within_reason(|| {
+        let semaphore = LifoFixedSizeSemaphore::with_capacity(5);
+        let (sender, woken) = mpsc::channel();
+        thread::scope(|scope| {
+            for (number, processor) in [1, 0, 1, 0, 0].into_iter().enumerate() {
+                let (semaphore, sender) = (&semaphore, sender.clone());
+                scope.spawn(move || {
+                    assert!(run_on(processor));
+                    assert_eq!(semaphore.wait(), Ok(Wakeup::Signalled));
+                    sender.send(number).unwrap();
+                });
+                until(|| semaphore.waiters() == number + 1);
+            }
+            assert!(run_on(0), "`within_reason` has a thread of its own");
+            // The newest ones of processor 1, then, as there is none any more, the newest.
+            for expected in [2, 0, 4, 3, 1] {
+                semaphore.signal_elsewhere();
+                assert_eq!(woken.recv().unwrap(), expected);
+            }
+            // Nobody waits: it is kept.
+            semaphore.signal_elsewhere();
+            assert_eq!(semaphore.wait(), Ok(Wakeup::Signalled));
+        });
+    });
+}
+
 #[test]
 fn the_order_holds_around_a_waiter_that_left() {
     within_reason(|| {

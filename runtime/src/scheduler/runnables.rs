@@ -205,7 +205,8 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
 
     fn signal(&self) {
         if S::SLEEPS_IN_PARKER {
-            self.semaphore.signal();
+            // Whoever signals goes on where it is: a thread that will look on for the answer, a worker that has more to do.
+            self.semaphore.signal_elsewhere();
         } else if !self.holder.signal() {
             self.semaphore.signal();
             self.holder.look_again();

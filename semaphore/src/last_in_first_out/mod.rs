@@ -31,7 +31,8 @@
 //! `signal`:
 //!
 //! 1. Keep the signal: one compare-and-swap. Done, if `WAITERS` was not set.
-//! 2. Under the mutex, take the newest waiter off the list, end its turn as `Signalled`, clear
+//! 2. Under the mutex, take a waiter off the list, the newest or, if asked so, the newest of those
+//!    that fell asleep on another processor; end its turn as `Signalled`, clear
 //!    `WAITERS` if it was the last. If there is none any more, keep the signal after all.
 //! 3. Free the mutex, then unpark the waiter.
 //!

@@ -6,7 +6,7 @@ use super::waiters::{Waiter, Waiters};
 use super::waiting::Waiting;
 use crate::parker::{self, Parked, Parker};
 use crate::semaphore::{Semaphore, TooManyWaiters, Wakeup};
-use crate::sync::{Mutex, MutexGuard, lock, now};
+use crate::sync::{Mutex, MutexGuard, lock, now, processor};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,7 +19,8 @@ struct CacheLine<T>(T);
 /// Wakes the newest waiter first; each waiter has a slot, and there is a fixed number of them.
 ///
 /// The thread that waited last has the warmest stack and caches, and the others sleep on
-/// undisturbed. Each waiter sleeps in a [`Parker`] of its own, so a signal wakes exactly the thread
+/// undisturbed. ([`signal_elsewhere`](Semaphore::signal_elsewhere) passes over those that fell asleep where the caller runs,
+/// of the newest eight.) Each waiter sleeps in a [`Parker`] of its own, so a signal wakes exactly the thread
 /// it is meant for. Before that it looks at its slot for about a microsecond, which saves both
 /// sides a system call when the next signal is near.
 ///
@@ -213,13 +214,14 @@ impl LifoFixedSizeSemaphore {
     ) -> Result<Joining<'_>, TooManyWaiters> {
         // Cloned before the lock, so that no drop of it can run under the lock either.
         let parker: Arc<dyn Parker> = Arc::clone(parker) as _;
+        let here = processor();
         let mut waiters = self.lock();
         match self.state().announce(&mut waiters) {
             Announcement::Made => {}
             Announcement::SignalTaken => return Ok(Joining::NoNeed(Wakeup::Signalled)),
             Announcement::Decommissioned => return Ok(Joining::NoNeed(Wakeup::Decommissioned)),
         }
-        match waiters.push_newest(parker) {
+        match waiters.push_newest(parker, here) {
             Ok((index, turn)) => {
                 self.slot(index).begin(turn);
                 Ok(Joining::Joined(Waiting::new(self, index, turn)))
@@ -235,13 +237,13 @@ impl LifoFixedSizeSemaphore {
     }
 
     #[inline(never)]
-    fn signal_newest(&self) {
+    fn signal_one(&self, pick: impl FnOnce(&mut Waiters) -> Option<Waiter>) {
         let mut waiters = self.lock();
         let Some(Waiter {
             index,
             turn,
             parker,
-        }) = waiters.pop_newest()
+        }) = pick(&mut waiters)
         else {
             // The waiters that were seen have been picked or have left, and none can come as long
             // as the lock is held.
@@ -324,7 +326,17 @@ impl Semaphore for LifoFixedSizeSemaphore {
     fn signal(&self) {
         match self.state().keep() {
             Keeping::Kept | Keeping::Decommissioned => {}
-            Keeping::HasWaiters => self.signal_newest(),
+            Keeping::HasWaiters => self.signal_one(Waiters::pop_newest),
+        }
+    }
+
+    fn signal_elsewhere(&self) {
+        match self.state().keep() {
+            Keeping::Kept | Keeping::Decommissioned => {}
+            Keeping::HasWaiters => {
+                let here = processor();
+                self.signal_one(|waiters| waiters.pop_elsewhere(here));
+            }
         }
     }
 

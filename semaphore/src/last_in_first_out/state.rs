@@ -337,7 +337,7 @@ mod tests {
                         };
                         assert_eq!(state.announce(&mut list), expected, "{place}");
                         if expected == Announcement::Made {
-                            assert!(list.push_newest(Arc::new(FutexParker::new())).is_ok());
+                            assert!(list.push_newest(Arc::new(FutexParker::new()), 0).is_ok());
                         }
                     }
                     _ => {

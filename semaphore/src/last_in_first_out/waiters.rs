@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// Stands for "no slot" in a link. Larger than any capacity.
 const NONE: u32 = u32::MAX;
 
+/// How many of the newest `pop_elsewhere` chooses among, under the mutex. More than a few do not fall asleep on one processor while others are idle.
+const LOOKED_AT: usize = 8;
+
 /// A thread that has been taken off the list.
 pub(super) struct Waiter {
     pub(super) index: u32,
@@ -18,13 +21,20 @@ pub(super) struct Waiter {
     pub(super) parker: Arc<dyn Parker>,
 }
 
+/// Whose turn it is, how to wake the thread, and where it fell asleep.
+struct Tenant {
+    turn: Turn,
+    parker: Arc<dyn Parker>,
+    processor: u32,
+}
+
 struct Place {
     /// Towards the newest; unused while free.
     newer: u32,
     /// Towards the oldest; while free, the next free one.
     older: u32,
-    /// Present while somebody waits here: whose turn it is, and how to wake the thread.
-    tenant: Option<(Turn, Arc<dyn Parker>)>,
+    /// Present while somebody waits here.
+    tenant: Option<Tenant>,
 }
 
 pub(super) struct Waiters {
@@ -70,6 +80,7 @@ impl Waiters {
     pub(super) fn push_newest(
         &mut self,
         parker: Arc<dyn Parker>,
+        processor: u32,
     ) -> Result<(u32, Turn), Arc<dyn Parker>> {
         let index = self.free;
         if index == NONE {
@@ -82,7 +93,11 @@ impl Waiters {
         *place = Place {
             newer: NONE,
             older: self.newest,
-            tenant: Some((turn, parker)),
+            tenant: Some(Tenant {
+                turn,
+                parker,
+                processor,
+            }),
         };
         if self.newest != NONE {
             self.places[self.newest as usize].newer = index;
@@ -101,11 +116,28 @@ impl Waiters {
         }
     }
 
+    /// Takes the newest off the list that did not fall asleep on this processor; the newest of all, where the newest ones did.
+    pub(super) fn pop_elsewhere(&mut self, processor: u32) -> Option<Waiter> {
+        let mut index = self.newest;
+        for _ in 0..LOOKED_AT {
+            let place = self.places.get(index as usize)?;
+            let tenant = place.tenant.as_ref()?;
+            if tenant.processor != processor {
+                return Some(self.remove(index));
+            }
+            if place.older == NONE {
+                break;
+            }
+            index = place.older;
+        }
+        self.pop_newest()
+    }
+
     /// Takes the one in slot `index` off the list and frees the slot.
     pub(super) fn remove(&mut self, index: u32) -> Waiter {
         let free = self.free;
         let place = &mut self.places[index as usize];
-        let (turn, parker) = place.tenant.take().expect("somebody waits in the slot");
+        let tenant = place.tenant.take().expect("somebody waits in the slot");
         let (newer, older) = (place.newer, place.older);
         place.newer = NONE;
         place.older = free;
@@ -120,8 +152,8 @@ impl Waiters {
         self.len -= 1;
         Waiter {
             index,
-            turn,
-            parker,
+            turn: tenant.turn,
+            parker: tenant.parker,
         }
     }
 }
@@ -163,32 +195,52 @@ mod tests {
     /// Random operations against a `Vec`.
     #[test]
     fn follows_its_plain_counterpart() {
-        for capacity in [1, 2, 7] {
+        for capacity in [1, 2, 7, 20] {
             let mut random = 0x2545_F491_4F6C_DD1D_u64 + capacity as u64;
             let mut list = Waiters::with_capacity(capacity);
-            let mut expected: Vec<u32> = Vec::new();
+            let mut expected: Vec<(u32, u32)> = Vec::new();
             let mut turns = HashSet::new();
             for _ in 0..5_000 {
                 random ^= random << 13;
                 random ^= random >> 7;
                 random ^= random << 17;
-                match random % 4 {
-                    0 | 1 => match list.push_newest(parker()) {
+                let processor = (random >> 40) as u32 % 3;
+                match random % 5 {
+                    0 | 1 => match list.push_newest(parker(), processor) {
                         Ok((index, turn)) => {
-                            assert!(!expected.contains(&index));
+                            assert!(expected.iter().all(|(known, _)| *known != index));
                             assert!(turns.insert(format!("{turn:?}")), "a turn was given twice");
-                            expected.push(index);
+                            expected.push((index, processor));
                         }
                         Err(_) => assert_eq!(expected.len(), capacity),
                     },
-                    2 => assert_eq!(list.pop_newest().map(|waiter| waiter.index), expected.pop()),
+                    2 => {
+                        let found = list.pop_newest().map(|waiter| waiter.index);
+                        assert_eq!(found, expected.pop().map(|(index, _)| index));
+                    }
+                    3 => {
+                        let here = (random >> 32) as u32 % 3;
+                        let found = list.pop_elsewhere(here).map(|waiter| waiter.index);
+                        let elsewhere = expected
+                            .iter()
+                            .rposition(|(_, processor)| *processor != here)
+                            .filter(|place| expected.len() - place <= LOOKED_AT)
+                            .or(expected.len().checked_sub(1));
+                        let expected = elsewhere.map(|place| expected.remove(place).0);
+                        assert_eq!(found, expected);
+                    }
                     _ if expected.is_empty() => assert!(list.is_empty()),
                     _ => {
                         let victim = (random >> 32) as usize % expected.len();
-                        let _ = list.remove(expected.remove(victim));
+                        let _ = list.remove(expected.remove(victim).0);
                     }
                 }
-                assert!(walk(&list).iter().rev().eq(expected.iter()));
+                assert!(
+                    walk(&list)
+                        .iter()
+                        .rev()
+                        .eq(expected.iter().map(|(index, _)| index))
+                );
                 assert_eq!(list.len(), expected.len());
                 assert_eq!(free(&list), capacity - expected.len());
             }
@@ -198,9 +250,9 @@ mod tests {
     #[test]
     fn a_refused_parker_comes_back() {
         let mut list = Waiters::with_capacity(1);
-        assert!(list.push_newest(parker()).is_ok());
+        assert!(list.push_newest(parker(), 0).is_ok());
         let second = parker();
-        let refused = list.push_newest(Arc::clone(&second)).unwrap_err();
+        let refused = list.push_newest(Arc::clone(&second), 0).unwrap_err();
         assert!(Arc::ptr_eq(&refused, &second));
     }
 }
