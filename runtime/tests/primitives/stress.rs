@@ -13,7 +13,7 @@ const THREADS: usize = 4;
 
 /// Far more steps than `on_a_small_stack` has room for, even if each took no more than a return address and a word.
 fn many() -> usize {
-    100_000 * scale()
+    20_000 * scale()
 }
 
 /// What `f` gives in each of so many threads.
@@ -337,27 +337,27 @@ fn many_hand_overs_in_callbacks_need_no_stack() {
 
 #[test]
 fn many_waiters_whose_callbacks_unlock_need_no_stack() {
-    const WAITERS: usize = 100_000;
+    let waiters = many();
     on_a_small_stack(|| {
         let mutex = Mutex::new(0);
         let guard = mutex.try_lock();
-        for _ in 0..WAITERS {
+        for _ in 0..waiters {
             drop(mutex.lock().then(|mut guard| *guard += 1));
         }
         drop(guard);
-        assert_eq!(*mutex.try_lock().unwrap(), WAITERS);
+        assert_eq!(*mutex.try_lock().unwrap(), waiters);
 
         let lock = RwLock::new(0);
         let reader = lock.try_read();
-        for _ in 0..WAITERS {
+        for _ in 0..waiters {
             drop(lock.write().then(|mut guard| *guard += 1));
         }
         drop(reader);
-        assert_eq!(*lock.try_read().unwrap(), WAITERS);
+        assert_eq!(*lock.try_read().unwrap(), waiters);
 
         let once = Once::new();
         let turn = once.once().get().unwrap();
-        let waiting: Vec<_> = (0..WAITERS)
+        let waiting: Vec<_> = (0..waiters)
             .map(|_| once.once().then(|turn| turn.is_some()))
             .collect();
         drop(turn);
