@@ -37,7 +37,7 @@
 //! | `work-stealing-run-queue` | each worker has a run queue of its own, and takes from the others' when it is empty; wins over the next | one run queue for all |
 //! | `lock-free-run-queue` | runnable processes wait in a lock-free queue | behind a mutex |
 //! | `lock-free-event-queue` | a mailbox is one atomic word | a list behind a mutex |
-//! | `last-in-first-out-fixed-size-semaphore` | idle workers sleep each on a futex of its own, the warmest is woken first | in a `sem_t` |
+//! | `last-in-first-out-fixed-size-semaphore` | idle workers sleep each on a futex of its own; woken first is the warmest, or the warmest elsewhere than who wakes it | in a `sem_t` |
 //! | `io-uring` | I/O by io_uring where the kernel allows it, else by epoll | by epoll |
 //! | `protobuf` | also messages that are protobuf messages: `Context::install_protobuf`, `Context::send_protobuf`, `Context::reply` | bodies are bytes |
 //! | `tracing-spans` | each event is served in a span of `tracing`, at the level TRACE: `serve{process=… event=…}` | no spans |

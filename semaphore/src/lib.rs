@@ -34,7 +34,7 @@
 //! | | [`KernelSemaphore`] | [`LifoFixedSizeSemaphore`] |
 //! |---|---|---|
 //! | made of | a `sem_t` of the C library | one atomic word, a list of waiters over fixed slots |
-//! | wakes | some waiter, mostly the oldest | the newest waiter: its stack and caches are warm, and the others sleep on undisturbed |
+//! | wakes | some waiter, mostly the oldest | the newest waiter: its stack and caches are warm, and the others sleep on undisturbed; with [`signal_elsewhere`](Semaphore::signal_elsewhere) the newest that slept on another processor |
 //! | sleeps in | the kernel, on one futex for all | any [`Parker`]: a futex of its own by default, or a ring, or epoll |
 //! | before sleeping | one attempt | a short bounded spin, where there is more than one core |
 //! | waiters | unbounded | at most its capacity, else [`TooManyWaiters`] |

@@ -157,12 +157,12 @@ pub trait Semaphore: Send + Sync + Sized + 'static {
     /// ```
     fn signal(&self);
 
-    /// As [`signal`](Self::signal), but where there is a choice wakes one that fell asleep on another processor
-    /// than the caller's.
+    /// As [`signal`](Self::signal), but where there is a choice wakes one that fell asleep on another
+    /// processor than the caller's.
     ///
     /// For who goes on running: the kernel mostly wakes a thread where it slept, and there the
-    /// caller is. A hint, which a kind whose waiters are the kernel's to choose from ignores; the default
-    /// does, too.
+    /// caller is. A hint, which a kind whose waiters are the kernel's to choose from ignores; the
+    /// default does, too.
     ///
     /// # Panics
     ///

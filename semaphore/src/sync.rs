@@ -50,7 +50,7 @@ pub(crate) mod atomic {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 }
 
-/// The number of the processor that runs the caller, or did a moment ago. In models they are one.
+/// The number of the processor that runs the caller, or did a moment ago. To loom there is one; to shuttle two, and a thread is on any of them at any time.
 #[cfg(not(any(libprocess_loom, libprocess_shuttle)))]
 pub(crate) fn processor() -> u32 {
     // SAFETY: it takes nothing, and answers with a number.
@@ -59,9 +59,15 @@ pub(crate) fn processor() -> u32 {
     u32::try_from(number).unwrap_or(0)
 }
 
-#[cfg(any(libprocess_loom, libprocess_shuttle))]
+#[cfg(libprocess_loom)]
 pub(crate) fn processor() -> u32 {
     0
+}
+
+#[cfg(libprocess_shuttle)]
+pub(crate) fn processor() -> u32 {
+    use shuttle::rand::Rng as _;
+    shuttle::rand::thread_rng().gen_range(0..2)
 }
 
 /// What time it is, for the comparison with a deadline. Models have a clock of their own.

@@ -69,7 +69,7 @@ struct TaskCell<F: StdFuture> {
 /// Marks a cell as one of a `TaskCell`.
 struct BeforeItsBlock;
 
-// SAFETY: the layout is that of the whole, and no `AsyncTask` has an owner.
+// SAFETY: the layout is that of the whole; an `AsyncTask` drops its block when it is dropped, and none has an owner.
 unsafe impl Housing<AsyncTask> for BeforeItsBlock {
     fn layout(process: &AsyncTask) -> Layout {
         *process.layout
@@ -91,7 +91,8 @@ enum Stage {
     Over,
 }
 
-/// Not an `enum`, which cannot be filled or emptied without making a whole of it on the stack, where a large block may have no room.
+/// Not an `enum`, which cannot be filled or emptied without making a whole of it on the stack, where a large block may have no room. (A large output passes over
+/// it, as its `poll` returns it.)
 union Body<F: StdFuture> {
     /// Pinned.
     future: ManuallyDrop<F>,
@@ -121,7 +122,7 @@ where
         context: &mut std::task::Context<'_>,
         over: &dyn Fn(),
     ) -> Poll<()> {
-        // SAFETY: nothing is moved out of it but by `clear`, in its place.
+        // SAFETY: the future is never moved, and dropped in its place.
         let this = unsafe { self.get_unchecked_mut() };
         if this.stage != Stage::Running {
             // Not reached: its process ends, which goes ahead of a poll that waits.
@@ -140,7 +141,7 @@ where
     }
 
     fn settle(self: Pin<&mut Self>) {
-        // SAFETY: there is no future any more, and what else is there is not pinned.
+        // SAFETY: only an output and the promise are moved out of it, which are not pinned.
         let this = unsafe { self.get_unchecked_mut() };
         if this.stage == Stage::Ready {
             this.stage = Stage::Over;
@@ -151,7 +152,7 @@ where
     }
 
     fn fail(self: Pin<&mut Self>, text: Arc<str>) {
-        // SAFETY: nothing is moved out of it but by `clear`, in its place.
+        // SAFETY: the future is never moved, and dropped in its place.
         let this = unsafe { self.get_unchecked_mut() };
         guarded_apart("the drop of an async block that panicked", &mut || {
             this.clear();
@@ -172,7 +173,8 @@ fn complete<T: Send + 'static>(promise: Option<Promise<T>>, outcome: Outcome<T>)
 
 impl<F: StdFuture> Drop for BlockOf<F> {
     fn drop(&mut self) {
-        self.clear();
+        // Whatever that does, who asked to discard it is told that it is.
+        guarded_apart("the drop of an async block", &mut || self.clear());
         if let Some(promise) = self.promise.take()
             && promise.has_discard()
         {

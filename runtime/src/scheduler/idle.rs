@@ -245,6 +245,12 @@ impl Idle {
         }
     }
 
+    /// Whether a sleeper watches, as far as known.
+    pub(super) fn is_watched(&self) -> bool {
+        // Relaxed: which sleeper is woken is a matter of speed alone.
+        self.watch.load(Ordering::Relaxed) == WATCHED
+    }
+
     /// A watcher saw nothing that would have needed one, and left.
     pub(super) fn watched_in_vain(&self) {
         // Relaxed, and below: a guess that nobody else counts on.

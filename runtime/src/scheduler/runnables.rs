@@ -205,8 +205,13 @@ impl<T: Send, Q: RunQueue<T>, S: Semaphore> Runnables<T, Q, S> {
 
     fn signal(&self) {
         if S::SLEEPS_IN_PARKER {
-            // Whoever signals goes on where it is: a thread that will look on for the answer, a worker that has more to do.
-            self.semaphore.signal_elsewhere();
+            if self.idle.is_watched() {
+                // The newest is the watcher, which has patience again only if it is woken.
+                self.semaphore.signal();
+            } else {
+                // Whoever signals mostly goes on where it is: a thread that looks on for the answer, a worker that has more to do.
+                self.semaphore.signal_elsewhere();
+            }
         } else if !self.holder.signal() {
             self.semaphore.signal();
             self.holder.look_again();

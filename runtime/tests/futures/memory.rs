@@ -370,7 +370,10 @@ fn a_link_that_nobody_has_is_freed_as_it_begins_to_follow() {
     drop(inner);
     let itself = Arc::new(Mutex::new(None::<Future<i32>>));
     let own = Arc::clone(&itself);
+    let held = Arc::new(());
+    let captured = Arc::clone(&held);
     let linked = upstream.future().then(move |()| {
+        let _captured = captured;
         let linked = lock(&own).take().expect("put there before");
         linked.discard();
         followed

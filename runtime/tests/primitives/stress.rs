@@ -11,7 +11,7 @@ use libprocess::{Future, FutureError, Promise};
 
 const THREADS: usize = 4;
 
-/// Far more steps than `on_a_small_stack` has room for, even if each took no more than a return address and a word.
+/// More steps than `on_a_small_stack` has room for, even if each took no more than a return address and two words.
 fn many() -> usize {
     20_000 * scale()
 }

@@ -19,8 +19,8 @@ struct CacheLine<T>(T);
 /// Wakes the newest waiter first; each waiter has a slot, and there is a fixed number of them.
 ///
 /// The thread that waited last has the warmest stack and caches, and the others sleep on
-/// undisturbed. ([`signal_elsewhere`](Semaphore::signal_elsewhere) passes over those that fell asleep where the caller runs,
-/// of the newest eight.) Each waiter sleeps in a [`Parker`] of its own, so a signal wakes exactly the thread
+/// undisturbed. ([`signal_elsewhere`](Semaphore::signal_elsewhere) passes over those of the newest
+/// eight that fell asleep where the caller runs.) Each waiter sleeps in a [`Parker`] of its own, so a signal wakes exactly the thread
 /// it is meant for. Before that it looks at its slot for about a microsecond, which saves both
 /// sides a system call when the next signal is near.
 ///
@@ -64,7 +64,7 @@ impl LifoFixedSizeSemaphore {
     /// ```
     pub const DEFAULT_CAPACITY: usize = 128;
 
-    /// The largest capacity that can be asked for; it takes 6 MB.
+    /// The largest capacity that can be asked for; it takes 7 MB.
     ///
     /// # Examples
     ///

@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Stands for "no slot" in a link. Larger than any capacity.
 const NONE: u32 = u32::MAX;
 
-/// How many of the newest `pop_elsewhere` chooses among, under the mutex. More than a few do not fall asleep on one processor while others are idle.
+/// How many of the newest `pop_elsewhere` chooses among: a bound on its time under the mutex.
 const LOOKED_AT: usize = 8;
 
 /// A thread that has been taken off the list.
@@ -116,17 +116,18 @@ impl Waiters {
         }
     }
 
-    /// Takes the newest off the list that did not fall asleep on this processor; the newest of all, where the newest ones did.
+    /// Takes the newest off the list that did not fall asleep on this processor; the newest of all,
+    /// where the newest ones did.
     pub(super) fn pop_elsewhere(&mut self, processor: u32) -> Option<Waiter> {
         let mut index = self.newest;
         for _ in 0..LOOKED_AT {
-            let place = self.places.get(index as usize)?;
-            let tenant = place.tenant.as_ref()?;
+            if index == NONE {
+                break;
+            }
+            let place = &self.places[index as usize];
+            let tenant = place.tenant.as_ref().expect("somebody waits in the slot");
             if tenant.processor != processor {
                 return Some(self.remove(index));
-            }
-            if place.older == NONE {
-                break;
             }
             index = place.older;
         }
@@ -245,6 +246,23 @@ mod tests {
                 assert_eq!(free(&list), capacity - expected.len());
             }
         }
+    }
+
+    /// Eight are looked at, and no more.
+    #[test]
+    fn one_elsewhere_is_found_among_the_newest() {
+        for (here, expected) in [(LOOKED_AT - 1, 0), (LOOKED_AT, LOOKED_AT)] {
+            let mut list = Waiters::with_capacity(LOOKED_AT + 1);
+            let (elsewhere, _) = list.push_newest(parker(), 1).ok().expect("room");
+            assert_eq!(elsewhere, 0);
+            for _ in 0..here {
+                assert!(list.push_newest(parker(), 0).is_ok());
+            }
+            let found = list.pop_elsewhere(0).expect("somebody waits");
+            assert_eq!(found.index as usize, expected);
+            assert_eq!(walk(&list).len(), here);
+        }
+        assert!(Waiters::with_capacity(1).pop_elsewhere(0).is_none());
     }
 
     #[test]
