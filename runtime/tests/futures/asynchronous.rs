@@ -15,7 +15,7 @@ use libprocess::{
 };
 
 /// Counts its drops.
-struct Dropped(Arc<AtomicUsize>);
+pub(crate) struct Dropped(pub(crate) Arc<AtomicUsize>);
 
 impl Drop for Dropped {
     fn drop(&mut self) {
@@ -23,7 +23,7 @@ impl Drop for Dropped {
     }
 }
 
-fn count(counter: &AtomicUsize) -> usize {
+pub(crate) fn count(counter: &AtomicUsize) -> usize {
     counter.load(Ordering::SeqCst) // SeqCst: as above.
 }
 

@@ -7,19 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+use crate::asynchronous::{Dropped, count};
 use crate::common::runtime;
 use libprocess::{
     Future, Promise, Runtime, await_abandoned, await_discarded, await_failed, await_ready,
 };
-
-/// Counts its drops.
-struct Dropped(Arc<AtomicUsize>);
-
-impl Drop for Dropped {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::SeqCst); // SeqCst: a test's counter.
-    }
-}
 
 /// Panics when it is dropped.
 struct Fragile(#[allow(dead_code)] Dropped);
@@ -28,10 +20,6 @@ impl Drop for Fragile {
     fn drop(&mut self) {
         panic!("in a drop");
     }
-}
-
-fn count(counter: &AtomicUsize) -> usize {
-    counter.load(Ordering::SeqCst) // SeqCst: as above.
 }
 
 /// No process is alive, and nothing was sent that nobody served.
@@ -219,7 +207,7 @@ fn a_block_that_borrows_of_itself_is_dropped_while_it_does() {
     impl Drop for Adds<'_> {
         fn drop(&mut self) {
             *self.0 += 1;
-            self.1.store(*self.0, Ordering::SeqCst); // SeqCst: as above.
+            self.1.store(*self.0, Ordering::SeqCst); // SeqCst: a test's counter.
         }
     }
     let runtime = runtime(1);

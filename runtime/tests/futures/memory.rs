@@ -359,7 +359,7 @@ fn threads_that_complete_clone_drop_and_ask_at_once_agree_and_free_all() {
 
 /// Its callback asks to discard it, lets go of it, and returns a future that ends by being asked so.
 #[test]
-fn a_link_that_nobody_has_is_freed_as_it_begins_to_follow() {
+fn a_link_that_nobody_has_passes_its_discard_on_as_it_begins_to_follow() {
     let upstream = Promise::<()>::new();
     let inner = Arc::new(Promise::<i32>::new());
     let (weak, followed) = (Arc::downgrade(&inner), inner.future());
@@ -370,10 +370,7 @@ fn a_link_that_nobody_has_is_freed_as_it_begins_to_follow() {
     drop(inner);
     let itself = Arc::new(Mutex::new(None::<Future<i32>>));
     let own = Arc::clone(&itself);
-    let held = Arc::new(());
-    let captured = Arc::clone(&held);
     let linked = upstream.future().then(move |()| {
-        let _captured = captured;
         let linked = lock(&own).take().expect("put there before");
         linked.discard();
         followed
@@ -382,6 +379,6 @@ fn a_link_that_nobody_has_is_freed_as_it_begins_to_follow() {
     upstream.set(());
     assert!(
         weak.upgrade().is_none(),
-        "it was asked to discard, and all is freed"
+        "it was asked to discard, and let go of"
     );
 }
